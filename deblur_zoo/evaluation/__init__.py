@@ -1,0 +1,3 @@
+"""Protocols, tables and contact sheets: every number in the documents comes from here.
+``python -m deblur_zoo.evaluation`` measures a preset on a folder of aligned faces.
+"""

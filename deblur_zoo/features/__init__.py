@@ -1,0 +1,3 @@
+"""Frozen feature networks for losses and metrics, loaded from a path that the caller gives.
+Input conversion (range, channel order, warp) is part of each network.
+"""
