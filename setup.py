@@ -1,4 +1,5 @@
 """Shim for tools that still call setup.py; pyproject.toml holds everything."""
+
 from setuptools import setup
 
 setup()

@@ -13,28 +13,41 @@ def run(main, name):
     """Parse absl flags, call ``main(arguments)`` and exit with its return code.
 
     Args:
-        main: callable that takes the list of non-flag arguments (without the program's name) and returns an
-            exit code or None for success.
+        main: function that takes the list of non-flag arguments (without the program's name) and returns an
+            exit code, or None for success. The docstring of its module is the text that ``--help`` prints,
+            followed by the flags that this module defines.
         name: the command's name, put before an error sentence.
 
-    ``UsageError``, ``ValueError``, ``TypeError`` of our own checks and file errors become one sentence on
-    standard error and exit code 2; Ctrl-C gives 130. Other exceptions are bugs and keep their traceback.
+    A ``UsageError`` or a missing, forbidden or wrong kind of file becomes one sentence on standard error and
+    exit code 2; Ctrl-C gives 130. Other exceptions are bugs and keep their traceback.
     """
+    if "help" not in flags.FLAGS:
+        flags.DEFINE_boolean("help", False, "show this text", short_name="h")
     try:
         arguments = flags.FLAGS(sys.argv)[1:]
     except flags.Error as error:
-        _complain(name, str(error).replace("FATAL Flags parsing error:", "").strip())
+        _complain(name, str(error))
         sys.exit(2)
-    if flags.FLAGS["help"].value or flags.FLAGS["helpfull"].value:
-        print(flags.FLAGS.main_module_help())
+    if flags.FLAGS["help"].value:
+        # absl files flags of a module run by `python -m` under the script's path.
+        module = sys.argv[0] if main.__module__ == "__main__" else main.__module__
+        print((sys.modules[main.__module__].__doc__ or "").strip())
+        print(flags.FLAGS.module_help(module))
         sys.exit(0)
     try:
         code = main(arguments)
     except KeyboardInterrupt:
         print("", file=sys.stderr)
         sys.exit(130)
-    except (UsageError, FileNotFoundError, NotADirectoryError, PermissionError, IsADirectoryError) as error:
-        _complain(name, error)
+    except (
+        UsageError,
+        FileNotFoundError,
+        FileExistsError,
+        NotADirectoryError,
+        PermissionError,
+        IsADirectoryError,
+    ) as e:
+        _complain(name, e)
         sys.exit(2)
     sys.exit(code or 0)
 
