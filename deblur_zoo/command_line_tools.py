@@ -18,7 +18,7 @@ def run(main, name):
             followed by the flags that this module defines.
         name: the command's name, put before an error sentence.
 
-    A ``UsageError`` or a missing, forbidden or wrong kind of file becomes one sentence on standard error and
+    A ``UsageError`` or ``OSError`` (missing or forbidden file, full disk) becomes one sentence on standard error and
     exit code 2; Ctrl-C gives 130. Other exceptions are bugs and keep their traceback.
     """
     if "help" not in flags.FLAGS:
@@ -39,15 +39,8 @@ def run(main, name):
     except KeyboardInterrupt:
         print("", file=sys.stderr)
         sys.exit(130)
-    except (
-        UsageError,
-        FileNotFoundError,
-        FileExistsError,
-        NotADirectoryError,
-        PermissionError,
-        IsADirectoryError,
-    ) as e:
-        _complain(name, e)
+    except (UsageError, OSError) as error:
+        _complain(name, error)
         sys.exit(2)
     sys.exit(code or 0)
 

@@ -1,0 +1,36 @@
+"""Pixel losses. Each takes (truth, estimate), float (N, H, W, C), and gives one value per image, float32 (N,)."""
+
+from keras import ops
+
+
+def _difference(truth, estimate):
+    return ops.cast(estimate, "float32") - ops.cast(truth, "float32")
+
+
+def _mean_over_image(values):
+    return ops.mean(values, axis=tuple(range(1, len(values.shape))))
+
+
+def l1(truth, estimate):
+    """Mean absolute difference over pixels and channels."""
+    return _mean_over_image(ops.abs(_difference(truth, estimate)))
+
+
+def l2(truth, estimate):
+    """Mean squared difference over pixels and channels (one-step paper, eq. 5)."""
+    return _mean_over_image(ops.square(_difference(truth, estimate)))
+
+
+def total_variation(truth, estimate):
+    """Mean squared difference between neighbouring pixels of the estimate (one-step paper, eq. 6).
+
+    The paper sums over the image; a mean over the same terms keeps its weight independent of the image's size.
+    The truth is not used; it is taken so that all losses are called alike. A side of one pixel adds nothing.
+    """
+    del truth
+    estimate = ops.cast(estimate, "float32")
+    shape = ops.shape(estimate)
+    pixels = ops.cast(shape[1] * shape[2] * shape[3], "float32")
+    horizontal = ops.square(estimate[:, :, 1:, :] - estimate[:, :, :-1, :])
+    vertical = ops.square(estimate[:, 1:, :, :] - estimate[:, :-1, :, :])
+    return (ops.sum(horizontal, axis=(1, 2, 3)) + ops.sum(vertical, axis=(1, 2, 3))) / pixels

@@ -1,0 +1,84 @@
+"""The base class of every deblurring model in the zoo.
+
+Input and output of every model: float RGB in [0, 1], layout (N, H, W, 3), any height and width from 1 pixel up.
+A network that works in another range or needs a size that divides by 8 converts inside.
+"""
+
+import keras
+import numpy as np
+from keras import ops
+
+from deblur_zoo import images as picture_io
+from deblur_zoo.layers.mirror_padding import pad_to_multiple
+
+
+class Deblurrer(keras.Model):
+    """A model that takes blurred faces and gives restored ones.
+
+    Subclasses set ``size_divisor`` and implement ``restore``. The base class mirrors the border up to the
+    divisor, crops back, and clips to [0, 1] outside training; inside training the output stays unclipped, so
+    that every pixel has a gradient.
+    """
+
+    size_divisor = 1
+
+    def __init__(self, **kwargs):
+        # Images stay float32 under mixed precision: a residual added in bfloat16 would round the picture itself.
+        kwargs.setdefault("autocast", False)
+        super().__init__(**kwargs)
+
+    def restore(self, images, training=False):
+        """Map float32 images (N, H, W, 3), H and W multiples of ``size_divisor``, to the same shape."""
+        raise NotImplementedError
+
+    def build(self, input_shape=None):
+        """Create all weights, by running the network on the smallest image that needs no padding."""
+        if self.built:
+            return
+        self.restore(ops.zeros((1, self.size_divisor, self.size_divisor, 3), dtype="float32"), training=False)
+        self.built = True
+
+    def call(self, images, training=False):
+        """Restore a batch.
+
+        Args:
+            images: float (N, H, W, 3), RGB in [0, 1].
+            training: leave the output unclipped, for losses.
+
+        Returns:
+            float32 (N, H, W, 3); in [0, 1] unless ``training``.
+        """
+        images = ops.cast(images, "float32")
+        padded = pad_to_multiple(images, self.size_divisor)
+        restored = self.restore(padded, training=training)
+        if padded is not images:
+            shape = ops.shape(images)
+            restored = restored[:, : shape[1], : shape[2], :]
+        restored = ops.cast(restored, "float32")
+        return restored if training else ops.clip(restored, 0.0, 1.0)
+
+    def compute_output_shape(self, input_shape):
+        return tuple(input_shape)
+
+    def deblur(self, pictures, batch_size=16):
+        """Restore a picture or a batch and give it back in the form it came in.
+
+        Args:
+            pictures: a path, a PIL image, or an array of shape (H, W), (H, W, C) or (N, H, W, C), C in 1, 3, 4;
+                uint8, uint16 or float in [0, 1].
+            batch_size: how many images go through the network at once.
+
+        Returns:
+            uint8 array of the input's shape. Grey stays grey; an alpha channel is passed through.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: not a picture, a shape that is no image, NaN, or values out of range.
+        """
+        picture = picture_io.load(pictures)
+        count = len(picture.rgb)
+        restored = [
+            ops.convert_to_numpy(self(picture.rgb[start : start + batch_size], training=False))
+            for start in range(0, count, batch_size)
+        ]
+        return picture.rebuild(np.concatenate(restored))
