@@ -1,0 +1,26 @@
+"""How alike two faces are to an identity network."""
+
+from keras import ops
+
+
+def identity_cosine(truth, estimate):
+    """Cosine of the angle between identity embeddings.
+
+    Args:
+        truth, estimate: float (N, D), embeddings of ``deblur_zoo.features.identity``; normalised or not.
+
+    Returns:
+        float32 (N,) in [-1, 1]; 1 is the same direction. An embedding of length 0 gives 0.
+
+    Raises:
+        ValueError: shapes that differ or are no embeddings.
+    """
+    truth, estimate = (ops.cast(ops.convert_to_tensor(value), "float32") for value in (truth, estimate))
+    if len(truth.shape) != 2 or tuple(truth.shape) != tuple(estimate.shape):
+        raise ValueError(
+            f"two arrays of embeddings (N, D) are accepted, got the shapes {tuple(truth.shape)} and "
+            f"{tuple(estimate.shape)}"
+        )
+    product = ops.sum(truth * estimate, axis=-1)
+    lengths = ops.sqrt(ops.sum(ops.square(truth), axis=-1) * ops.sum(ops.square(estimate), axis=-1))
+    return ops.clip(product / ops.maximum(lengths, 1e-12), -1.0, 1.0)

@@ -1,0 +1,94 @@
+"""PSNR and SSIM per image, in ``keras.ops``: they run on every backend, in and outside a graph.
+
+Both take float RGB in [0, 1], NHWC, and compute in float32 whatever the inputs' dtype is. No border is cut off, except
+that SSIM averages over windows that lie wholly inside the image.
+"""
+
+import keras
+import numpy as np
+from keras import ops
+
+SSIM_TAPS = 11
+SSIM_SIGMA = 1.5
+_C1, _C2 = 0.01**2, 0.03**2
+
+
+def psnr(truth, estimate):
+    """Peak signal-to-noise ratio over all pixels and the three channels, with peak 1.
+
+    Args:
+        truth, estimate: float (N, H, W, C) in [0, 1].
+
+    Returns:
+        float32 (N,), in dB; infinite where the two are equal.
+
+    Raises:
+        TypeError: an integer array (0-255 would be taken for 0-1).
+        ValueError: shapes that differ or are no batch of images.
+    """
+    truth, estimate = _as_float_pair(truth, estimate)
+    error = ops.mean(ops.square(truth - estimate), axis=(1, 2, 3))
+    return -10.0 * ops.log10(error)
+
+
+def ssim(truth, estimate):
+    """Structural similarity (Wang et al. 2004), averaged over windows inside the image and over channels.
+
+    Gaussian window of 11 taps and sigma 1.5, population covariance, K1 = 0.01, K2 = 0.03, peak 1: the same as
+    ``tf.image.ssim``.
+
+    Args:
+        truth, estimate: float (N, H, W, C) in [0, 1], H and W at least 11.
+
+    Returns:
+        float32 (N,), at most 1.
+
+    Raises:
+        TypeError: an integer array.
+        ValueError: shapes that differ, are no batch of images, or hold no whole window.
+    """
+    truth, estimate = _as_float_pair(truth, estimate)
+    height, width = truth.shape[1:3]
+    if (height is not None and height < SSIM_TAPS) or (width is not None and width < SSIM_TAPS):
+        raise ValueError(f"SSIM needs images of at least {SSIM_TAPS}x{SSIM_TAPS} pixels, got {height}x{width}")
+    # Covariances do not change when 0.5 is subtracted, and lose fewer digits to cancellation in bright regions.
+    truth, estimate = truth - 0.5, estimate - 0.5
+    # One pass over all maps; the sum of squares stands in for both variances, which enter as a sum only.
+    maps = ops.concatenate([truth, estimate, truth * estimate, ops.square(truth) + ops.square(estimate)], axis=-1)
+    mean_truth, mean_estimate, product, squares = ops.split(_smooth(maps), 4, axis=-1)
+    covariance = product - mean_truth * mean_estimate
+    variances = squares - ops.square(mean_truth) - ops.square(mean_estimate)
+    mean_truth, mean_estimate = mean_truth + 0.5, mean_estimate + 0.5
+    luminance = (2.0 * mean_truth * mean_estimate + _C1) / (ops.square(mean_truth) + ops.square(mean_estimate) + _C1)
+    contrast_structure = (2.0 * covariance + _C2) / (variances + _C2)
+    return ops.mean(luminance * contrast_structure, axis=(1, 2, 3))
+
+
+def _window():
+    distance = np.arange(SSIM_TAPS) - (SSIM_TAPS - 1) / 2
+    window = np.exp(-(distance**2) / (2 * SSIM_SIGMA**2))
+    return (window / window.sum()).astype(np.float32)
+
+
+def _smooth(maps):
+    """The gaussian window at every place where it fits: (N, H, W, C) -> (N, H - 10, W - 10, C)."""
+    channels = maps.shape[-1]
+    kernel = np.tile(_window()[:, None, None, None], (1, 1, channels, 1))
+    maps = ops.depthwise_conv(maps, kernel, padding="valid", data_format="channels_last")
+    return ops.depthwise_conv(maps, kernel.transpose(1, 0, 2, 3), padding="valid", data_format="channels_last")
+
+
+def _as_float_pair(truth, estimate):
+    pair = []
+    for name, images in (("truth", truth), ("estimate", estimate)):
+        images = ops.convert_to_tensor(images)
+        dtype = keras.backend.standardize_dtype(images.dtype)
+        if "float" not in dtype:
+            raise TypeError(f"{name} must be float in [0, 1], got {dtype}")
+        if len(images.shape) != 4:
+            raise ValueError(f"{name} must be a batch of images (N, H, W, C), got the shape {tuple(images.shape)}")
+        pair.append(ops.cast(images, "float32"))
+    if tuple(pair[0].shape) != tuple(pair[1].shape) and None not in (*pair[0].shape, *pair[1].shape):
+        shapes = " and ".join(str(tuple(images.shape)) for images in pair)
+        raise ValueError(f"truth and estimate must have the same shape, got {shapes}")
+    return pair
