@@ -1,0 +1,69 @@
+"""Make a bank of random blur kernels (.npz).
+
+    python -m deblur_zoo.blur --kind trajectory --split train --count 20000 --seed 0 --out train.npz
+    python -m deblur_zoo.blur --kind trajectory --split test --count 80 --seed 0 --out test.npz
+    python -m deblur_zoo.blur --kind gaussian_process --sizes 8-20,21-29:2 --count 5000 --out process.npz
+
+The same flags give the same bank on every machine; train and test banks share no kernel.
+"""
+
+from pathlib import Path
+
+from absl import flags
+
+from deblur_zoo.command_line_tools import UsageError, run
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_string("kind", "trajectory", "model of motion: trajectory, gaussian_process, camera or linear")
+flags.DEFINE_string("split", "train", "train or test: two streams of random numbers that never meet")
+flags.DEFINE_integer("count", 20_000, "number of kernels", lower_bound=1)
+flags.DEFINE_string(
+    "sizes",
+    None,
+    "kernel sizes in pixels that take turns: numbers and ranges with a step, such as 8-20,21-29:2; "
+    "default: 8-20 for gaussian_process, 13-27:2 (as in Shen et al. 2020) for the others",
+)
+flags.DEFINE_integer("seed", 0, "seed of the random numbers", lower_bound=0)
+flags.DEFINE_string("out", None, "file to write, ending in .npz")
+
+
+def parse_sizes(text):
+    """'8-20,21-29:2' -> (8, 9, ..., 20, 21, 23, ..., 29). Raises ValueError on anything else."""
+    sizes = []
+    for part in text.split(","):
+        limits, _, step = part.partition(":")
+        first, dash, last = limits.partition("-")
+        numbers = [first] + [last] * bool(dash) + [step] * (":" in part)
+        if not all(number.strip().isdigit() for number in numbers) or (":" in part and (not dash or int(step) == 0)):
+            raise ValueError(f"Sizes are numbers and ranges such as 13-27:2, separated by commas, not {text!r}.")
+        sizes += range(int(first), int(last if dash else first) + 1, int(step or 1))
+    if not sizes:
+        raise ValueError(f"The sizes {text!r} hold no number.")
+    return tuple(sizes)
+
+
+def main(arguments):
+    if arguments:
+        raise UsageError(f"Only flags are taken, not {arguments[0]!r}; see --help.")
+    if not FLAGS.out or Path(FLAGS.out).suffix != ".npz":
+        raise UsageError(f"--out is needed and ends in .npz, not {FLAGS.out!r}.")
+    if not Path(FLAGS.out).absolute().parent.is_dir():
+        raise UsageError(f"There is no folder {Path(FLAGS.out).absolute().parent} to write --out into.")
+
+    from tqdm import tqdm
+
+    from deblur_zoo.blur.kernels import make_bank
+
+    try:
+        sizes = parse_sizes(FLAGS.sizes) if FLAGS.sizes is not None else None
+        with tqdm(total=FLAGS.count, unit="kernel", desc=f"{FLAGS.kind} {FLAGS.split}", delay=0.3) as bar:
+            bank = make_bank(FLAGS.kind, FLAGS.count, sizes, FLAGS.seed, FLAGS.split, bar.update)
+    except ValueError as error:
+        raise UsageError(error) from error
+    bank.save(FLAGS.out)
+    print(f"{FLAGS.out}: {len(bank)} kernels of sizes {', '.join(map(str, sorted(set(bank.sizes.tolist()))))}")
+
+
+if __name__ == "__main__":
+    run(main, "python -m deblur_zoo.blur")

@@ -1,0 +1,118 @@
+"""A bank of blur kernels and its file."""
+
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+FORMAT_VERSION = 1
+SPLITS = ("train", "test")
+
+
+class KernelBank:
+    """Blur kernels of several sizes in one array.
+
+    Attributes:
+        kernels: (N, K, K) float32, K odd; kernel i of size s stands in zeros from row and column K // 2 - s // 2 on, so
+            that its pixel s // 2, around which convolution turns, lies on the middle pixel K // 2.
+        sizes: (N,) int32, each kernel's own size before padding.
+        kind: the model of motion that made them.
+        seed: the seed that they were made from.
+        split: "train" or "test".
+    """
+
+    def __init__(self, kernels, sizes, kind, seed, split):
+        """Raises ValueError if shapes disagree, K is even, a size exceeds K, or a kernel does not sum to 1 (1e-4)."""
+        kernels = np.asarray(kernels, np.float32)
+        sizes = np.asarray(sizes, np.int32)
+        if kernels.ndim != 3 or len(kernels) == 0 or kernels.shape[1] != kernels.shape[2] or kernels.shape[1] % 2 == 0:
+            raise ValueError(
+                f"A kernel bank needs kernels of shape (N, K, K) with N >= 1 and K odd, not {kernels.shape}."
+            )
+        if sizes.shape != (len(kernels),):
+            raise ValueError(f"A kernel bank of {len(kernels)} kernels needs as many sizes, not {sizes.shape}.")
+        if sizes.min() < 1 or sizes.max() > kernels.shape[1]:
+            raise ValueError(f"Kernel sizes must lie between 1 and the padded size {kernels.shape[1]}.")
+        # Written so that NaN fails too.
+        if not (np.abs(kernels.sum(axis=(1, 2), dtype=np.float64) - 1) <= 1e-4).all():
+            raise ValueError("Every kernel of a bank must sum to 1.")
+        if split not in SPLITS:
+            raise ValueError(f"A kernel bank's split is one of {', '.join(SPLITS)}, not {split!r}.")
+        self.kernels, self.sizes = kernels, sizes
+        self.kind, self.seed, self.split = str(kind), int(seed), str(split)
+
+    def __len__(self):
+        return len(self.kernels)
+
+    def kernel(self, index):
+        """Kernel ``index`` without its padding: (s, s) float32."""
+        size = int(self.sizes[index])
+        start = self.kernels.shape[1] // 2 - size // 2
+        return self.kernels[index, start : start + size, start : start + size]
+
+    def of_size(self, size):
+        """Indices of the kernels of one size, (M,) int64."""
+        return np.flatnonzero(self.sizes == size)
+
+    def save(self, path):
+        """Write an .npz file, whole or not at all (a temporary name beside it, then renamed)."""
+        path = Path(path)
+        if path.suffix != ".npz":
+            raise ValueError(f"A kernel bank is saved under a name that ends in .npz, not {path.name!r}.")
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+        try:
+            with open(temporary, "wb") as file:
+                np.savez_compressed(
+                    file,
+                    format_version=np.int64(FORMAT_VERSION),
+                    kernels=self.kernels,
+                    sizes=self.sizes,
+                    kind=np.array(self.kind),
+                    seed=np.int64(self.seed),
+                    split=np.array(self.split),
+                )
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    @classmethod
+    def load(cls, path):
+        """Read a bank that ``save`` wrote; nothing is unpickled.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: it is not a kernel bank, is damaged, or is of a newer format.
+        """
+        if not os.path.isfile(path):
+            raise FileNotFoundError(f"There is no kernel bank at {path}; make one with python -m deblur_zoo.blur.")
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                content = {name: file[name] for name in file.files}
+            version = int(content.pop("format_version"))
+            kind, seed, split = str(content["kind"]), int(content["seed"]), str(content["split"])
+            kernels, sizes = content["kernels"], content["sizes"]
+        except (AttributeError, EOFError, KeyError, OSError, TypeError, ValueError, zipfile.BadZipFile) as error:
+            raise ValueError(
+                f"{path} is not a kernel bank that python -m deblur_zoo.blur wrote, or it is damaged."
+            ) from error
+        if version > FORMAT_VERSION:
+            raise ValueError(f"{path} has format {version}; this version of deblur_zoo reads up to {FORMAT_VERSION}.")
+        return cls(kernels, sizes, kind, seed, split)
+
+    @classmethod
+    def from_kernels(cls, kernels, kind, seed, split):
+        """A bank of square kernels (s, s) of any sizes, padded to the smallest odd size that holds them all."""
+        sizes = np.array([len(kernel) for kernel in kernels], np.int32)
+        padded_size = int(sizes.max()) // 2 * 2 + 1
+        padded = np.zeros((len(kernels), padded_size, padded_size), np.float32)
+        for index, kernel in enumerate(kernels):
+            start = padded_size // 2 - len(kernel) // 2
+            padded[index, start : start + len(kernel), start : start + len(kernel)] = kernel
+        return cls(padded, sizes, kind, seed, split)
+
+
+def count_shared(first, second):
+    """How many kernels of one bank are in another too (equal in every weight, whatever the padding)."""
+    known = {second.kernel(index).tobytes() for index in range(len(second))}
+    return sum(first.kernel(index).tobytes() in known for index in range(len(first)))

@@ -1,0 +1,270 @@
+"""Random paths that a picture's point takes on the sensor while the shutter is open, one model a class.
+
+Every model has ``draw(generator)``, which takes a fixed amount of random numbers for one path, and ``follow(draws)``,
+which turns the draws of B paths into B arrays of points (T, 2), columns x and y, in units of its own (kernels are
+scaled later). A point stands for an equal share of the exposure, so a path that dwells leaves a bright spot.
+
+All of it is built from additions, multiplications, divisions and square roots, which IEEE 754 fixes to the last bit,
+and from constants computed in decimal: the same draws give the same path on every machine. (Sines, exponentials and
+matrix products of NumPy may differ in the last bits from one processor to the next.)
+"""
+
+from decimal import Decimal, localcontext
+from functools import lru_cache
+
+import numpy as np
+
+MATERN_LENGTH = 0.3
+MATERN_SIGMA = 0.25
+MATERN_STEP = 0.01
+
+
+def matern_covariance(t1, t2, length=MATERN_LENGTH, sigma=MATERN_SIGMA):
+    """Matern-5/2 covariance, eq. (4) of the one-step paper, with l and sigma_f of Schuler et al. 2016.
+
+    Args:
+        t1, t2: times, arrays that broadcast against each other.
+        length: length scale l, in units of time.
+        sigma: standard deviation sigma_f of a coordinate.
+
+    Returns:
+        The covariance of a coordinate at ``t1`` with itself at ``t2``.
+    """
+    distance = np.sqrt(5.0) * np.abs(np.asarray(t1) - np.asarray(t2)) / length
+    return sigma**2 * (1 + distance + distance**2 / 3) * np.exp(-distance)
+
+
+@lru_cache
+def _matern_recursion():
+    """Transition and noise factors of the Matern-5/2 process at its step, and the factor of its stationary state.
+
+    The process is the stationary solution of (d/dt + a)^3 x = white noise, a = sqrt(5) / l (Hartikainen and Sarkka
+    2010), so its value, velocity and acceleration form a Markov chain: exact samples without the ill-conditioned
+    Cholesky factor of the full covariance. The state is (x, x'/a, x''/a^2) with sigma = 1.
+    """
+    with localcontext() as context:
+        context.prec = 60
+        h = Decimal(5).sqrt() * Decimal(str(MATERN_STEP)) / Decimal(str(MATERN_LENGTH))
+        # exp(F h) for F = [[0, 1, 0], [0, 0, 1], [-1, -3, -3]]: (F + 1)^3 = 0, so the series of exp((F + 1) h) ends.
+        nilpotent = [[Decimal(v) for v in row] for row in ((1, 1, 0), (0, 1, 1), (-1, -3, -2))]
+        square = _product(nilpotent, nilpotent)
+        decay = (-h).exp()
+        transition = [
+            [decay * ((i == j) + h * nilpotent[i][j] + h * h / 2 * square[i][j]) for j in range(3)] for i in range(3)
+        ]
+        third = Decimal(1) / 3
+        stationary = [
+            [Decimal(1), Decimal(0), -third],
+            [Decimal(0), third, Decimal(0)],
+            [-third, Decimal(0), Decimal(1)],
+        ]
+        carried = _product(_product(transition, stationary), [list(column) for column in zip(*transition, strict=True)])
+        noise = [[stationary[i][j] - carried[i][j] for j in range(3)] for i in range(3)]
+        factors = transition, _cholesky(noise), _cholesky(stationary)
+    return tuple(np.array([[float(v) for v in row] for row in matrix]) for matrix in factors)
+
+
+def _product(a, b):
+    return [[sum(a[i][k] * b[k][j] for k in range(3)) for j in range(3)] for i in range(3)]
+
+
+def _cholesky(matrix):
+    factor = [[Decimal(0)] * 3 for _ in range(3)]
+    for i in range(3):
+        for j in range(i + 1):
+            rest = matrix[i][j] - sum(factor[i][k] * factor[j][k] for k in range(j))
+            factor[i][j] = rest.sqrt() if i == j else rest / factor[j][j]
+    return factor
+
+
+def _apply(matrix, vector):
+    """Matrix (3, 3) times vector (..., 3), summed in a fixed order."""
+    x, y, z = vector[..., 0], vector[..., 1], vector[..., 2]
+    return np.stack([row[0] * x + row[1] * y + row[2] * z for row in matrix], axis=-1)
+
+
+class GaussianProcess:
+    """Both coordinates follow a Gaussian process (one-step paper, section 3.1, eq. 4), sampled every 0.01.
+
+    The number of samples is uniform from 30 to 200: from 1 to almost 7 length scales. The paper says "control sampling
+    length N" without numbers. Between samples the path is straight (``POINTS_BETWEEN`` points a segment).
+    """
+
+    SHORTEST, LONGEST = 30, 200
+    POINTS_BETWEEN = 16
+
+    @classmethod
+    def draw(cls, generator):
+        samples = cls.SHORTEST + int(generator.random() * (cls.LONGEST - cls.SHORTEST + 1))
+        return samples, generator.standard_normal((cls.LONGEST, 2, 3))
+
+    @staticmethod
+    def coordinates(normals):
+        """Exact samples of the process.
+
+        Args:
+            normals: (..., T, 3) independent standard normals.
+
+        Returns:
+            (..., T): values at times 0, 0.01, ..., with the covariance of ``matern_covariance``.
+        """
+        transition, noise, stationary = _matern_recursion()
+        state = _apply(stationary, normals[..., 0, :])
+        values = [state[..., 0]]
+        for step in range(1, normals.shape[-2]):
+            state = _apply(transition, state) + _apply(noise, normals[..., step, :])
+            values.append(state[..., 0])
+        return MATERN_SIGMA * np.stack(values, axis=-1)
+
+    @classmethod
+    def follow(cls, draws):
+        normals = np.stack([normals for _, normals in draws])  # (B, T, 2, 3)
+        values = np.moveaxis(cls.coordinates(np.moveaxis(normals, 1, 2)), 1, 2)  # (B, T, 2)
+        return [
+            _subdivide(path[:samples], cls.POINTS_BETWEEN) for path, (samples, _) in zip(values, draws, strict=True)
+        ]
+
+
+def _subdivide(path, parts):
+    fraction = (np.arange(parts) + 0.5)[None, :, None] / parts
+    return (path[:-1, None, :] + fraction * (path[1:] - path[:-1])[:, None, :]).reshape(-1, 2)
+
+
+class CameraTrajectory:
+    """A particle's walk in the plane after Boracchi and Foi 2012, as Kupyn et al. 2018 use it.
+
+    The particle moves at constant speed for one exposure. At each step its velocity changes by a Gaussian
+    perturbation (tremor), by a pull towards where it started (inertia of a hand that holds still), and, seldom, by an
+    impulse that turns it around (the shutter button, or a jerk back); then it is scaled to the constant speed, so
+    that equal exposures give equal lengths. Ranges of the random parameters are those of Boracchi and Foi's walk of
+    2,000 steps over 64 pixels; the anxiety, a constant there, varies, and so does the exposure (a share of 64 pixels),
+    from almost straight lines to tangles.
+    """
+
+    STEPS = 1024
+    REFERENCE_STEPS, REFERENCE_LENGTH = 2000, 64.0
+
+    @classmethod
+    def draw(cls, generator):
+        return (
+            generator.random(5),
+            generator.standard_normal(2),
+            generator.random((2, cls.STEPS)),
+            generator.standard_normal((2, cls.STEPS)),
+        )
+
+    @classmethod
+    def follow(cls, draws):
+        parameters, direction, chances, perturbations = (np.stack(part) for part in zip(*draws, strict=True))
+        exposure = 0.25 + 0.75 * parameters[:, 0]
+        anxiety = 0.001 + 0.009 * parameters[:, 1]
+        pull = 0.7 * parameters[:, 2] * anxiety
+        tremor = 10 * parameters[:, 3] * anxiety
+        shake = 0.2 * parameters[:, 4] * anxiety
+        # One step here stands for this many steps of the reference walk: drifts and chances grow with it, the
+        # standard deviation of noise with its root.
+        share = exposure * cls.REFERENCE_STEPS / cls.STEPS
+        length = exposure * cls.REFERENCE_LENGTH / cls.STEPS
+        pull, shake, tremor = pull * share, shake * share, tremor * np.sqrt(share)
+
+        vx, vy = _unit(direction[:, 0], direction[:, 1])
+        x = y = np.zeros(len(draws))
+        points = np.empty((len(draws), cls.STEPS, 2))
+        for step in range(cls.STEPS):
+            points[:, step, 0], points[:, step, 1] = x, y
+            dx = tremor * perturbations[:, 0, step] - pull * x
+            dy = tremor * perturbations[:, 1, step] - pull * y
+            # Twice the velocity, turned around give or take half a radian, is added: t is tan(angle / 2).
+            t = 0.5108 * (chances[:, 1, step] - 0.5)
+            cosine, sine = -(1 - t * t) / (1 + t * t), -2 * t / (1 + t * t)
+            impulse = np.where(chances[:, 0, step] < shake, 2.0, 0.0)
+            dx = dx + impulse * (cosine * vx - sine * vy)
+            dy = dy + impulse * (sine * vx + cosine * vy)
+            vx, vy = _unit(vx + dx, vy + dy)
+            x, y = x + length * vx, y + length * vy
+        return list(points)
+
+
+def _unit(x, y):
+    norm = np.sqrt(x * x + y * y)
+    norm = np.where(norm > 0, norm, 1.0)
+    return x / norm, y / norm
+
+
+class ShakingCamera:
+    """Path of one scene point seen by a camera that shakes in all six degrees of freedom (our own model).
+
+    Three rotations and three translations are each a mass on a damped spring (the hand) that is pushed by white
+    noise: natural frequency 1 to 10 Hz, damping ratio 0.2 to 1, exposure 1/20 to 1/2 second, starting in motion.
+    Rotations are about a degree and translations about a centimetre over a distance of 1 m; the point lies off the
+    optical axis, so that roll and approach move it too. It is projected by a pinhole camera of focal length 1.
+    """
+
+    STEPS = 512
+    BURN_IN = 128
+
+    @classmethod
+    def draw(cls, generator):
+        return (
+            generator.random(1 + 6 + 6 + 6),
+            generator.random(2),
+            generator.standard_normal((6, cls.BURN_IN + cls.STEPS)),
+        )
+
+    @classmethod
+    def follow(cls, draws):
+        parameters, place, pushes = (np.stack(part) for part in zip(*draws, strict=True))
+        exposure = 0.05 + 0.45 * parameters[:, :1]
+        step = exposure / cls.STEPS
+        frequency = 6.283185307179586 * (1 + 9 * parameters[:, 1:7])
+        damping = 0.2 + 0.8 * parameters[:, 7:13]
+        strength = (0.2 + 0.8 * parameters[:, 13:19]) * np.array([0.012, 0.012, 0.02, 0.006, 0.006, 0.01])
+        # Before the shutter opens the hand is already shaking: a burn-in of 0.25 s with its own step.
+        before = np.full_like(step, 0.25 / cls.BURN_IN)
+        motion = np.zeros((len(draws), 6))
+        speed = np.zeros_like(motion)
+        poses = np.empty((len(draws), cls.STEPS, 6))
+        for index in range(cls.BURN_IN + cls.STEPS):
+            h = before if index < cls.BURN_IN else step
+            # White noise of the strength that gives the resting spring a standard deviation of ``strength``.
+            noise = 2 * strength * frequency * np.sqrt(damping * frequency * h) * pushes[:, :, index]
+            # Damping is implicit and the place follows the new speed: stable while frequency * h stays below 2.
+            speed = (speed - h * frequency * frequency * motion + noise) / (1 + 2 * damping * frequency * h)
+            motion = motion + h * speed
+            if index >= cls.BURN_IN:
+                poses[:, index - cls.BURN_IN] = motion
+        # Up to 17 degrees off the axis in both directions, at distance 1.
+        point = np.stack([0.6 * (place[:, 0] - 0.5), 0.6 * (place[:, 1] - 0.5), np.ones(len(draws))], axis=-1)
+        moved = _rotate(poses[..., :3], point[:, None, :]) + poses[..., 3:]
+        return list(moved[..., :2] / moved[..., 2:])
+
+
+def _rotate(rotation, point):
+    """Rotate points by the unit quaternion along (1, rotation / 2): ``rotation`` is axis times angle, if small."""
+    x, y, z = rotation[..., 0] / 2, rotation[..., 1] / 2, rotation[..., 2] / 2
+    px, py, pz = point[..., 0], point[..., 1], point[..., 2]
+    tx, ty, tz = 2 * (y * pz - z * py), 2 * (z * px - x * pz), 2 * (x * py - y * px)
+    norm = 1 + x * x + y * y + z * z
+    return np.stack(
+        [
+            px + (tx + (y * tz - z * ty)) / norm,
+            py + (ty + (z * tx - x * tz)) / norm,
+            pz + (tz + (x * ty - y * tx)) / norm,
+        ],
+        axis=-1,
+    )
+
+
+class StraightLine:
+    """A straight line in a random direction at constant speed."""
+
+    STEPS = 1024
+
+    @staticmethod
+    def draw(generator):
+        return generator.standard_normal(2)
+
+    @classmethod
+    def follow(cls, draws):
+        time = (np.arange(cls.STEPS) + 0.5) / cls.STEPS
+        return [time[:, None] * np.stack(_unit(*draw))[None, :] for draw in draws]

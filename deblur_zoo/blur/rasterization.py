@@ -1,0 +1,79 @@
+"""From a path of points to a blur kernel: fit into a square of pixels, centre the mass, draw with bilinear weights.
+
+Coordinates are rounded to 1/256 pixel and weights to 1/65536, and all that follows is done in integers: a kernel's
+weights sum to exactly 1 in float32, in any order, and last-bit differences between machines disappear.
+"""
+
+import numpy as np
+
+SUBPIXELS = 256
+TOTAL = 1 << 16
+
+
+def mass_centre(size):
+    """Coordinate of the pixel grid on which a kernel's mass is centred, in both axes.
+
+    For an odd size the middle pixel, (size - 1) / 2. An even size has no middle pixel; convolution turns around pixel
+    size // 2 there, and the mass is put 1/16 pixel before it, so that a blurred picture does not move against the
+    sharp one and the mass still lies within half a pixel of the geometric middle.
+    """
+    return (size - 1) / 2 if size % 2 else size / 2 - 1 / 16
+
+
+def fit(points, size):
+    """Shift and scale points so that their mean is the mass centre and they fill the square up to its border.
+
+    Args:
+        points: (T, 2) float, not all the same.
+        size: side of the square in pixels, >= 3; pixel centres lie at 0, 1, ..., size - 1.
+
+    Returns:
+        (T, 2) float: within [0, size - 1]; at least one point on that square's border.
+    """
+    centre = mass_centre(size)
+    points = points - points.mean(axis=0)
+    before, after = -points.min(), points.max()
+    # One scale for both axes; the room before and after the centre differs for even sizes.
+    scale = min(centre / before, (size - 1 - centre) / after)
+    return centre + scale * points
+
+
+def rasterize(points, size):
+    """Draw points of equal weight into a kernel, each spread over its four neighbours (bilinear).
+
+    Args:
+        points: (T, 2) float, columns x and y, within [0, size - 1].
+        size: side of the kernel in pixels.
+
+    Returns:
+        (size, size) float32, rows y and columns x, >= 0, multiples of 1/65536, sum exactly 1.
+    """
+    fixed = np.clip(np.rint(points * SUBPIXELS).astype(np.int64), 0, (size - 1) * SUBPIXELS)
+    whole, part = fixed // SUBPIXELS, fixed % SUBPIXELS
+    x, y = whole[:, 0], whole[:, 1]
+    right, below = part[:, 0], part[:, 1]
+    # One column and row more: a point on the last pixel has weight 0 beyond it.
+    side = size + 1
+    corner = y * side + x
+    places = np.concatenate([corner, corner + 1, corner + side, corner + side + 1])
+    shares = np.concatenate(
+        [
+            (SUBPIXELS - right) * (SUBPIXELS - below),
+            right * (SUBPIXELS - below),
+            (SUBPIXELS - right) * below,
+            right * below,
+        ]
+    )
+    # Sums of integers below 2^53 are exact in float64.
+    mass = np.bincount(places, weights=shares, minlength=side * side).astype(np.int64)
+    mass = mass.reshape(side, side)[:size, :size].reshape(-1)
+    return (_share_out(mass).astype(np.float32) / TOTAL).reshape(size, size)
+
+
+def _share_out(mass):
+    """Integers proportional to ``mass`` with sum TOTAL: rounded down, the rest to the largest remainders."""
+    scaled, total = mass * TOTAL, mass.sum()
+    weights, remainders = scaled // total, scaled % total
+    missing = TOTAL - weights.sum()
+    weights[np.argsort(-remainders, kind="stable")[:missing]] += 1
+    return weights
