@@ -1,0 +1,144 @@
+"""Measure a preset on a folder of aligned faces.
+
+    python -m deblur_zoo.evaluation --preset one_step_lite --faces crops/celeba_dev --out results
+
+Faces are canonical crops, as `python -m deblur_zoo.faces` writes them: 128x128, or larger with an equal margin all
+around (160x160 for a margin of 16), of which the middle 128x128 is used. Prints a table of PSNR and SSIM by blur kernel
+size, colour shift and identity; with --out also writes metrics.json and table.md. docs/evaluation.md says more.
+"""
+
+import hashlib
+import os
+import pathlib
+
+from absl import flags
+
+from deblur_zoo import command_line_tools
+from deblur_zoo.command_line_tools import UsageError
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("preset", None, "name of a preset, or a folder with config.json and weights")
+flags.DEFINE_string("faces", None, "folder of aligned sharp crops")
+flags.DEFINE_integer(
+    "limit", None, "measure on the first so many faces only, in the order of their names", lower_bound=1
+)
+flags.DEFINE_string("out", None, "folder for metrics.json and table.md")
+flags.DEFINE_integer(
+    "kernels_per_size",
+    1,
+    "kernels of each size that blur a face; 10 uses the whole bank",
+    lower_bound=1,
+    upper_bound=10,
+)
+flags.DEFINE_float("sigma", 0.01, "standard deviation of the noise, on the [0, 1] scale", lower_bound=0, upper_bound=1)
+flags.DEFINE_string("identity_network", None, "Keras file of a face recognition network, for the identity cosine")
+flags.DEFINE_integer("batch_size", 16, "faces per forward pass", lower_bound=1)
+flags.DEFINE_string("sheet", None, "also write a contact sheet, a .png file: blurred above restored above sharp")
+flags.DEFINE_integer("sheet_faces", 24, "faces on the contact sheet", lower_bound=1)
+
+
+def measure(arguments):
+    """Check the flags, measure, print and write. Returns the exit code."""
+    _check_flags(arguments)
+    # Heavy imports wait until the flags are known to be good.
+    from deblur_zoo import zoo
+    from deblur_zoo.alignment import CROP_SIZE
+    from deblur_zoo.data.face_store import load_faces
+    from deblur_zoo.evaluation import table
+    from deblur_zoo.evaluation.measurement import evaluate
+    from deblur_zoo.evaluation.protocol import KernelSizes, central_crop
+    from deblur_zoo.features.identity import IdentityNetwork
+
+    try:
+        model = zoo.load(FLAGS.preset)
+        network = IdentityNetwork(FLAGS.identity_network) if FLAGS.identity_network else None
+        store = load_faces([FLAGS.faces], minimum_size=CROP_SIZE, limit=FLAGS.limit)
+        faces = central_crop(store.faces, CROP_SIZE)
+        protocol = KernelSizes(kernels_per_size=FLAGS.kernels_per_size, sigma=FLAGS.sigma)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    measurement = evaluate(model, faces, protocol, FLAGS.batch_size, network, progress=True)
+    metrics = {
+        **table.summary(measurement),
+        "model": {"name": model.name, "parameters": model.count_params(), "precision": model.compute_dtype},
+        "data": {
+            "folder": pathlib.Path(FLAGS.faces).resolve().name,
+            "fingerprint": fingerprint(store.paths),
+            "skipped_files": len(store.skipped),
+        },
+        "versions": table.versions(),
+    }
+    print(table.markdown(metrics))
+    if FLAGS.out:
+        print("wrote " + " and ".join(map(str, table.write(metrics, FLAGS.out))))
+    if FLAGS.sheet:
+        _write_sheet(model, faces, protocol, measurement)
+        print(f"wrote {FLAGS.sheet}")
+    return 0
+
+
+def _check_flags(arguments):
+    if arguments:
+        raise UsageError(f"unexpected argument {arguments[0]!r}; everything is given by flags, see --help")
+    for name in ("preset", "faces"):
+        if not FLAGS[name].value:
+            raise UsageError(f"--{name} is missing; see --help")
+    if not os.path.isdir(FLAGS.faces):
+        raise UsageError(f"--faces names no folder: {FLAGS.faces}")
+    if FLAGS.out and os.path.exists(FLAGS.out) and not os.path.isdir(FLAGS.out):
+        raise UsageError(f"--out must be a folder, and {FLAGS.out} is a file")
+    if FLAGS.sheet and not FLAGS.sheet.lower().endswith(".png"):
+        raise UsageError(f"--sheet must end in .png, got {FLAGS.sheet}")
+    for path in filter(None, (FLAGS.out, FLAGS.sheet)):
+        # Said now, not after the measurement.
+        parent = next(
+            folder
+            for folder in (pathlib.Path(path).absolute(), *pathlib.Path(path).absolute().parents)
+            if folder.is_dir()
+        )
+        if not os.access(parent, os.W_OK):
+            raise UsageError(f"cannot write to {parent}")
+
+
+def fingerprint(paths):
+    """sha256 over the sorted sha256 digests of files: names the data, whatever the files' names and order are.
+
+    Args:
+        paths: the files.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    digests = sorted(hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest() for path in paths)
+    return hashlib.sha256("".join(f"{digest}\n" for digest in digests).encode()).hexdigest()
+
+
+def _write_sheet(model, faces, protocol, measurement):
+    import numpy as np
+
+    from deblur_zoo.evaluation.contact_sheet import contact_sheet
+    from deblur_zoo.evaluation.measurement import restore
+
+    # Faces spread over the folder; kernel sizes in turn.
+    count = min(FLAGS.sheet_faces, len(faces))
+    chosen = np.linspace(0, len(faces) - 1, count).round().astype(int)
+    pairs = []
+    for turn, face in enumerate(chosen):
+        size = protocol.sizes[turn % len(protocol.sizes)]
+        pairs.append(int(np.flatnonzero((measurement.faces == face) & (measurement.sizes == size))[0]))
+    blurred = protocol.blur(faces, measurement.faces[pairs], measurement.kernels[pairs])
+    captions = [
+        f"{measurement.sizes[pair]} px  {measurement.rows['blurred'].psnr[pair]:.1f} > "
+        f"{measurement.rows['restored'].psnr[pair]:.1f} dB"
+        for pair in pairs
+    ]
+    pathlib.Path(FLAGS.sheet).absolute().parent.mkdir(parents=True, exist_ok=True)
+    contact_sheet(blurred, restore(model, blurred, FLAGS.batch_size), faces[chosen], FLAGS.sheet, captions=captions)
+
+
+def main():
+    command_line_tools.run(measure, "deblur_zoo.evaluation")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,183 @@
+"""Runs a model over a protocol and keeps the numbers of every single image, from which tables are made.
+
+All measures compare 8-bit pictures, as a user gets them: the model's output is rounded to 8 bits first. PSNR and SSIM
+are those of ``deblur_zoo.metrics.image_quality`` on RGB in [0, 1] over the whole crop. An image's PSNR is capped at
+60 dB: the rounding of one picture to 8 bits alone is noise at 59 dB, so more says nothing.
+"""
+
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+from keras import ops
+
+from deblur_zoo.evaluation.protocol import KernelSizes
+from deblur_zoo.metrics.identity import identity_cosine
+from deblur_zoo.metrics.image_quality import psnr, ssim
+
+PSNR_CAP = 60.0
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Measures of N images against their sharp versions.
+
+    Attributes:
+        psnr: (N,) in dB, capped at 60.
+        ssim: (N,).
+        colour: (N, 3): mean over the pixels of estimate minus truth, for each channel, in percent of the full range.
+        identity: (N,) cosine of the identity embeddings, or None where no identity network was given.
+    """
+
+    psnr: np.ndarray
+    ssim: np.ndarray
+    colour: np.ndarray
+    identity: np.ndarray | None
+
+    @classmethod
+    def concatenate(cls, parts):
+        def joined(name):
+            values = [getattr(part, name) for part in parts]
+            return None if values[0] is None else np.concatenate(values)
+
+        return cls(*(joined(name) for name in ("psnr", "ssim", "colour", "identity")))
+
+    def select(self, chosen):
+        """The scores of some images, by mask or indices."""
+        values = (self.psnr, self.ssim, self.colour, self.identity)
+        return Scores(*(None if value is None else value[chosen] for value in values))
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What ``evaluate`` found.
+
+    Attributes:
+        protocol: the protocol that was followed.
+        face_count: number of faces.
+        faces, kernels, sizes: (M,) which face, kernel and kernel size each pair had.
+        rows: ``Scores`` of the M pairs by name: "blurred" (the input as it is), "restored" (the model's output).
+        sharp_in: ``Scores`` of the model's output for the sharp faces themselves, or None where not asked for.
+    """
+
+    protocol: KernelSizes
+    face_count: int
+    faces: np.ndarray
+    kernels: np.ndarray
+    sizes: np.ndarray
+    rows: dict
+    sharp_in: Scores | None
+
+    @property
+    def psnr(self):
+        return float(np.mean(self.rows["restored"].psnr))
+
+    @property
+    def psnr_gain(self):
+        """Mean PSNR of the restored faces minus that of the blurred ones, in dB."""
+        return self.psnr - float(np.mean(self.rows["blurred"].psnr))
+
+    @property
+    def sharp_in_psnr(self):
+        return None if self.sharp_in is None else float(np.mean(self.sharp_in.psnr))
+
+
+def evaluate(
+    model, faces, protocol=None, batch_size=16, identity_network=None, sharp_in=True, batches=None, progress=False
+):
+    """Measure a model.
+
+    Args:
+        model: a ``Deblurrer`` or any function of float (N, S, S, 3) in [0, 1] that gives the same shape.
+        faces: uint8 (N, S, S, 3): sharp RGB faces in canonical alignment.
+        protocol: ``KernelSizes``; None: one kernel of each size, noise 0.01.
+        batch_size: faces per forward pass.
+        identity_network: ``deblur_zoo.features.identity.IdentityNetwork`` for faces of this size, or None.
+        sharp_in: also put the sharp faces in, and compare what comes out with them.
+        batches: ``list(protocol.batches(faces))`` of an earlier call, so that repeated measurements blur only once.
+        progress: show a progress bar.
+
+    Returns:
+        ``Measurement``.
+
+    Raises:
+        TypeError: the faces are not uint8.
+        ValueError: the faces are no batch of RGB images, or there are none.
+    """
+    faces = np.asarray(faces)
+    if faces.dtype != np.uint8:
+        raise TypeError(f"faces must be uint8, got {faces.dtype}")
+    if faces.ndim != 4 or faces.shape[-1] != 3 or not len(faces):
+        raise ValueError(f"faces must be RGB images (N, H, W, 3) with N at least 1, got the shape {faces.shape}")
+    protocol = protocol or KernelSizes()
+    embed = _embedder(identity_network)
+    embeddings = _in_parts(embed, faces, batch_size) if embed else None
+    rows = {"blurred": [], "restored": []}
+    seen = []
+    bar = _progress_bar(progress, len(faces) * (protocol.pairs_per_face + int(sharp_in)))
+
+    def score(sharp, estimate, face_indices):
+        return _score(sharp, estimate, embed, None if embeddings is None else embeddings[face_indices])
+
+    with bar:
+        for batch in protocol.batches(faces, batch_size) if batches is None else batches:
+            rows["blurred"].append(score(batch.sharp, batch.blurred, batch.faces))
+            rows["restored"].append(score(batch.sharp, _run(model, batch.blurred), batch.faces))
+            seen.append((batch.faces, batch.kernels))
+            bar.update(len(batch.faces))
+        unharmed = []
+        for start in range(0, len(faces) if sharp_in else 0, batch_size):
+            part = np.arange(start, min(start + batch_size, len(faces)))
+            unharmed.append(score(faces[part], _run(model, faces[part]), part))
+            bar.update(len(part))
+    face_indices, kernel_indices = (np.concatenate(column) for column in zip(*seen, strict=True))
+    return Measurement(
+        protocol=protocol,
+        face_count=len(faces),
+        faces=face_indices,
+        kernels=kernel_indices,
+        sizes=protocol.bank.sizes[kernel_indices],
+        rows={name: Scores.concatenate(parts) for name, parts in rows.items()},
+        sharp_in=Scores.concatenate(unharmed) if unharmed else None,
+    )
+
+
+def restore(model, faces, batch_size=16):
+    """A model's output for uint8 faces (N, H, W, 3), rounded to uint8."""
+    return _in_parts(lambda part: _run(model, part), faces, batch_size)
+
+
+def _in_parts(function, images, batch_size):
+    return np.concatenate([function(images[start : start + batch_size]) for start in range(0, len(images), batch_size)])
+
+
+def _run(model, images):
+    arguments = {"training": False} if isinstance(model, keras.layers.Layer) else {}
+    restored = ops.convert_to_numpy(model(_as_float(images), **arguments))
+    return np.rint(np.clip(restored, 0, 1) * 255).astype(np.uint8)
+
+
+def _as_float(images):
+    return images.astype(np.float32) / 255
+
+
+def _embedder(identity_network):
+    if identity_network is None:
+        return None
+    return lambda images: ops.convert_to_numpy(identity_network(_as_float(images)))
+
+
+def _score(sharp, estimate, embed, sharp_embeddings):
+    truth_float, estimate_float = _as_float(sharp), _as_float(estimate)
+    return Scores(
+        psnr=np.minimum(ops.convert_to_numpy(psnr(truth_float, estimate_float)), PSNR_CAP),
+        ssim=ops.convert_to_numpy(ssim(truth_float, estimate_float)),
+        colour=100 * np.mean(estimate_float - truth_float, axis=(1, 2), dtype=np.float64),
+        identity=embed and ops.convert_to_numpy(identity_cosine(sharp_embeddings, embed(estimate))),
+    )
+
+
+def _progress_bar(shown, total):
+    from tqdm import tqdm
+
+    return tqdm(total=total, unit="face", disable=not shown)

@@ -1,0 +1,151 @@
+"""What is measured: which faces are blurred by which kernels, with which noise. The same on every machine."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from deblur_zoo.blur.kernels import SHEN_SIZES, KernelBank, make_bank
+from deblur_zoo.data import host_blur
+
+TEST_KERNELS = 80
+
+
+def test_bank():
+    """The 80 test kernels of Shen et al. 2020 (camera trajectories, 10 of each size 13, 15, ..., 27) as we draw them.
+
+    The second of ``deblur_zoo.blur.kernels.standard_banks()``, without the wait for the first.
+    """
+    return make_bank("trajectory", TEST_KERNELS, SHEN_SIZES, seed=0, split="test")
+
+
+# Not a test, whatever its name looks like to pytest.
+test_bank.__test__ = False
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Blurred and sharp faces.
+
+    Attributes:
+        sharp, blurred: uint8 (N, S, S, 3), RGB.
+        faces, kernels: int (N,): the face's place among the faces, the kernel's place in the bank.
+    """
+
+    sharp: np.ndarray
+    blurred: np.ndarray
+    faces: np.ndarray
+    kernels: np.ndarray
+
+
+@dataclass(frozen=True)
+class KernelSizes:
+    """Every face is blurred by kernels of every size in the bank, noise is added, and the result rounded to 8 bits.
+
+    True convolution, mirrored border (REFLECT_101), then gaussian noise, clipping and rounding, as a camera would.
+    Face i meets kernels i, i + 1, ..., i + kernels_per_size - 1, modulo their number, of every size.
+
+    Attributes:
+        kernels_per_size: kernels of each size a face is blurred by.
+        sigma: standard deviation of the noise on the [0, 1] scale.
+        noise_seed: the noise of a pair depends on this, on the face's place and on the kernel's place alone.
+        bank: the kernels.
+
+    Raises:
+        ValueError: fewer kernels of a size than ``kernels_per_size``, or a sigma below 0.
+    """
+
+    kernels_per_size: int = 1
+    sigma: float = 0.01
+    noise_seed: int = 2020
+    bank: KernelBank = field(default_factory=test_bank)
+
+    def __post_init__(self):
+        fewest = min(len(self.bank.of_size(size)) for size in self.sizes)
+        if not 1 <= self.kernels_per_size <= fewest:
+            raise ValueError(f"kernels_per_size must lie between 1 and {fewest}, got {self.kernels_per_size}")
+        if not 0 <= self.sigma <= 1:
+            raise ValueError(f"sigma must lie between 0 and 1, got {self.sigma}")
+
+    @property
+    def sizes(self):
+        """The bank's kernel sizes in rising order."""
+        return [int(size) for size in np.unique(self.bank.sizes)]
+
+    @property
+    def pairs_per_face(self):
+        return len(self.sizes) * self.kernels_per_size
+
+    def batches(self, faces, batch_size=16):
+        """Blurred and sharp faces, ordered by kernel size.
+
+        Args:
+            faces: uint8 (N, S, S, 3), RGB.
+            batch_size: the largest batch; a batch holds one kernel size only.
+
+        Yields:
+            ``Batch``.
+        """
+        for size in self.sizes:
+            of_size = self.bank.of_size(size)
+            face_indices = np.tile(np.arange(len(faces)), self.kernels_per_size)
+            turns = np.repeat(np.arange(self.kernels_per_size), len(faces))
+            kernel_indices = of_size[(face_indices + turns) % len(of_size)]
+            for start in range(0, len(face_indices), batch_size):
+                part = slice(start, start + batch_size)
+                chosen = face_indices[part], kernel_indices[part]
+                yield Batch(faces[chosen[0]], self.blur(faces, *chosen), *chosen)
+
+    def blur(self, faces, face_indices, kernel_indices):
+        """Some pairs' blurred faces.
+
+        Args:
+            faces: uint8 (N, S, S, 3), all faces.
+            face_indices, kernel_indices: int (M,).
+
+        Returns:
+            uint8 (M, S, S, 3).
+        """
+        kernels = [self.bank.kernel(index) for index in kernel_indices]
+        degraded = host_blur.blur(faces[face_indices].astype(np.float32), kernels)
+        for image, face, kernel in zip(degraded, face_indices, kernel_indices, strict=True):
+            generator = np.random.default_rng([self.noise_seed, face, kernel])
+            image += 255 * np.float32(self.sigma) * generator.standard_normal(image.shape, dtype=np.float32)
+        return np.rint(np.clip(degraded, 0, 255)).astype(np.uint8)
+
+    def describe(self):
+        """The protocol as a dictionary for metrics.json."""
+        return {
+            "name": "kernel sizes",
+            "kernel_kind": self.bank.kind,
+            "kernel_split": self.bank.split,
+            "kernel_seed": self.bank.seed,
+            "kernels": len(self.bank),
+            "kernel_sizes": self.sizes,
+            "kernels_per_size_and_face": self.kernels_per_size,
+            "convolution": "true convolution, border mirrored (REFLECT_101)",
+            "noise_sigma": self.sigma,
+            "noise_seed": self.noise_seed,
+            "input_bits": 8,
+        }
+
+
+def central_crop(faces, size=128):
+    """The middle of square crops: the canonical crop without its margin.
+
+    Args:
+        faces: (N, S, S, 3) with S - ``size`` even and not negative.
+
+    Returns:
+        (N, size, size, 3).
+
+    Raises:
+        ValueError: crops that are not square, too small, or have a margin that is no whole number of pixels.
+    """
+    height, width = faces.shape[1:3]
+    if height != width or height < size or (height - size) % 2:
+        raise ValueError(
+            f"the faces are {width}x{height} pixels; square canonical crops of {size}x{size} pixels, or with an equal "
+            f"margin all around (160x160 for a margin of 16), are accepted"
+        )
+    margin = (height - size) // 2
+    return faces[:, margin : margin + size, margin : margin + size]
