@@ -1,12 +1,13 @@
 """From a measurement to metrics.json and a table in Markdown."""
 
+import contextlib
 import json
-import os
 import pathlib
 import platform
-import tempfile
 
 import numpy as np
+
+from deblur_zoo.atomic_file import atomic_path
 
 FORMAT_VERSION = 1
 NOT_MEASURED = "not measured"
@@ -169,18 +170,8 @@ def write(metrics, folder):
         "table.md": markdown(metrics),
     }
     # Both are complete beside their targets before either takes its place.
-    waiting = []
-    try:
+    with contextlib.ExitStack() as stack:
+        temporary = {name: stack.enter_context(atomic_path(folder / name)) for name in contents}
         for name, content in contents.items():
-            with tempfile.NamedTemporaryFile(
-                "w", dir=folder, prefix=f".{name}.", delete=False, encoding="utf-8"
-            ) as file:
-                waiting.append((file.name, folder / name))
-                file.write(content)
-        for temporary, target in waiting:
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, target)
-    finally:
-        for temporary, _ in waiting:
-            pathlib.Path(temporary).unlink(missing_ok=True)
-    return [target for _, target in waiting]
+            temporary[name].write_text(content, encoding="utf-8")
+    return [folder / name for name in contents]

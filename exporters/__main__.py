@@ -1,0 +1,68 @@
+"""Write a preset in a format for deployment.
+
+    python -m exporters --preset one_step --format saved_model --out exported
+
+Writes exported/one_step/1/, runs what was written in a fresh process, compares it with the Keras model and prints what
+was measured. If a comparison fails, nothing is left behind and the exit code is 1. docs/export.md says more.
+"""
+
+import importlib
+import os
+import sys
+
+from absl import flags
+
+from deblur_zoo import command_line_tools
+from deblur_zoo.command_line_tools import UsageError
+
+# Each module has check_backend() and export(model, name, out, version, overwrite) -> (path, comparisons).
+FORMATS = {"saved_model": "exporters.saved_model"}
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("preset", None, "name of a preset, or a folder with config.json and weights")
+flags.DEFINE_enum("format", "saved_model", list(FORMATS), "what to write")
+flags.DEFINE_string("out", None, "folder that gets PRESET/VERSION/")
+flags.DEFINE_integer("version", 1, "version number, the name of the innermost folder", lower_bound=1)
+flags.DEFINE_bool("overwrite", False, "replace the version where it is there already")
+
+
+def export_preset(arguments):
+    """Check the flags, export, print. Returns the exit code."""
+    if arguments:
+        raise UsageError(f"unexpected argument {arguments[0]!r}; everything is given by flags, see --help")
+    for name in ("preset", "out"):
+        if not FLAGS[name].value:
+            raise UsageError(f"--{name} is missing; see --help")
+    if os.path.exists(FLAGS.out) and not os.path.isdir(FLAGS.out):
+        raise UsageError(f"--out must be a folder, and {FLAGS.out} is a file")
+    # Heavy imports wait until the flags are known to be good.
+    from deblur_zoo import zoo
+    from exporters.verify import VerificationError
+
+    exporter = importlib.import_module(FORMATS[FLAGS.format])
+    try:
+        exporter.check_backend()
+        model = zoo.load(FLAGS.preset)
+        name = zoo.describe(FLAGS.preset).name
+    except (ValueError, RuntimeError) as error:
+        raise UsageError(str(error)) from None
+    try:
+        path, compared = exporter.export(model, name, FLAGS.out, FLAGS.version, FLAGS.overwrite)
+    except FileExistsError as error:
+        raise UsageError(f"{error}; choose another --version, or say --overwrite") from None
+    except VerificationError as error:
+        print(f"deblur-zoo-export: {error}; nothing was written", file=sys.stderr)
+        return 1
+    for result in compared:
+        print(result)
+    size = sum(os.path.getsize(os.path.join(folder, file)) for folder, _, files in os.walk(path) for file in files)
+    print(f"wrote {path} ({size / 2**20:.1f} MiB), {len(compared)} comparisons passed in a fresh process")
+    return 0
+
+
+def main():
+    command_line_tools.run(export_preset, "deblur-zoo-export")
+
+
+if __name__ == "__main__":
+    main()
