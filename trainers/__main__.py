@@ -1,0 +1,61 @@
+"""Train a preset on aligned faces.
+
+    python -m trainers --preset one_step_lite --faces crops/train --development crops/development --out runs/lite
+
+Faces are crops of 128x128 or more, as `python -m deblur_zoo.faces --margin 16` writes them. The recipe that travels
+with the preset says everything else. The same command goes on where a killed run stopped. The run's folder gets the
+resolved recipe, the log, the checkpoint and, in best.weights.h5, the best moving average of the weights.
+"""
+
+from absl import flags
+
+from deblur_zoo import command_line_tools
+from deblur_zoo.command_line_tools import UsageError
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("preset", None, "name of a preset, or a folder with config.json and recipe.json")
+flags.DEFINE_list("faces", [], "folders of aligned crops to train on, separated by commas")
+flags.DEFINE_string("development", None, "folder of aligned crops of other people, to choose the best weights on")
+flags.DEFINE_string("out", None, "the run's folder; a run that is there already goes on")
+flags.DEFINE_string("identity_network", None, "Keras file of a face recognition network, for the facial loss")
+flags.DEFINE_string("recipe", None, "another recipe file than the preset's own")
+flags.DEFINE_string("init_from", None, "start from these weights: a preset's name, a folder or a .weights.h5 file")
+flags.DEFINE_integer("seed", None, "another seed than the recipe's")
+flags.DEFINE_integer("batch_size", None, "another batch size than the recipe's", lower_bound=1)
+flags.DEFINE_enum("precision", None, ["float32", "mixed_bfloat16"], "another precision than the recipe's")
+flags.DEFINE_list("steps", [], "other numbers of steps than the recipe's, as stage=steps, separated by commas")
+flags.DEFINE_integer("development_faces", 120, "how many development faces to measure on", lower_bound=1)
+flags.DEFINE_bool("tensorboard", False, "also write TensorBoard scalars to the run's folder")
+flags.DEFINE_integer("verbose", 1, "Keras progress: 0 silent, 1 a bar, 2 a line an epoch", lower_bound=0, upper_bound=2)
+
+
+def train(arguments):
+    """Check the flags, then train. Returns the exit code."""
+    if arguments:
+        raise UsageError(f"unexpected argument {arguments[0]!r}; everything is given by flags, see --help")
+    for name in ("preset", "out"):
+        if not FLAGS[name].value:
+            raise UsageError(f"--{name} is missing; see --help")
+    if not FLAGS.faces:
+        raise UsageError("--faces is missing: name the folders of aligned crops to train on")
+    # Heavy imports wait until the flags are known to be good.
+    from trainers.callbacks import NonFiniteLoss
+    from trainers.run import Run
+
+    try:
+        run = Run.prepare(FLAGS.flag_values_dict())
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    try:
+        run.train(verbose=FLAGS.verbose, tensorboard=FLAGS.tensorboard)
+    except NonFiniteLoss as error:
+        raise UsageError(str(error)) from None
+    return 0
+
+
+def main():
+    command_line_tools.run(train, "deblur-zoo-train")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""The learning rate as a function of the step: warm-up, then constant, cosine or exponential decay."""
+
+import math
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("deblur_zoo")
+class Schedule(keras.optimizers.schedules.LearningRateSchedule):
+    """Linear warm-up to ``peak``, then the decay, times a factor that a plateau halves.
+
+    Args:
+        peak: learning rate after the warm-up.
+        steps: steps of the whole stage; where the cosine ends.
+        warmup: steps of linear rise from 0.
+        decay: "constant", "cosine" (to ``final`` at the last step) or "exponential" (a factor of ``rate`` every
+            ``every`` steps, as the one-step paper has it).
+        final: the cosine's end, as a fraction of ``peak``.
+        rate, every: the exponential decay's factor and its interval in steps.
+
+    Raises:
+        ValueError: an unknown decay or a rate that is not positive.
+    """
+
+    def __init__(self, peak, steps, warmup=0, decay="cosine", final=0.01, rate=0.96, every=1000):
+        if decay not in ("constant", "cosine", "exponential"):
+            raise ValueError(f"decay {decay!r} is not known; accepted: constant, cosine, exponential")
+        if not (peak > 0 and 0 < rate <= 1 and 0 <= warmup <= steps):
+            raise ValueError("a schedule needs peak > 0, 0 < rate <= 1 and 0 <= warmup <= steps")
+        self.settings = {
+            "peak": peak, "steps": steps, "warmup": warmup, "decay": decay, "final": final, "rate": rate, "every": every
+        }  # fmt: skip
+        self.factor = keras.Variable(1.0, trainable=False, dtype="float32", name="plateau_factor")
+
+    def __call__(self, step):
+        peak, steps, warmup, decay, final, rate, every = self.settings.values()
+        step = ops.cast(step, "float32")
+        rise = ops.minimum((step + 1.0) / max(warmup, 1), 1.0)
+        after = ops.maximum(step - warmup, 0.0)
+        if decay == "cosine":
+            progress = ops.minimum(after / max(steps - warmup, 1), 1.0)
+            value = final + (1.0 - final) * 0.5 * (1.0 + ops.cos(math.pi * progress))
+        elif decay == "exponential":
+            value = ops.exp(math.log(rate) * after / every)
+        else:
+            value = ops.ones_like(after)
+        return peak * self.factor * rise * value
+
+    def halve(self):
+        """Halve the rate from now on; called when the loss stops falling."""
+        self.factor.assign(self.factor * 0.5)
+
+    def get_config(self):
+        return dict(self.settings)
