@@ -2,5 +2,32 @@
 
 import os
 
+import numpy as np
+import pytest
+
 # Before any test imports TensorFlow: its start-up messages hide the report of a failure.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+TINY = {"width": 8, "reduced_width": 4, "modules": 1, "kernel_sizes": [1, 3], "scale": 2, "image_skip": True}
+
+
+@pytest.fixture(scope="session")
+def tiny_model():
+    """A small network that changes its input visibly, and whose weights float16 holds exactly."""
+    from deblur_zoo.models.one_step import OneStep
+
+    model = OneStep(name="tiny", **TINY)
+    model.build()
+    random = np.random.default_rng(0)
+    weights = [random.normal(0, 0.1, weight.shape).astype(np.float16) for weight in model.weights]
+    model.set_weights([weight.astype(np.float32) for weight in weights])
+    return model
+
+
+@pytest.fixture
+def tiny_preset(tmp_path, tiny_model):
+    """A preset directory with that network."""
+    from deblur_zoo.presets import save_preset
+
+    save_preset(tiny_model, tmp_path / "tiny", "tiny", paper={"title": "A paper"}, license={"code": "Apache-2.0"})
+    return tmp_path / "tiny"

@@ -1,0 +1,89 @@
+"""Exact count of a model's multiply-adds, from the layers that really run."""
+
+import threading
+from contextlib import ExitStack
+from unittest import mock
+
+import numpy as np
+from keras import layers, ops
+
+
+def _output_pixels(layer, inputs, outputs):
+    return _pixels(layer, outputs)
+
+
+def _input_pixels(layer, inputs, outputs):
+    return _pixels(layer, inputs)
+
+
+def _pixels(layer, features):
+    spatial = features.shape[1:3] if layer.data_format == "channels_last" else features.shape[2:4]
+    return int(np.prod([features.shape[0], *spatial]))
+
+
+def _rows(layer, inputs, outputs):
+    return int(np.prod(inputs.shape[:-1]))
+
+
+def _none(layer, inputs, outputs):
+    return 0
+
+
+# Each entry of a kernel is used once at every position. A transposed convolution spreads every input pixel over
+# the output, so its positions are the input's. Padding counts as if it were data, as is usual.
+_RULES = {
+    layers.Conv2D: (_output_pixels, ("kernel",)),
+    layers.DepthwiseConv2D: (_output_pixels, ("kernel",)),
+    layers.SeparableConv2D: (_output_pixels, ("depthwise_kernel", "pointwise_kernel")),
+    layers.Conv2DTranspose: (_input_pixels, ("kernel",)),
+    layers.Dense: (_rows, ("kernel",)),
+    layers.PReLU: (_none, ("alpha",)),
+}
+
+
+def count_multiply_adds(model, height=128, width=128):
+    """Count the multiply-adds of one image through convolutions and dense layers.
+
+    Biases, activations, normalisation and resampling with fixed kernels are left out, as is usual.
+
+    Args:
+        model: a built model that takes (N, H, W, 3) images. Its ``Conv2D``, ``DepthwiseConv2D``, ``SeparableConv2D``,
+            ``Conv2DTranspose`` and ``Dense`` layers may lie anywhere inside it and be used several times.
+        height, width: the image's size in pixels.
+
+    Returns:
+        int.
+
+    Raises:
+        NotImplementedError: a trainable matrix belongs to another kind of layer, or to one that the model has but
+            does not use, so that the count could be wrong.
+    """
+    used, total = set(), 0
+    thread = threading.get_ident()
+
+    def recorder(layer_class, positions, kernels):
+        original = layer_class.call
+
+        def call(self, inputs, *args, **kwargs):
+            nonlocal total
+            outputs = original(self, inputs, *args, **kwargs)
+            # Other threads may run models of their own meanwhile.
+            if threading.get_ident() == thread:
+                arrays = [getattr(self, kernel) for kernel in kernels]
+                total += positions(self, inputs, outputs) * sum(int(np.prod(array.shape)) for array in arrays)
+                used.update(map(id, arrays))
+            return outputs
+
+        return mock.patch.object(layer_class, "call", call)
+
+    with ExitStack() as patches:
+        for layer_class, (positions, kernels) in _RULES.items():
+            patches.enter_context(recorder(layer_class, positions, kernels))
+        model(ops.zeros((1, height, width, 3), dtype="float32"), training=False)
+    for variable in model.trainable_variables:
+        if len(variable.shape) > 1 and id(variable) not in used:
+            raise NotImplementedError(
+                f"Multiply-adds cannot be counted: no Conv2D, DepthwiseConv2D, SeparableConv2D, Conv2DTranspose or "
+                f"Dense layer used {variable.path}."
+            )
+    return total
