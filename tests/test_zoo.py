@@ -60,7 +60,8 @@ def test_every_preset_of_the_hub_loads_and_is_as_its_index_says():
         entry = zoo._index()[name]
         assert description.name == name and description.config["class"] == entry["class"]
         assert description.parameters == entry["parameters"]
-        assert description.multiply_adds / 1e9 == pytest.approx(entry["gmac_128"], abs=0.01)
+        if entry["gmac_128"] is not None:
+            assert description.multiply_adds / 1e9 == pytest.approx(entry["gmac_128"], abs=0.01)
         if entry["weights_sha256"]:
             assert zoo.load(name).name == name
         else:
