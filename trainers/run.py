@@ -203,6 +203,7 @@ class Run:
             steps_per_epoch=epoch_steps,
             epochs=epochs,
             initial_epoch=progress["epochs_done"],
+            shuffle=False,
             callbacks=callbacks,
             verbose=verbose,
         )

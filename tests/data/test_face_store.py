@@ -1,0 +1,46 @@
+import hashlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from deblur_zoo.data.face_store import load_faces
+
+
+def write(path, size=(16, 16), mode="RGB", seed=0):
+    pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    image = Image.fromarray(pixels).convert(mode)
+    image.save(path)
+    return np.asarray(image.convert("RGB"))
+
+
+def test_reads_all_folders_and_names_what_it_skips(tmp_path, caplog):
+    first, second = tmp_path / "a", tmp_path / "b"
+    first.mkdir()
+    second.mkdir()
+    expected = [write(first / "1.png", seed=1), write(first / "2.png", mode="L", seed=2), write(second / "3.png", seed=3)]
+    (first / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n no picture")
+    write(second / "wide.png", size=(20, 16))
+    store = load_faces([first, second], minimum_size=16)
+    np.testing.assert_array_equal(store.faces, np.stack(expected))
+    assert [path.name for path, _ in store.skipped] == ["broken.png", "wide.png"]
+    assert "broken.png" in caplog.text and "20x16" in caplog.text
+    assert store.fingerprint == hashlib.sha256(np.stack(expected).tobytes()).hexdigest()
+
+
+def test_exclude_and_limit(tmp_path):
+    for i in range(4):
+        write(tmp_path / f"{i}.png", seed=i)
+    store = load_faces([tmp_path], minimum_size=16, limit=2, exclude=lambda path: path.name == "0.png")
+    assert [path.name for path in store.paths] == ["1.png", "2.png"]
+
+
+def test_refusals(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no pictures"):
+        load_faces([tmp_path])
+    (tmp_path / "x.png").write_bytes(b"nothing")
+    with pytest.raises(FileNotFoundError, match="could be read"):
+        load_faces([tmp_path])
+    write(tmp_path / "y.png")
+    with pytest.raises(ValueError, match="16x16.*at least 128x128"):
+        load_faces([tmp_path])

@@ -1,0 +1,75 @@
+import copy
+import json
+
+import pytest
+
+from deblur_zoo import zoo
+from trainers.recipe import complete_recipe, read_recipe
+
+MINIMAL = {
+    "format_version": 1,
+    "method": "one_step",
+    "steps_per_epoch": 10,
+    "validate_every": 20,
+    "data": {"kernels": {"linear": {"share": 1.0, "count": 4, "sizes": [9]}}},
+    "stages": [{"name": "content", "steps": 20, "optimizer": "adam", "learning_rate": {"peak": 1e-3}, "losses": {"l2": 1}}],
+}
+
+
+def changed(path, value):
+    recipe = copy.deepcopy(MINIMAL)
+    *way, last = path
+    entry = recipe
+    for key in way:
+        entry = entry[key]
+    entry[last] = value
+    return recipe
+
+
+def test_defaults_are_filled_in_and_the_original_is_left_alone():
+    before = copy.deepcopy(MINIMAL)
+    recipe = complete_recipe(MINIMAL)
+    assert MINIMAL == before
+    assert recipe["batch_size"] == 16 and recipe["data"]["crop_size"] == 128
+    assert recipe["stages"][0]["facial_share"] == 1.0
+    assert complete_recipe(recipe) == recipe
+
+
+@pytest.mark.parametrize(
+    "path,value,sentence",
+    [
+        (("learning_rat",), 1, "no setting 'learning_rat'"),
+        (("format_version",), 2, "format 2"),
+        (("precision",), "float8", "'float8' is not known"),
+        (("data", "kernels", "linear", "colour"), 1, "linear kernels has no setting 'colour'"),
+        (("stages",), [], "needs stages"),
+        (("stages", 0, "steps"), 15, "multiple of steps_per_epoch 10"),
+        (("stages", 0, "steps"), "many", "multiple of steps_per_epoch"),
+        (("validate_every",), 25, "validate_every"),
+        (("data",), 7, "must be a table"),
+    ],
+)
+def test_refusals(path, value, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        complete_recipe(changed(path, value))
+
+
+def test_missing_setting_is_named():
+    recipe = copy.deepcopy(MINIMAL)
+    del recipe["stages"][0]["losses"]
+    with pytest.raises(ValueError, match="lacks the setting 'losses'"):
+        complete_recipe(recipe)
+
+
+def test_read_refuses_what_is_no_json(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no recipe"):
+        read_recipe(tmp_path / "recipe.json")
+    (tmp_path / "recipe.json").write_text("{")
+    with pytest.raises(ValueError, match="not JSON"):
+        read_recipe(tmp_path / "recipe.json")
+
+
+@pytest.mark.parametrize("preset", zoo.list_models("deblurrer"))
+def test_every_preset_carries_a_recipe_that_holds(preset):
+    recipe = read_recipe(zoo.preset_folder(preset) / "recipe.json")
+    assert json.loads(json.dumps(recipe)) == recipe
