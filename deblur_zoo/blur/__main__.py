@@ -63,6 +63,7 @@ def main(arguments):
         raise UsageError(error) from error
     bank.save(FLAGS.out)
     print(f"{FLAGS.out}: {len(bank)} kernels of sizes {', '.join(map(str, sorted(set(bank.sizes.tolist()))))}")
+    print(f"digest {bank.digest()}")
 
 
 if __name__ == "__main__":

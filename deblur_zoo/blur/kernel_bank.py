@@ -1,10 +1,13 @@
 """A bank of blur kernels and its file."""
 
+import hashlib
 import os
 import zipfile
 from pathlib import Path
 
 import numpy as np
+
+from deblur_zoo.atomic_file import atomic_path
 
 FORMAT_VERSION = 1
 SPLITS = ("train", "test")
@@ -56,25 +59,25 @@ class KernelBank:
         return np.flatnonzero(self.sizes == size)
 
     def save(self, path):
-        """Write an .npz file, whole or not at all (a temporary name beside it, then renamed)."""
+        """Write an .npz file, whole or not at all."""
         path = Path(path)
         if path.suffix != ".npz":
             raise ValueError(f"A kernel bank is saved under a name that ends in .npz, not {path.name!r}.")
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
-            with open(temporary, "wb") as file:
-                np.savez_compressed(
-                    file,
-                    format_version=np.int64(FORMAT_VERSION),
-                    kernels=self.kernels,
-                    sizes=self.sizes,
-                    kind=np.array(self.kind),
-                    seed=np.int64(self.seed),
-                    split=np.array(self.split),
-                )
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with atomic_path(path) as temporary:
+            np.savez_compressed(
+                temporary,
+                format_version=np.int64(FORMAT_VERSION),
+                kernels=self.kernels,
+                sizes=self.sizes,
+                kind=np.array(self.kind),
+                seed=np.int64(self.seed),
+                split=np.array(self.split),
+            )
+
+    def digest(self):
+        """SHA-256 of the kernels and their sizes, in hexadecimal: the same bank, the same digest, on every machine."""
+        content = self.sizes.astype("<i4").tobytes() + self.kernels.astype("<f4").tobytes()
+        return hashlib.sha256(content).hexdigest()
 
     @classmethod
     def load(cls, path):

@@ -54,7 +54,7 @@ SMALLEST_SIZE = 3
 # The longer side of a path's box, as a share of the square's side. Paths that hang to one side of their mass more
 # than this leave half of the square empty and are drawn anew.
 SMALLEST_SPAN = 0.75
-_BATCH = 256
+_BATCH = 512
 
 
 def _check_kind(kind):

@@ -167,27 +167,29 @@ class CameraTrajectory:
         length = exposure * cls.REFERENCE_LENGTH / cls.STEPS
         pull, shake, tremor = pull * share, shake * share, tremor * np.sqrt(share)
 
+        # Steps first, so that each step reads neighbouring numbers.
+        chances, perturbations = (np.ascontiguousarray(part.transpose(2, 1, 0)) for part in (chances, perturbations))
+        tremors = tremor * perturbations
+        # An impulse adds twice the velocity, turned around give or take half a radian: t is tan(angle / 2).
+        t = 0.5108 * (chances[:, 1] - 0.5)
+        strength = np.where(chances[:, 0] < shake, 2.0, 0.0)
+        cosines, sines = -strength * ((1 - t * t) / (1 + t * t)), -strength * (2 * t / (1 + t * t))
+
         vx, vy = _unit(direction[:, 0], direction[:, 1])
         x = y = np.zeros(len(draws))
-        points = np.empty((len(draws), cls.STEPS, 2))
+        points = np.empty((cls.STEPS, 2, len(draws)))
         for step in range(cls.STEPS):
-            points[:, step, 0], points[:, step, 1] = x, y
-            dx = tremor * perturbations[:, 0, step] - pull * x
-            dy = tremor * perturbations[:, 1, step] - pull * y
-            # Twice the velocity, turned around give or take half a radian, is added: t is tan(angle / 2).
-            t = 0.5108 * (chances[:, 1, step] - 0.5)
-            cosine, sine = -(1 - t * t) / (1 + t * t), -2 * t / (1 + t * t)
-            impulse = np.where(chances[:, 0, step] < shake, 2.0, 0.0)
-            dx = dx + impulse * (cosine * vx - sine * vy)
-            dy = dy + impulse * (sine * vx + cosine * vy)
+            points[step] = x, y
+            cosine, sine = cosines[step], sines[step]
+            dx = tremors[step, 0] - pull * x + (cosine * vx - sine * vy)
+            dy = tremors[step, 1] - pull * y + (sine * vx + cosine * vy)
             vx, vy = _unit(vx + dx, vy + dy)
             x, y = x + length * vx, y + length * vy
-        return list(points)
+        return list(points.transpose(2, 0, 1))
 
 
 def _unit(x, y):
     norm = np.sqrt(x * x + y * y)
-    norm = np.where(norm > 0, norm, 1.0)
     return x / norm, y / norm
 
 

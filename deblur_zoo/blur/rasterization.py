@@ -31,6 +31,8 @@ def fit(points, size):
         (T, 2) float: within [0, size - 1]; at least one point on that square's border.
     """
     centre = mass_centre(size)
+    # Contiguous columns: quick, and the mean is always summed in the same order.
+    points = np.asfortranarray(points)
     points = points - points.mean(axis=0)
     before, after = -points.min(), points.max()
     # One scale for both axes; the room before and after the centre differs for even sizes.

@@ -1,0 +1,56 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from deblur_zoo.blur.__main__ import parse_sizes
+from deblur_zoo.blur.kernels import KernelBank, make_bank
+
+
+def run(*arguments):
+    return subprocess.run([sys.executable, "-m", "deblur_zoo.blur", *arguments], capture_output=True, text=True)
+
+
+def test_writes_the_bank(tmp_path):
+    path = tmp_path / "bank.npz"
+    done = run("--kind=camera", "--split=test", "--count=12", "--sizes=8-10,21-25:2", "--seed=4", f"--out={path}")
+    assert done.returncode == 0, done.stderr
+    bank, expected = KernelBank.load(path), make_bank("camera", 12, (8, 9, 10, 21, 23, 25), 4, "test")
+    np.testing.assert_array_equal(bank.kernels, expected.kernels)
+    assert expected.digest() in done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments, sentence",
+    [
+        (["--kind=spiral"], "There is no kernel kind 'spiral'"),
+        (["--sizes=13-x"], "Sizes are numbers and ranges"),
+        (["--sizes=1-5"], "at least 3"),
+        (["--split=dev"], "one of train, test"),
+        (["--count=0"], "count"),
+        (["--out=bank.txt"], "ends in .npz"),
+        (["--out=nowhere/bank.npz"], "no folder"),
+        (["--colour=red"], "Unknown command line flag"),
+        (["more"], "Only flags"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_code_2(tmp_path, monkeypatch, arguments, sentence):
+    path = tmp_path / "bank.npz"
+    done = run("--count=3", f"--out={path}", *arguments)
+    assert done.returncode == 2
+    assert sentence in done.stderr and len(done.stderr.strip().splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "text, sizes", [("13", (13,)), ("8-11", (8, 9, 10, 11)), ("13-17:2,8", (13, 15, 17, 8)), (" 9 , 11", (9, 11))]
+)
+def test_sizes(text, sizes):
+    assert parse_sizes(text) == sizes
+
+
+@pytest.mark.parametrize("text", ["", "a", "13:2", "13-", "-13", "13-17:0", "13-17:", "13,,15", "17-13"])
+def test_bad_sizes(text):
+    with pytest.raises(ValueError):
+        parse_sizes(text)
