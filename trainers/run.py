@@ -172,6 +172,8 @@ class Run:
                     progress.update(stage=names[number + 1], epochs_done=0, waited=0)
             first_step += stage["steps"]
         save_weights(self.trainer.average, self.folder / "last.weights.h5")
+        with atomic_path(self.folder / "progress.json") as path:
+            path.write_text(json.dumps(progress, indent=1) + "\n", encoding="utf-8")
 
     def _train_stage(self, stage, first_step, progress, verbose, tensorboard):
         trainer, recipe = self.trainer, self.recipe

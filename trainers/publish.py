@@ -1,0 +1,49 @@
+"""Make a preset out of a finished run: float16 weights, measured again, with model card and index entry.
+
+    python -m trainers.publish --run runs/lite --preset one_step_lite --development crops/development \
+        --identity_network mobilefacenet.keras --data "CelebA (7,475 faces) and MEBeauty (1,216 faces)" \
+        --license "non-commercial research use"
+
+Writes into the preset's folder: model.weights.h5, config.json, training.json, metrics.json and README.md, and the
+preset's row of index.json. Everything is prepared beside the folder first; a failed measurement changes nothing.
+"""
+
+from absl import flags
+
+from deblur_zoo import command_line_tools
+from deblur_zoo.command_line_tools import UsageError
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("run", None, "folder of a finished run of `python -m trainers`")
+flags.DEFINE_string("preset", None, "name or folder of the preset to publish to")
+flags.DEFINE_string("development", None, "folder of aligned development faces to measure on")
+flags.DEFINE_string("identity_network", None, "Keras file of a face recognition network, for the identity cosine")
+flags.DEFINE_string("data", None, "what was trained on, for the card")
+flags.DEFINE_string("license", None, "licence of the weights, which follows from the data")
+flags.DEFINE_string("device", None, "what it was trained on, for the card, such as '2 CPU cores'")
+flags.DEFINE_integer("limit", None, "measure on the first so many faces only", lower_bound=1)
+
+
+def publish(arguments):
+    """Check the flags, convert, measure and put in place. Returns the exit code."""
+    if arguments:
+        raise UsageError(f"unexpected argument {arguments[0]!r}; everything is given by flags, see --help")
+    for name in ("run", "preset", "development", "data", "license", "device"):
+        if not FLAGS[name].value:
+            raise UsageError(f"--{name} is missing; see --help")
+    # Heavy imports wait until the flags are known to be good.
+    from trainers.publication import publish_run
+
+    try:
+        publish_run(FLAGS.flag_values_dict())
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    return 0
+
+
+def main():
+    command_line_tools.run(publish, "deblur-zoo-publish")
+
+
+if __name__ == "__main__":
+    main()
