@@ -15,7 +15,7 @@ from absl import flags
 from deblur_zoo import command_line_tools
 from deblur_zoo.command_line_tools import UsageError
 
-# Each module has check_backend() and export(model, name, out, version, overwrite) -> (path, comparisons).
+# Each module has target(name, out, version) -> path, check_backend() and export(model, path, overwrite) -> comparisons.
 FORMATS = {"saved_model": "exporters.saved_model"}
 
 FLAGS = flags.FLAGS
@@ -35,28 +35,29 @@ def export_preset(arguments):
             raise UsageError(f"--{name} is missing; see --help")
     if os.path.exists(FLAGS.out) and not os.path.isdir(FLAGS.out):
         raise UsageError(f"--out must be a folder, and {FLAGS.out} is a file")
-    # Heavy imports wait until the flags are known to be good.
-    from deblur_zoo import zoo
+    from deblur_zoo import presets, zoo
     from exporters.verify import VerificationError
 
     exporter = importlib.import_module(FORMATS[FLAGS.format])
     try:
-        exporter.check_backend()
+        # What can be refused at once is, before TensorFlow is imported.
+        name = presets.read_config(zoo.preset_folder(FLAGS.preset))["name"]
+        target = exporter.target(name, FLAGS.out, FLAGS.version)
+        if target.exists() and not FLAGS.overwrite:
+            raise UsageError(f"{target} is there already: choose another --version, or say --overwrite")
         model = zoo.load(FLAGS.preset)
-        name = zoo.describe(FLAGS.preset).name
+        exporter.check_backend()
     except (ValueError, RuntimeError) as error:
         raise UsageError(str(error)) from None
     try:
-        path, compared = exporter.export(model, name, FLAGS.out, FLAGS.version, FLAGS.overwrite)
-    except FileExistsError as error:
-        raise UsageError(f"{error}; choose another --version, or say --overwrite") from None
+        compared = exporter.export(model, target, FLAGS.overwrite)
     except VerificationError as error:
         print(f"deblur-zoo-export: {error}; nothing was written", file=sys.stderr)
         return 1
     for result in compared:
         print(result)
-    size = sum(os.path.getsize(os.path.join(folder, file)) for folder, _, files in os.walk(path) for file in files)
-    print(f"wrote {path} ({size / 2**20:.1f} MiB), {len(compared)} comparisons passed in a fresh process")
+    size = sum(os.path.getsize(os.path.join(folder, file)) for folder, _, files in os.walk(target) for file in files)
+    print(f"wrote {target} ({size / 2**20:.1f} MiB), {len(compared)} comparisons passed in a fresh process")
     return 0
 
 

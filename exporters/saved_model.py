@@ -30,34 +30,35 @@ def check_backend():
         )
 
 
-def export(model, name, out, version=1, overwrite=False):
-    """Write a model to ``out/name/version/``, the layout that TensorFlow Serving watches, and check what was written.
+def target(name, out, version):
+    """Where a model goes: ``out/name/version``, the layout that TensorFlow Serving watches."""
+    return pathlib.Path(out) / name / str(version)
+
+
+def export(model, path, overwrite=False):
+    """Write a model and check what was written.
 
     The files are written to a temporary folder beside, run there in a fresh process, compared with the model, and
     renamed when all comparisons pass.
 
     Args:
         model: a built ``Deblurrer`` (TensorFlow backend).
-        name: folder name of the model.
-        out: folder that gets it.
-        version: whole number of at least 1.
-        overwrite: replace this version where it is there already.
+        path: the folder to make; see ``target``.
+        overwrite: replace what is there already.
 
     Returns:
-        path of the version's folder, and the list of ``exporters.verify.Compared``.
+        list of ``exporters.verify.Compared``.
 
     Raises:
-        FileExistsError: the version is there already, and ``overwrite`` is false.
+        FileExistsError: the folder is there already, and ``overwrite`` is false.
         exporters.verify.VerificationError: the written files differ from the model; nothing is left behind.
         RuntimeError: Keras runs on another backend than TensorFlow.
     """
     check_backend()
-    target = pathlib.Path(out) / name / str(version)
-    with atomic_folder(target, overwrite) as folder:
+    with atomic_folder(path, overwrite) as folder:
         write(model, folder)
         cases = float_cases(model, FLOAT_SIGNATURE) + encoded_cases(model, BYTES_SIGNATURE)
-        compared = verify(folder, PROGRAM, cases)
-    return target, compared
+        return verify(folder, PROGRAM, cases)
 
 
 def write(model, folder):

@@ -1,0 +1,124 @@
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+from skimage import data
+
+import deblur_zoo.evaluation.__main__ as command
+from deblur_zoo.models.one_step import OneStep
+from deblur_zoo.presets import save_preset
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def run(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "deblur_zoo.evaluation", *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+
+
+@pytest.fixture(scope="module")
+def preset(tmp_path_factory):
+    """A preset that gives its input back: sharp in, sharp out is 60 dB, the gain 0."""
+    model = OneStep(width=4, reduced_width=4, modules=1, kernel_sizes=(1,), scale=4, image_skip=True)
+    model.build()
+    folder = tmp_path_factory.mktemp("preset")
+    save_preset(model, folder, "unchanging")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory):
+    """Three crops of a public-domain photo with a margin of 16 that says so: it is black."""
+    folder = tmp_path_factory.mktemp("crops")
+    photo = data.astronaut()
+    for index, left in enumerate((150, 160, 170)):
+        crop = np.zeros((160, 160, 3), np.uint8)
+        crop[16:144, 16:144] = photo[40:168, left : left + 128]
+        Image.fromarray(crop).save(folder / f"{index}.png")
+    return folder
+
+
+def small_identity_network(path):
+    inputs = keras.Input((112, 112, 3))
+    x = keras.layers.Rescaling(1 / 128, offset=-1)(inputs)
+    x = keras.layers.Flatten()(keras.layers.AveragePooling2D(16)(x))
+    keras.Model(inputs, keras.layers.Dense(16)(x)).save(path)
+    return path
+
+
+def test_table_files_and_sheet(preset, faces, tmp_path):
+    network = small_identity_network(tmp_path / "identity.keras")
+    out, sheet = tmp_path / "out", tmp_path / "pictures" / "sheet.png"
+    finished = run(
+        *("--preset", preset, "--faces", faces, "--out", out, "--identity_network", network, "--limit", 2),
+        *("--sheet", sheet, "--sheet_faces", 2),
+    )
+    assert finished.returncode == 0, finished.stderr
+    metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
+    assert (out / "table.md").read_text(encoding="utf-8") in finished.stdout
+    assert metrics["faces"] == 2 and metrics["pairs"] == 16
+    assert metrics["overall"]["psnr_gain"]["mean"] == 0
+    # The black margin would drag this down if it were measured or blurred in.
+    assert 15 < metrics["overall"]["blurred"]["psnr"]["mean"] < 30
+    assert metrics["sharp_in"]["psnr"]["mean"] == 60
+    assert 0 < metrics["overall"]["restored"]["identity_cosine"]["mean"] < 1
+    assert metrics["model"]["name"] == "unchanging"
+    assert metrics["data"]["fingerprint"] == command.fingerprint([faces / "1.png", faces / "0.png"])
+    assert Image.open(sheet).size[1] > 3 * 256
+
+
+def test_fingerprint_is_of_contents_not_of_names_or_order(tmp_path):
+    for name, content in (("a", b"1"), ("b", b"2"), ("c", b"2")):
+        (tmp_path / name).write_bytes(content)
+    a, b, c = (tmp_path / name for name in "abc")
+    assert command.fingerprint([a, b]) == command.fingerprint([c, a])
+    assert command.fingerprint([a, b]) != command.fingerprint([a])
+    # { printf 1 | sha256sum | cut -c-64; printf 2 | sha256sum | cut -c-64; } | sha256sum
+    assert command.fingerprint([b, a]) == "e7288ff80eff6cea59e0d4bcc00cca3290a943fe472721502a797b374446f592"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--faces", "FACES"], "--preset is missing"),
+        (["--preset", "PRESET"], "--faces is missing"),
+        (["--preset", "PRESET", "--faces", "FACES/none"], "--faces names no folder"),
+        (["--preset", "PRESET", "--faces", "FACES", "extra"], "unexpected argument 'extra'"),
+        (["--preset", "PRESET", "--faces", "FACES", "--kernels_per_size", "11"], "kernels_per_size"),
+        (["--preset", "PRESET", "--faces", "FACES", "--out", "FACES/0.png"], "--out must be a folder"),
+        (["--preset", "PRESET", "--faces", "FACES", "--sheet", "sheet.doc"], "--sheet must end in .png"),
+    ],
+)
+def test_bad_flags_give_one_sentence_and_code_2(preset, faces, arguments, sentence):
+    places = {"PRESET": str(preset), "FACES": str(faces)}
+    for name, path in places.items():
+        arguments = [argument.replace(name, path) for argument in arguments]
+    finished = run(*arguments)
+    assert finished.returncode == 2
+    assert sentence in finished.stderr and len(finished.stderr.strip().splitlines()) == 1
+
+
+def test_bad_input_writes_nothing(preset, faces, tmp_path):
+    (tmp_path / "crops").mkdir()
+    Image.fromarray(np.zeros((140, 150, 3), np.uint8)).save(tmp_path / "crops" / "a.png")
+    (tmp_path / "wrong.keras").write_text("no network")
+    faulty = [
+        (["--faces", tmp_path / "crops"], "square canonical crops of 128x128"),
+        (["--faces", faces, "--identity_network", tmp_path / "wrong.keras"], "cannot be read as a Keras network"),
+    ]
+    for arguments, sentence in faulty:
+        finished = run("--preset", preset, "--out", tmp_path / "out", *arguments)
+        assert finished.returncode == 2
+        assert sentence in finished.stderr.splitlines()[-1]
+        assert not (tmp_path / "out").exists()

@@ -1,0 +1,101 @@
+import os
+import pathlib
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from deblur_zoo.models.one_step import OneStep
+from deblur_zoo.presets import save_preset
+
+if keras.backend.backend() != "tensorflow":
+    pytest.skip("SavedModels are written by the TensorFlow backend", allow_module_level=True)
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def run(*arguments, code=None):
+    """The command, or a small program around it."""
+    program = ["-m", "exporters"] if code is None else ["-c", code]
+    return subprocess.run(
+        [sys.executable, *program, *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+
+
+@pytest.fixture(scope="module")
+def preset(tmp_path_factory):
+    model = OneStep(width=4, reduced_width=4, modules=1, kernel_sizes=(3,), scale=4, image_skip=True)
+    model.build()
+    generator = np.random.default_rng(1)
+    for weight in model.weights:
+        weight.assign(0.2 * generator.standard_normal(weight.shape))
+    folder = tmp_path_factory.mktemp("presets") / "tiny"
+    save_preset(model, folder, "tiny")
+    return folder
+
+
+def test_exports_says_what_it_measured_and_refuses_a_second_time(preset, tmp_path):
+    flags = ("--preset", preset, "--format", "saved_model", "--out", tmp_path)
+    finished = run(*flags)
+    assert finished.returncode == 0, finished.stderr
+    assert "serving_default: 3 of 7x13 pixels: largest difference" in finished.stdout
+    assert "serving_bytes: JPEG: largest difference" in finished.stdout
+    assert "12 comparisons passed in a fresh process" in finished.stdout
+    assert (tmp_path / "tiny" / "1" / "saved_model.pb").exists()
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    finished = run(*flags)
+    assert finished.returncode == 2
+    assert "is there already: choose another --version, or say --overwrite" in finished.stderr
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+def test_a_failed_comparison_leaves_nothing_and_exits_with_1(preset, tmp_path):
+    # A model that has changed since it was written.
+    program = """
+import exporters.saved_model as saved_model
+right = saved_model.write
+def write_then_change(model, folder):
+    right(model, folder)
+    model.last.bias.assign(model.last.bias + 0.01)
+saved_model.write = write_then_change
+import exporters.__main__
+exporters.__main__.main()
+"""
+    finished = run("--preset", preset, "--out", tmp_path / "out", code=program)
+    assert finished.returncode == 1
+    assert "differ from the Keras model" in finished.stderr and "nothing was written" in finished.stderr
+    assert "wrote" not in finished.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_preset_without_weights_is_refused(preset, tmp_path):
+    model = OneStep(width=4, reduced_width=4, modules=1, kernel_sizes=(3,))
+    model.build()
+    save_preset(model, tmp_path / "bare", "bare", weights=False, without_weights="Use one_step_lite.")
+    finished = run("--preset", tmp_path / "bare", "--out", tmp_path / "out")
+    assert finished.returncode == 2
+    assert "'bare' has no trained weights. Use one_step_lite." in finished.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--out", "x"], "--preset is missing"),
+        (["--preset", "one_step"], "--out is missing"),
+        (["--preset", "one_step", "--out", "x", "--format", "floppy"], "floppy"),
+        (["--preset", "one_step", "--out", "x", "--version", "0"], "version"),
+        (["--preset", "one_step", "--out", "README.md/x", "extra"], "unexpected argument 'extra'"),
+        (["--preset", "one_step", "--out", "pyproject.toml"], "--out must be a folder"),
+        (["--preset", "one_step", "--colour", "red"], "colour"),
+    ],
+)
+def test_bad_flags_give_one_sentence_and_code_2(arguments, sentence):
+    finished = run(*arguments)
+    assert finished.returncode == 2
+    assert sentence in finished.stderr and len(finished.stderr.strip().splitlines()) == 1
