@@ -174,11 +174,16 @@ def write(path, pixels):
         ValueError: as ``encode``.
     """
     path = Path(path)
-    if path.suffix.lower() not in WRITE_FORMATS:
-        raise ValueError(f"{path.name!r} must end in one of {', '.join(WRITE_FORMATS)}.")
+    check_ending(path)
     data = encode(pixels, path.suffix)
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)
+
+
+def check_ending(path):
+    """Raise ValueError unless ``write`` knows the path's ending."""
+    if Path(path).suffix.lower() not in WRITE_FORMATS:
+        raise ValueError(f"The picture {Path(path).name!r} must end in one of {', '.join(WRITE_FORMATS)}.")
 
 
 def list_pictures(folder):
