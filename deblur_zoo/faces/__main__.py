@@ -1,0 +1,91 @@
+"""Cut the faces out of a folder of photos, in the canonical alignment.
+
+    python -m deblur_zoo.faces --photos photos --out crops --margin 16
+
+Of a photo with several faces the largest near the middle is taken; --all_faces takes them all. The crops keep the
+sub-folder and the name of the photo. report.tsv in the crops' folder says for each photo what became of it. The same
+command goes on where a killed run stopped.
+"""
+
+from absl import flags
+
+from deblur_zoo import command_line_tools
+from deblur_zoo.command_line_tools import UsageError
+from deblur_zoo.faces.acceptance import Rules
+
+FLAGS = flags.FLAGS
+_RULES = Rules()
+flags.DEFINE_string("photos", None, "folder of photos; sub-folders are searched too")
+flags.DEFINE_string("out", None, "folder for the crops and report.tsv")
+flags.DEFINE_integer("size", 128, "side of the canonical crop in pixels", lower_bound=16, upper_bound=2048)
+flags.DEFINE_integer("margin", 0, "pixels added on every side, as room for augmentation", 0, 1024)
+flags.DEFINE_enum("format", "webp", ["webp", "png"], "kind of picture file")
+flags.DEFINE_integer("quality", 100, "of WebP: 100 is lossless", lower_bound=1, upper_bound=100)
+flags.DEFINE_bool("all_faces", False, "crop every face of a photo; the names end in -face1, -face2, ...")
+flags.DEFINE_list(
+    "longest_sides", None, "photos are shrunk to this side for detection; further numbers are tried where no face is "
+    "found (default: 320,1024; with --all_faces 1280)"
+)  # fmt: skip
+flags.DEFINE_float("minimum_confidence", _RULES.minimum_confidence, "of the detector", 0, 1)
+flags.DEFINE_float(
+    "maximum_residual", _RULES.maximum_residual, "distance of the points from their places, as a share of the size", 0
+)
+flags.DEFINE_float("maximum_enlargement", _RULES.maximum_enlargement, "how many times a face may be enlarged", 0)
+flags.DEFINE_float("minimum_inside", _RULES.minimum_inside, "share of the crop that lies inside the photo", 0, 1)
+
+LISTED = 20
+
+
+def align_photos(arguments):
+    """Check the flags, then align. Returns the exit code."""
+    if arguments:
+        raise UsageError(f"unexpected argument {arguments[0]!r}; everything is given by flags, see --help")
+    for name in ("photos", "out"):
+        if not FLAGS[name].value:
+            raise UsageError(f"--{name} is missing; see --help")
+    # Heavy imports wait until the flags are known to be good.
+    from tqdm import tqdm
+
+    from deblur_zoo.faces.folder import REPORT, Settings, align_folder
+
+    settings = Settings(
+        size=FLAGS.size,
+        margin=FLAGS.margin,
+        format=FLAGS.format,
+        quality=FLAGS.quality,
+        all_faces=FLAGS.all_faces,
+        longest_sides=_longest_sides(),
+        rules=Rules(FLAGS.minimum_confidence, FLAGS.maximum_residual, FLAGS.maximum_enlargement, FLAGS.minimum_inside),
+    )
+    try:
+        summary = align_folder(
+            FLAGS.photos, FLAGS.out, settings, progress=lambda **numbers: tqdm(unit="photo", **numbers)
+        )
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    earlier = f" ({summary.taken_over} done by an earlier run)" if summary.taken_over else ""
+    print(f"{summary.photos} photos{earlier}, {summary.crops} crops in {FLAGS.out}, report in {FLAGS.out}/{REPORT}")
+    if summary.left_out:
+        print(f"Not used: {len(summary.left_out)}")
+        for kind, number in summary.kinds().most_common():
+            print(f"  {number:6d}  {kind}")
+        for photo, reason in summary.left_out[:LISTED]:
+            print(f"  {photo}: {reason}")
+        if len(summary.left_out) > LISTED:
+            print(f"  and {len(summary.left_out) - LISTED} more, all in {REPORT}")
+    return 0 if summary.crops else 1
+
+
+def _longest_sides():
+    texts = FLAGS.longest_sides or (["1280"] if FLAGS.all_faces else ["320", "1024"])
+    if not all(text.isdecimal() and 64 <= int(text) <= 8192 for text in texts):
+        raise UsageError(f"--longest_sides takes whole numbers from 64 to 8192, not {','.join(texts)}")
+    return tuple(sorted(map(int, texts)))
+
+
+def main():
+    command_line_tools.run(align_photos, "deblur_zoo.faces")
+
+
+if __name__ == "__main__":
+    main()

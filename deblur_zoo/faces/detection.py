@@ -1,0 +1,129 @@
+"""Find faces and five points in each.
+
+The detector is MTCNN (Zhang et al. 2016, Joint Face Detection and Alignment using Multitask Cascaded Convolutional
+Networks) as the ``mtcnn`` package implements it, with its own weights.
+"""
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+
+# The smallest face that MTCNN looks for, in pixels of the picture that it is given. Its pyramid breaks with other
+# values: a level can come out smaller than the network's 12 pixels, and the error is taken for "no face".
+SMALLEST_FACE = 20
+
+
+@dataclass(frozen=True)
+class Face:
+    """One face found in a photo, in pixels of the photo; pixel centres have integer coordinates.
+
+    Attributes:
+        box: float64 (4,): left, top, right, bottom. May reach beyond the photo.
+        points: float64 (5, 2) of (x, y) in the order of ``deblur_zoo.alignment.POINT_NAMES``.
+        confidence: the detector's, in [0, 1].
+    """
+
+    box: np.ndarray
+    points: np.ndarray
+    confidence: float
+
+    @property
+    def area(self):
+        return float(np.prod(np.maximum(self.box[2:] - self.box[:2], 0)))
+
+
+class Detector:
+    """MTCNN behind a resizing of the photo; the networks are loaded with the first photo.
+
+    Args:
+        longest_sides: photos whose longer side exceeds the first number are shrunk to it before detection, which
+            bounds the time. Where no face is found, the next number is tried. Faces under 20 pixels in the
+            shrunk photo are not found. (320, 1024) suits portraits, (1280,) groups.
+        minimum_confidence: faces below are left out. MTCNN itself reports none below 0.8.
+
+    Raises:
+        ValueError: a side is under 64.
+    """
+
+    def __init__(self, longest_sides=(320, 1024), minimum_confidence=0.9):
+        if not longest_sides or min(longest_sides) < 64:
+            raise ValueError(f"longest_sides must be one or more numbers of at least 64, not {longest_sides}")
+        self.longest_sides = tuple(sorted(longest_sides))
+        self.minimum_confidence = minimum_confidence
+        self._network = None
+
+    def __call__(self, image):
+        """Faces in a photo, the largest first.
+
+        Args:
+            image: uint8 (H, W), (H, W, 3) RGB or (H, W, 4) RGBA.
+
+        Returns:
+            list of Face; empty if there is none.
+
+        Raises:
+            ValueError: not such an array.
+        """
+        image = as_rgb(image)
+        longer = max(image.shape[:2])
+        for side in self.longest_sides:
+            faces = self._find(image, min(1.0, side / longer))
+            if faces or side >= longer:
+                break
+        return sorted(faces, key=lambda face: -face.area)
+
+    def _find(self, image, scale):
+        import cv2
+
+        if self._network is None:
+            from mtcnn import MTCNN
+
+            self._network = MTCNN()
+        height, width = image.shape[:2]
+        small = image
+        if scale < 1:
+            size = max(1, round(width * scale)), max(1, round(height * scale))
+            small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        factors = np.array([small.shape[1] / width, small.shape[0] / height])
+        # The pyramid of a picture that is hardly larger than the smallest face is empty.
+        missing = np.maximum(2 * SMALLEST_FACE - np.array(small.shape[:2]), 0)
+        if missing.any():
+            small = cv2.copyMakeBorder(small, 0, int(missing[0]), 0, int(missing[1]), cv2.BORDER_REPLICATE)
+        # The "json" output would round the points to whole pixels.
+        rows = self._network.detect_faces(small, fit_to_image=False, box_format="xyxy", output_type="numpy")
+        faces = []
+        for row in np.asarray(rows, np.float64).reshape(-1, 16):
+            if row[5] >= self.minimum_confidence:
+                box = (row[1:5].reshape(2, 2) + 0.5) / factors - 0.5
+                points = (row[6:16].reshape(2, 5).T + 0.5) / factors - 0.5
+                faces.append(Face(box.reshape(4), points, float(row[5])))
+        return faces
+
+
+@functools.lru_cache(maxsize=4)
+def _detector(longest_sides, minimum_confidence):
+    return Detector(longest_sides, minimum_confidence)
+
+
+def detect(image, longest_sides=(1280,), minimum_confidence=0.9):
+    """Faces in a photo, the largest first; arguments and errors as for ``Detector``, which is kept for the next call.
+
+    Returns:
+        list of Face; empty if there is none.
+    """
+    return _detector(tuple(longest_sides), minimum_confidence)(image)
+
+
+def as_rgb(image):
+    """uint8 (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) to (H, W, 3); an alpha channel is dropped."""
+    image = np.asarray(image)
+    if image.ndim == 2:
+        image = image[:, :, None]
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] not in (1, 3, 4) or image.size == 0:
+        raise ValueError(
+            f"a photo is a uint8 array (H, W), (H, W, 3) or (H, W, 4), not {image.dtype} of shape {image.shape}"
+        )
+    if image.shape[2] == 1:
+        image = np.repeat(image, 3, axis=2)
+    return np.ascontiguousarray(image[:, :, :3])

@@ -1,0 +1,297 @@
+"""Align a folder of photos into a folder of crops; a killed run goes on where it stopped."""
+
+import hashlib
+import json
+import re
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from io import BytesIO
+from pathlib import Path, PurePosixPath
+
+from deblur_zoo import images
+from deblur_zoo.alignment import CROP_SIZE
+from deblur_zoo.atomic_file import atomic_path
+from deblur_zoo.faces import acceptance, journal
+from deblur_zoo.faces.detection import as_rgb
+from deblur_zoo.faces.journal import NOT_USED, UNREADABLE, USED, Row
+from deblur_zoo.faces.warp import align
+
+REPORT, SETTINGS = "report.tsv", "settings.json"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides about the crops of a run; kept beside them, since crops made otherwise are not mixed with them.
+
+    Attributes:
+        size, margin: of the crops, in pixels, as in ``warp.align``.
+        format: "webp" or "png".
+        quality: of WebP: 100 is lossless, 1 to 99 is lossy.
+        all_faces: crop every face of a photo, not only the main one.
+        longest_sides: as in ``detection.Detector``.
+        rules: as in ``acceptance.Rules``.
+    """
+
+    size: int = CROP_SIZE
+    margin: int = 0
+    format: str = "webp"
+    quality: int = 100
+    all_faces: bool = False
+    longest_sides: tuple = (320, 1024)
+    rules: acceptance.Rules = field(default_factory=acceptance.Rules)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run came to.
+
+    Attributes:
+        photos: number of photos.
+        taken_over: how many of them were finished by an earlier run.
+        crops: number of crops.
+        left_out: list of (photo, reason), sorted.
+    """
+
+    photos: int
+    taken_over: int
+    crops: int
+    left_out: list
+
+    def kinds(self):
+        """Counter of the kinds of reasons."""
+        return Counter(reason.split(":")[0] for _, reason in self.left_out)
+
+
+def align_folder(photos, out, settings=None, detector=None, progress=None):
+    """Cut the faces out of all photos in a folder and its sub-folders.
+
+    Crops keep the sub-folder and the stem of the photo's name. ``out`` also gets report.tsv, a row a face, and
+    settings.json. Photos that an earlier run finished are passed over, unless they or their crops have changed.
+
+    Args:
+        photos: folder.
+        out: folder for the crops; made if missing.
+        settings: Settings, or None for the defaults.
+        detector: function of a uint8 (H, W, 3) photo that gives a list of Face; ``detection.Detector`` if None.
+        progress: function (total, done) -> context manager giving an object with ``update(n)``, such as tqdm.
+
+    Returns:
+        Summary.
+
+    Raises:
+        FileNotFoundError: the folder is missing or holds no pictures.
+        NotADirectoryError: a file where a folder should be.
+        ValueError: ``out`` is ``photos``, or holds crops of another folder or made with other settings, or pictures
+            of other origin.
+    """
+    photos, out, settings = Path(photos), Path(out), settings or Settings()
+    paths = _list_photos(photos, out)
+    record = _as_json(photos, settings)
+    _check_out(out, json.loads(record))
+    out.mkdir(parents=True, exist_ok=True)
+    for leftover in out.rglob(".partial-*"):
+        leftover.unlink()
+    old = journal.read(out / REPORT)
+    if not (out / SETTINGS).exists():
+        with atomic_path(out / SETTINGS) as temporary:
+            temporary.write_text(record)
+    names = [path.relative_to(photos).as_posix() for path in paths]
+    # Photos that are gone keep their crops, and so their names.
+    stems = output_stems(sorted({*names, *old}))
+    finished = {name: rows for name, rows in old.items() if _is_finished(photos, out, name, rows, stems, settings)}
+    for name in old.keys() - finished.keys():
+        for row in old[name]:
+            if row.crop:
+                (out / row.crop).unlink(missing_ok=True)
+    rows = [row for name in finished for row in finished[name]]
+    journal.write(out / REPORT, rows)
+    if detector is None:
+        from deblur_zoo.faces.detection import Detector
+
+        # The rules judge the confidence afterwards, so that the report tells it.
+        detector = Detector(settings.longest_sides, minimum_confidence=0.8)
+    waiting = [name for name in names if name not in finished]
+    with (
+        open(out / REPORT, "ab", buffering=0) as report,
+        (progress or _Silent)(total=len(names), initial=len(names) - len(waiting)) as bar,
+    ):
+        for name in waiting:
+            new = _align_photo(photos / name, name, out, stems[name], settings, detector)
+            report.write(journal.encode(new))
+            rows += new
+            bar.update(1)
+    journal.write(out / REPORT, rows)
+    return Summary(
+        photos=len(names),
+        taken_over=len(names) - len(waiting),
+        crops=sum(row.status == USED for row in rows),
+        left_out=sorted((row.photo, row.reason) for row in rows if row.status != USED),
+    )
+
+
+def output_stems(names):
+    """Paths of the crops, without ending, for photos' paths (POSIX, with ending): the same stem where it is free.
+
+    Photos of one folder whose names differ only in the ending (or in case) keep their endings: a.jpg and a.png give
+    a.jpg and a.png; so do photos whose stem could be that of another photo's second face.
+    """
+    stems = {name: str(PurePosixPath(name).with_suffix("")) for name in names}
+    count = Counter(stem.casefold() for stem in stems.values())
+    result, taken = {}, set()
+    for name, stem in sorted(stems.items()):
+        face = re.fullmatch(r"(.+)-face\d+", stem.casefold())
+        if count[stem.casefold()] > 1 or (face and face[1] in count):
+            stem = name
+        while stem.casefold() in taken or (stem == name and stem.casefold() in count):
+            stem += "_"
+        taken.add(stem.casefold())
+        result[name] = stem
+    return result
+
+
+def _list_photos(photos, out):
+    paths = images.list_pictures(photos)
+    if out.exists():
+        if not out.is_dir():
+            raise NotADirectoryError(f"{out} is a file, not a folder for crops")
+        if out.resolve() == photos.resolve():
+            raise ValueError(f"the crops need another folder than that of the photos, {photos}")
+        paths = [path for path in paths if out.resolve() not in path.resolve().parents]
+    if not paths:
+        raise FileNotFoundError(f"there are no pictures ({', '.join(images.WRITE_FORMATS)}) in {photos}")
+    return paths
+
+
+def _check_out(out, wanted):
+    if (out / SETTINGS).exists():
+        try:
+            stored = json.loads((out / SETTINGS).read_text())
+            differing = [key for key in wanted if stored.get(key) != wanted[key]]
+        except (ValueError, AttributeError):
+            raise ValueError(
+                f"{out / SETTINGS} is damaged: remove it with the crops, or choose another folder"
+            ) from None
+        if differing == ["photos"]:
+            raise ValueError(f"{out} holds crops of the photos in {stored.get('photos')}: choose another folder")
+        if differing or stored.keys() != wanted.keys():
+            raise ValueError(
+                f"{out} holds crops made with other settings ({', '.join(differing) or 'of another version'}): "
+                "repeat those, or choose another folder"
+            )
+    elif out.exists() and images.list_pictures(out):
+        raise ValueError(f"{out} holds pictures that this command did not write: choose an empty or new folder")
+
+
+def _as_json(photos, settings):
+    # With the folder's name: photos of two folders can have the same names.
+    return json.dumps({"photos": str(photos.resolve()), **asdict(settings)}, indent=2) + "\n"
+
+
+def _is_finished(photos, out, name, rows, stems, settings):
+    """Whether an earlier run's rows of a photo still hold."""
+    if any(row.status == UNREADABLE for row in rows):
+        return False
+    try:
+        digest = _digest(photos / name)
+    except FileNotFoundError:
+        digest = None
+    except OSError:
+        return False
+    for row in rows:
+        if digest not in (None, row.sha256):
+            return False
+        if row.crop and (row.crop != _crop_name(stems[name], row.face, settings) or not _is_whole(out, row, settings)):
+            return False
+    return True
+
+
+def _is_whole(out, row, settings):
+    side = settings.size + 2 * settings.margin
+    try:
+        return images.read(out / row.crop).shape[:2] == (side, side)
+    except (ValueError, OSError):
+        return False
+
+
+def _crop_name(stem, face, settings):
+    number = f"-face{face.split('/')[0]}" if settings.all_faces else ""
+    return f"{stem}{number}.{settings.format}"
+
+
+def _align_photo(path, name, out, stem, settings, detector):
+    """Rows of one photo; its crops are written."""
+    try:
+        data = path.read_bytes()
+        # Not from the path once more: the digest is of what was aligned.
+        image = as_rgb(images.decode(data))
+    except (ValueError, OSError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        return [Row(name, status=UNREADABLE, reason=f"cannot be read: {reason}")]
+    digest = hashlib.sha256(data).hexdigest()
+    faces = detector(image)
+    if not faces:
+        return [Row(name, reason="no face found", sha256=digest)]
+    chosen = (
+        faces if settings.all_faces else [acceptance.main_face(faces, image.shape, settings.rules.minimum_confidence)]
+    )
+    rows = []
+    for number, face in enumerate(chosen, start=1):
+        place = f"{number}/{len(chosen)}"
+        fit = acceptance.measure(face, image.shape, settings.size, settings.margin)
+        reason = acceptance.refusal(fit, settings.rules)
+        crop_name = "" if reason else _crop_name(stem, place, settings)
+        if crop_name:
+            crop, _ = align(image, face.points, settings.size, settings.margin)
+            _write_crop(out / crop_name, crop, settings)
+        rows.append(
+            Row(
+                photo=name,
+                crop=crop_name,
+                status=NOT_USED if reason else USED,
+                reason=reason,
+                face=place,
+                faces_found=str(len(faces)),
+                confidence=f"{fit.confidence:.4f}",
+                enlargement=f"{fit.enlargement:.4f}",
+                rotation=f"{fit.rotation:.2f}",
+                residual=f"{fit.residual:.4f}",
+                inside=f"{fit.inside:.4f}",
+                points=" ".join(f"{x:.2f},{y:.2f}" for x, y in face.points),
+                sha256=digest,
+            )
+        )
+    return rows
+
+
+def _write_crop(path, crop, settings):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if settings.format == "webp" and settings.quality < 100:
+        from PIL import Image
+
+        buffer = BytesIO()
+        Image.fromarray(crop).save(buffer, "WEBP", quality=settings.quality, method=4)
+        data = buffer.getvalue()
+    else:
+        data = images.encode(crop, settings.format)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def _digest(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+class _Silent:
+    """Progress shown to nobody."""
+
+    def __init__(self, total, initial):
+        del total, initial
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        return False
+
+    def update(self, n):
+        pass
