@@ -1,0 +1,43 @@
+"""Make the example pictures anew: scikit-image's astronaut, her face aligned, and the same blurred.
+
+python -m examples.make_example
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from deblur_zoo import images
+from deblur_zoo.blur.kernels import random_kernel
+from deblur_zoo.data import host_blur
+from deblur_zoo.faces import align
+
+FOLDER = Path(__file__).parent
+SHARP = FOLDER / "astronaut_face.png"
+BLURRED = FOLDER / "astronaut_face_blurred.png"
+# Eyes, nose tip and corners of the mouth in skimage.data.astronaut(), as mtcnn finds them, to a tenth of a pixel.
+POINTS = np.array([[203.5, 100.1], [245.4, 102.2], [224.2, 126.4], [201.8, 138.6], [244.4, 140.4]])
+MARGIN = 16
+KERNEL_SIZE = 21
+SEED = 3
+SIGMA = 0.01
+
+
+def make():
+    """The sharp and the blurred face, uint8 (128, 128, 3) each."""
+    from skimage import data
+
+    # With a margin wider than the kernel's half, so that the blur draws real pixels over the crop's border.
+    face, _ = align(data.astronaut(), POINTS, margin=MARGIN)
+    generator = np.random.default_rng(SEED)
+    kernel = random_kernel("trajectory", KERNEL_SIZE, generator)
+    blurred = host_blur.blur(face[None].astype(np.float32) / 255, [kernel])[0]
+    noisy = blurred + SIGMA * generator.standard_normal(blurred.shape)
+    inside = slice(MARGIN, -MARGIN)
+    return face[inside, inside], np.rint(np.clip(noisy, 0, 1) * 255).astype(np.uint8)[inside, inside]
+
+
+if __name__ == "__main__":
+    for path, pixels in zip((SHARP, BLURRED), make(), strict=True):
+        images.write(path, pixels)
+        print(path)
