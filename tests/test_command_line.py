@@ -1,6 +1,6 @@
+import resource
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -27,10 +27,11 @@ def folder(tmp_path):
 
 
 def test_help_is_quick_and_lists_the_flags():
-    start = time.perf_counter()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     result = run("--help")
-    # Importing TensorFlow alone takes longer.
-    assert result.returncode == 0 and time.perf_counter() - start < 3
+    # Processor time, which a busy machine does not change. Importing TensorFlow alone takes longer.
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < 1.5
+    assert result.returncode == 0
     for part in ("deblur-zoo crops -o restored", "--output", "--preset", "--batch_size", "--[no]overwrite"):
         assert part in result.stdout
 

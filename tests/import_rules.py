@@ -1,0 +1,181 @@
+"""Who may import whom: the floors of docs/architecture.md as a table, and a reader of a file's imports."""
+
+import ast
+
+# A module of the library, or a folder of it, to its floor. An import leads to a lower floor or stays in its unit.
+FLOORS = {
+    # Below everything: no picture, no network.
+    "command_line_tools": 0,
+    "atomic_file": 0,
+    "checksum": 0,
+    "alignment": 0,
+    "layers": 1,
+    "features": 1,
+    "images": 1,
+    "protocol": 1,
+    "models": 2,
+    "blur": 2,
+    "losses": 2,
+    "metrics": 2,
+    "zoo": 3,
+    "data": 3,
+    "faces": 3,
+    "restoration": 4,
+    "trainers": 5,
+    "exporters": 5,
+    "evaluation": 5,
+    "serving": 6,
+    "command_line": 6,
+    # What nobody imports.
+    "deblur_zoo": 7,
+    "examples": 7,
+    "benchmarks": 7,
+    "hub_models": 0,
+}
+# Files that together are one unit.
+UNITS = dict.fromkeys(("presets", "weights", "downloads", "archives", "multiply_adds"), "zoo")
+COMMAND_LINE_FLOOR = 6
+
+# Packages that only these modules may name (prefixes; benchmarks and examples may name anything).
+RESTRICTED = {
+    "tensorflow": (
+        "deblur_zoo.data",
+        "deblur_zoo.evaluation",
+        "deblur_zoo.serving",
+        "exporters",
+        "trainers.tensorflow",
+    ),
+    "jax": ("trainers.jax",),
+    "cv2": ("deblur_zoo.data", "deblur_zoo.faces"),
+    "mtcnn": ("deblur_zoo.faces",),
+    "dlib": ("deblur_zoo.faces",),
+    "pickle": (),
+    "torch": (),
+}
+# Modules (prefixes) that name only these packages beside Python's own: what they do runs on every Keras backend.
+CONFINED = {
+    "deblur_zoo.models": {"keras", "numpy"},
+    "deblur_zoo.layers": {"keras", "numpy"},
+    "deblur_zoo.losses": {"keras", "numpy"},
+    "deblur_zoo.features": {"keras", "numpy"},
+    "deblur_zoo.metrics": {"keras", "numpy"},
+    "deblur_zoo.blur": {"numpy"},
+    "deblur_zoo.blur.convolution": {"keras", "numpy"},
+    "deblur_zoo.blur.noise": {"keras", "numpy"},
+    "deblur_zoo.blur.__main__": {"numpy", "absl", "tqdm"},
+    "deblur_zoo.command_line_tools": {"absl"},
+    "deblur_zoo.atomic_file": set(),
+    "deblur_zoo.checksum": set(),
+}
+HEAVY = {"keras", "tensorflow", "jax", "cv2", "mtcnn", "dlib"}
+# Names that `deblur_zoo` resolves on first use, and where they are.
+LAZY = {name: "deblur_zoo.zoo" for name in ("load", "list_models", "describe")} | {"Restorer": "deblur_zoo.restoration"}
+OURS = ("deblur_zoo", "trainers", "exporters", "hub_models", "benchmarks", "examples")
+
+
+def imports(source, module, modules, is_package=False):
+    """Every import of a file: a list of (full dotted name, whether it runs when the file is imported).
+
+    Args:
+        source: the file's text.
+        module: its dotted name.
+        modules: all dotted names of the project, to tell modules from what is in them.
+        is_package: the file is an ``__init__.py``.
+    """
+    found = []
+
+    def visit(node, at_start):
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.Import):
+                found.extend((alias.name, at_start) for alias in child.names)
+            elif isinstance(child, ast.ImportFrom):
+                base = child.module or ""
+                if child.level:
+                    parts = module.split(".")
+                    parts = parts[: len(parts) - child.level + is_package]
+                    base = ".".join([*parts, base] if base else parts)
+                for alias in child.names:
+                    full = LAZY.get(alias.name) if base == "deblur_zoo" else None
+                    full = full or f"{base}.{alias.name}"
+                    found.append((full if full in modules else base, at_start))
+            inside = isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+            visit(child, at_start and not inside)
+
+    visit(ast.parse(source), True)
+    return found
+
+
+def unit(module):
+    """The unit that a module belongs to: a folder or a file of the library, or a top-level package."""
+    parts = module.split(".")
+    if parts[0] == "deblur_zoo" and len(parts) > 1:
+        return UNITS.get(parts[1], parts[1])
+    return parts[0]
+
+
+def floor(module):
+    """The floor of a module; None where the table has none. A unit's command line stands above all of them."""
+    if module.endswith(".__main__"):
+        return max(COMMAND_LINE_FLOOR, FLOORS.get(unit(module), 0))
+    return FLOORS.get(unit(module))
+
+
+def arrow_violations(module, imported):
+    """Sentences about imports that lead up or sideways."""
+    if floor(module) is None:
+        return [f"{module} has no floor: put it into FLOORS and into docs/architecture.md"]
+    sentences = []
+    for name in imported:
+        if name.split(".")[0] not in OURS or name == "deblur_zoo" or unit(name) == unit(module):
+            # `import deblur_zoo` gives the version, and the names that are resolved on first use.
+            continue
+        if floor(name) is None:
+            sentences.append(f"{module} imports {name}, which has no floor")
+        elif floor(name) == floor(module):
+            sentences.append(f"{module} imports {name} sideways")
+        elif floor(name) > floor(module):
+            sentences.append(f"{module} imports {name} upwards")
+    return sentences
+
+
+def _longest_prefix(module, prefixes):
+    matching = [prefix for prefix in prefixes if module == prefix or module.startswith(prefix + ".")]
+    return max(matching, key=len, default=None)
+
+
+def package_violations(module, imported, standard_library):
+    """Sentences about packages that a module may not name."""
+    if module.split(".")[0] in ("benchmarks", "examples"):
+        return []
+    sentences = []
+    confined = _longest_prefix(module, CONFINED)
+    for name in imported:
+        package = name.split(".")[0]
+        if package in RESTRICTED and _longest_prefix(module, RESTRICTED[package]) is None:
+            allowed = ", ".join(RESTRICTED[package]) or "nobody"
+            sentences.append(f"{module} imports {package}, which is for {allowed}")
+        elif confined and package not in CONFINED[confined] | set(OURS) | standard_library:
+            sentences.append(
+                f"{module} imports {package}; {confined} imports {', '.join(CONFINED[confined]) or 'none'}"
+            )
+    return sentences
+
+
+def reached_at_start(module, graph):
+    """Every name that importing a module imports, through any number of files of the project.
+
+    Args:
+        module: dotted name.
+        graph: dict of module to the names that it imports when it is imported.
+    """
+    reached, waiting = set(), [module]
+    while waiting:
+        name = waiting.pop()
+        if name in reached:
+            continue
+        reached.add(name)
+        waiting += graph.get(name, ())
+        # Importing a.b.c imports a and a.b.
+        if "." in name:
+            waiting.append(name.rpartition(".")[0])
+    return reached
