@@ -164,6 +164,9 @@ def test_crops_of_photos_that_are_gone_stay(photos, tmp_path):
     (photos / "two.png").unlink()
     align_folder(photos, out, SMALL, stub_detector)
     assert tree(out) == whole
+    # There is nothing to keep of a photo that could not be read.
+    (photos / "broken.png").unlink()
+    assert dict(align_folder(photos, out, SMALL, stub_detector).left_out) == {"none.png": "no face found"}
 
 
 def test_names_that_differ_only_in_the_ending(photos, tmp_path):
