@@ -147,22 +147,15 @@ def test_restore_folder(folder, tmp_path):
     assert calls[0] == (0, 9) and calls[-1] == (9, 9) and calls == sorted(calls)
 
 
-def test_pictures_of_many_sizes_do_not_pile_up(tmp_path):
+def test_pictures_of_many_sizes_do_not_pile_up(tmp_path, monkeypatch):
     (tmp_path / "in").mkdir()
-    for width in range(6):
-        images.write(tmp_path / "in" / f"{width}.png", np.zeros((256, 256 - width), np.uint8))
-    model = Negative()
-    waiting = []
-    Restorer(model, batch_size=1).restore_folder(tmp_path / "in", tmp_path / "out", lambda *call: waiting.append(call))
-    assert len(model.batches) == 6
-    model.batches.clear()
-    done_when_read = []
-    load, images.load = images.load, lambda path: done_when_read.append(len(model.batches)) or load(path)
-    try:
-        Restorer(model, batch_size=2).restore_folder(tmp_path / "in", tmp_path / "out")
-    finally:
-        images.load = load
-    assert done_when_read == [0] * 6, "8 pictures' pixels may wait"
+    for index in range(12):
+        images.write(tmp_path / "in" / f"{index:02}.png", np.zeros((256, 256 - index), np.uint8))
+    model, done_when_read, load = Negative(), [], images.load
+    monkeypatch.setattr(images, "load", lambda path: done_when_read.append(len(model.batches)) or load(path))
+    Restorer(model, batch_size=2).restore_folder(tmp_path / "in", tmp_path / "out")
+    # Four batches of two 256x256 pictures may wait; the ninth picture pushes the first one out.
+    assert done_when_read == [0] * 9 + [1, 2, 3] and len(model.batches) == 12
 
 
 def test_restore_folder_protects_its_input(folder, tmp_path):
