@@ -19,7 +19,7 @@ _RECIPE_KEYS = {
 }
 _DATA_KEYS = {"crop_size": 128, "noise": 0.01, "unblurred_share": 0.0, "augmentation": {}, "kernels": None}
 _STAGE_KEYS = {"name": None, "steps": None, "optimizer": None, "learning_rate": None, "losses": None,
-               "facial_share": 1.0, "halve_after": 0}  # fmt: skip
+               "facial_share": 1.0, "halve_after": 0, "augmentation": {}}  # fmt: skip
 _KERNEL_KEYS = {"share": None, "count": None, "sizes": None, "seed": 0}
 PRECISIONS = ("float32", "mixed_bfloat16")
 

@@ -190,7 +190,9 @@ class Run:
         if progress["epochs_done"] >= epochs:
             return
         step = first_step + progress["epochs_done"] * epoch_steps
-        batches = training_batches(self.pair_maker, recipe["batch_size"], step)
+        augmentation = Augmentation(**{**recipe["data"]["augmentation"], **stage["augmentation"]})
+        pair_maker = self.pair_maker.with_augmentation(augmentation)
+        batches = training_batches(pair_maker, recipe["batch_size"], step)
         callbacks = [StopOnNonFinite()]
         if self.development is not None:
             every = recipe["validate_every"] // epoch_steps

@@ -1,6 +1,6 @@
 """One training sample from (seed, number): a warped face, a drawn kernel, noise. The same on every machine and run."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -62,6 +62,11 @@ class PairMaker:
         shares = np.array(list(synthesis.shares.values()), np.float64)
         self.thresholds = np.cumsum(shares / shares.sum())
         self._epoch = (-1, None)
+
+    def with_augmentation(self, augmentation):
+        """A pair maker of the same faces, kernels and seed with other ranges of the geometric warp."""
+        banks = dict(zip(self.synthesis.shares, self.banks, strict=True))
+        return PairMaker(self.faces, banks, replace(self.synthesis, augmentation=augmentation), self.seed)
 
     def face_index(self, number):
         """Every epoch shows each face once, in an order of its own."""

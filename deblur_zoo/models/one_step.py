@@ -12,6 +12,9 @@ Deviations from the paper:
 - ``scale``, ours: modules work on 1/scale of the resolution. The first convolution becomes one of 3*scale pixels with
   stride ``scale``, the same as space-to-depth and a 3x3 convolution, and the last a transposed convolution of
   ``scale`` pixels, the same as a 1x1 convolution and depth-to-space. For small processors.
+- ``channel_attention``, ours: the concatenated branches are multiplied by a gain per channel, a linear function of
+  their means over the image (the simplified channel attention of Chen et al. 2022, NAFNet, plus one). A photo has one
+  blur kernel, and only its whole shows which. Gains start at one.
 - ``image_skip``, ours: the network's output is added to the blurred image, and starts at zero. A sharp face then
   passes through unharmed from the first step on.
 """
@@ -32,15 +35,26 @@ class InceptionModule(layers.Layer):
         kernel_sizes: side of each branch's convolution, in pixels.
         reduction: put a 1x1 convolution from ``width`` to ``reduced_width`` before each branch's convolution.
         leaky_slope: slope of the leaky ReLU for negative values.
+        channel_attention: multiply the concatenated branches by gains that depend on their means over the image.
     """
 
-    def __init__(self, width, reduced_width, kernel_sizes, reduction=True, leaky_slope=0.01, **kwargs):
+    def __init__(
+        self,
+        width,
+        reduced_width,
+        kernel_sizes,
+        reduction=True,
+        leaky_slope=0.01,
+        channel_attention=False,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.width = width
         self.reduced_width = reduced_width
         self.kernel_sizes = tuple(kernel_sizes)
         self.reduction = reduction
         self.leaky_slope = leaky_slope
+        self.channel_attention = channel_attention
         self.reductions = [
             layers.Conv2D(reduced_width, 1, name=f"reduce_{size}") if reduction else None for size in self.kernel_sizes
         ]
@@ -48,21 +62,35 @@ class InceptionModule(layers.Layer):
             layers.Conv2D(reduced_width, size, padding="same", kernel_initializer="he_normal", name=f"branch_{size}")
             for size in self.kernel_sizes
         ]
-        self.merge = layers.Conv2D(width, 1, name="merge")
+        branch_channels = reduced_width * len(self.kernel_sizes)
+        self.gains = (
+            layers.Dense(branch_channels, kernel_initializer="zeros", name="gains") if channel_attention else None
+        )
+        # Small at first, so that a deep stack starts near the identity.
+        small = keras.initializers.VarianceScaling(0.1)
+        self.merge = layers.Conv2D(width, 1, kernel_initializer=small, name="merge")
 
     def build(self, input_shape):
         for reduce, branch in zip(self.reductions, self.branches, strict=True):
             if reduce is not None:
                 reduce.build(input_shape)
             branch.build((*input_shape[:-1], self.reduced_width if self.reduction else self.width))
-        self.merge.build((*input_shape[:-1], self.reduced_width * len(self.branches)))
+        branch_channels = self.reduced_width * len(self.branches)
+        if self.gains is not None:
+            self.gains.build((input_shape[0], branch_channels))
+        self.merge.build((*input_shape[:-1], branch_channels))
 
     def call(self, features):
         branches = []
         for reduce, branch in zip(self.reductions, self.branches, strict=True):
             reduced = features if reduce is None else reduce(features)
             branches.append(ops.leaky_relu(branch(reduced), self.leaky_slope))
-        return features + self.merge(ops.concatenate(branches, axis=-1))
+        branches = ops.concatenate(branches, axis=-1)
+        if self.gains is not None:
+            # In float32: a sum over many pixels.
+            means = ops.mean(ops.cast(branches, "float32"), axis=(1, 2), keepdims=True)
+            branches = branches * (1 + self.gains(means))
+        return features + self.merge(branches)
 
     def compute_output_shape(self, input_shape):
         return tuple(input_shape)
@@ -75,6 +103,7 @@ class InceptionModule(layers.Layer):
             "kernel_sizes": list(self.kernel_sizes),
             "reduction": self.reduction,
             "leaky_slope": self.leaky_slope,
+            "channel_attention": self.channel_attention,
         }
 
 
@@ -91,6 +120,7 @@ class OneStep(Deblurrer):
         scale: modules work on 1/scale of height and width (paper: 1).
         image_skip: add the network's output to the blurred image (paper: no).
         leaky_slope: slope of the leaky ReLU.
+        channel_attention: gains per channel from the whole image (paper: no).
 
     Raises:
         ValueError: an argument that makes no network.
@@ -106,6 +136,7 @@ class OneStep(Deblurrer):
         scale=1,
         image_skip=False,
         leaky_slope=0.01,
+        channel_attention=False,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -119,11 +150,14 @@ class OneStep(Deblurrer):
             "reduction": bool(reduction),
             "image_skip": bool(image_skip),
             "leaky_slope": float(leaky_slope),
+            "channel_attention": bool(channel_attention),
         }
         self.size_divisor = scale
         self.first = layers.Conv2D(width, 3 * scale, strides=scale, padding="same", name="first")
         self.inception = [
-            InceptionModule(width, reduced_width, kernel_sizes, reduction, leaky_slope, name=f"module_{i + 1}")
+            InceptionModule(
+                width, reduced_width, kernel_sizes, reduction, leaky_slope, channel_attention, name=f"module_{i + 1}"
+            )
             for i in range(modules)
         ]
         last = {"kernel_initializer": "zeros" if image_skip else "glorot_uniform", "name": "last"}

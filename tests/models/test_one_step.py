@@ -7,7 +7,8 @@ from deblur_zoo.models.one_step import InceptionModule, OneStep
 
 SMALL = {"width": 8, "reduced_width": 4, "modules": 2, "kernel_sizes": (1, 3, 14)}
 LITE = {**SMALL, "kernel_sizes": (1, 3), "scale": 4, "image_skip": True}
-VARIANTS = {"paper": SMALL, "lite": LITE, "no reduction": {**SMALL, "reduction": False}}
+ATTENTION = {**LITE, "channel_attention": True}
+VARIANTS = {"paper": SMALL, "lite": LITE, "no reduction": {**SMALL, "reduction": False}, "attention": ATTENTION}
 
 
 def randomised(**arguments):
@@ -31,8 +32,8 @@ def restore(model, batch):
 
 
 def test_parameters_of_the_paper_by_hand():
-    # First 3x3x3x64 + 64; a module: five reductions 64x32 + 32, branches k*k*32*32 + 32 with 1 + 9 + 25 + 49 + 196 = 280,
-    # merge 160x64 + 64; last 64x3 + 3.
+    # First 3x3x3x64 + 64; a module: five reductions 64x32 + 32, branches k*k*32*32 + 32 where the squares of the sizes
+    # 1, 3, 5, 7 and 14 sum to 280, merge 160x64 + 64; last 64x3 + 3.
     module = 5 * (64 * 32 + 32) + 280 * 32 * 32 + 5 * 32 + 160 * 64 + 64
     model = OneStep()
     model.build()
@@ -76,6 +77,27 @@ def test_module_equals_scipy_also_with_the_even_kernel():
     merge = [weight.numpy() for weight in module.merge.weights]
     expected = features[0] + numpy_same_convolution(np.concatenate(branches, axis=-1), *merge)
     np.testing.assert_allclose(value, expected, atol=2e-6)
+
+
+def test_channel_attention_by_hand():
+    plain, gained = InceptionModule(2, 1, (1, 1)), InceptionModule(2, 1, (1, 1), channel_attention=True)
+    features = images(1, 3, 4, 2)
+    plain(features), gained(features)
+    shared = plain.get_weights()
+    # Gains start at one: kernel (2, 2) and bias (2,) of zeros, before the merge's weights.
+    gained.set_weights([*shared[:-2], np.zeros((2, 2)), np.zeros(2), *shared[-2:]])
+    np.testing.assert_array_equal(ops.convert_to_numpy(gained(features)), ops.convert_to_numpy(plain(features)))
+    gains, bias = np.array([[1.0, 0.0], [0.0, -2.0]]), np.array([0.5, 0.0])
+    gained.set_weights([*shared[:-2], gains, bias, *shared[-2:]])
+    branches = []
+    for reduce, branch in zip(plain.reductions, plain.branches, strict=True):
+        branches.append(ops.convert_to_numpy(ops.leaky_relu(branch(reduce(features)), 0.01)))
+    stacked = np.concatenate(branches, axis=-1)
+    means = stacked.mean(axis=(1, 2))[0]
+    stacked = stacked * [1 + means[0] + 0.5, 1 - 2 * means[1]]
+    merge, merge_bias = shared[-2:]
+    expected = features + stacked @ merge[0, 0] + merge_bias
+    np.testing.assert_allclose(ops.convert_to_numpy(gained(features)), expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("scale", [2, 4])
@@ -164,13 +186,11 @@ def test_mixed_precision_keeps_the_picture_in_float32():
 
 def test_every_weight_receives_a_gradient():
     tf = pytest.importorskip("tensorflow")
-    model = randomised(**SMALL)
+    model = randomised(**SMALL, channel_attention=True)
     batch = images(2, 16, 16, 3)
     with tf.GradientTape() as tape:
         loss = tf.reduce_mean((model(batch, training=True) - 0.3) ** 2)
-    for weight, gradient in zip(
-        model.trainable_variables, tape.gradient(loss, model.trainable_variables), strict=True
-    ):
+    for weight, gradient in zip(model.trainable_variables, tape.gradient(loss, model.trainable_variables), strict=True):
         assert np.all(np.isfinite(gradient)) and np.any(gradient.numpy() != 0), weight.path
 
 
