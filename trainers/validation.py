@@ -3,6 +3,7 @@
 import numpy as np
 from keras import ops
 
+from deblur_zoo.data.face_store import central_crop
 from deblur_zoo.data.synthesis import degrade
 from deblur_zoo.metrics.image_quality import psnr
 
@@ -19,8 +20,7 @@ class DevelopmentSet:
     """
 
     def __init__(self, faces, bank, crop_size=128, sigma=0.01, batch_size=16):
-        margin = (faces.shape[1] - crop_size) // 2
-        self.sharp = faces[:, margin : margin + crop_size, margin : margin + crop_size]
+        self.sharp = central_crop(faces, crop_size)
         self.blurred = np.stack(
             [
                 degrade(face, bank.kernel(i % len(bank.kernels)), sigma, np.random.default_rng([2021, i]))

@@ -4,6 +4,7 @@ import hashlib
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -18,7 +19,7 @@ class FaceStore:
         faces: uint8 (N, S, S, 3), RGB.
         paths: where each crop came from.
         skipped: (path, reason) of the files that could not be used.
-        fingerprint: sha256 over the pixels, in order: names the data in a run's record.
+        fingerprint: names the files whatever they are called, see ``fingerprint``.
     """
 
     faces: np.ndarray
@@ -27,7 +28,7 @@ class FaceStore:
 
     @property
     def fingerprint(self):
-        return hashlib.sha256(self.faces.tobytes()).hexdigest()
+        return fingerprint(self.paths)
 
     def __len__(self):
         return len(self.faces)
@@ -89,3 +90,38 @@ def _read(path):
     if crop.ndim == 2:
         crop = np.repeat(crop[:, :, None], 3, axis=2)
     return np.ascontiguousarray(crop[:, :, :3]), None
+
+
+def fingerprint(paths):
+    """sha256 over the sorted sha256 digests of files: names the data, whatever the files' names and order are.
+
+    Args:
+        paths: the files.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    digests = sorted(hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in paths)
+    return hashlib.sha256("".join(f"{digest}\n" for digest in digests).encode()).hexdigest()
+
+
+def central_crop(faces, size=128):
+    """The middle of square crops: the canonical crop without its margin.
+
+    Args:
+        faces: (N, S, S, 3) with S - ``size`` even and not negative.
+
+    Returns:
+        (N, size, size, 3).
+
+    Raises:
+        ValueError: crops that are not square, too small, or have a margin that is no whole number of pixels.
+    """
+    height, width = faces.shape[1:3]
+    if height != width or height < size or (height - size) % 2:
+        raise ValueError(
+            f"the faces are {width}x{height} pixels; square canonical crops of {size}x{size} pixels, or with an equal "
+            f"margin all around (160x160 for a margin of 16), are accepted"
+        )
+    margin = (height - size) // 2
+    return faces[:, margin : margin + size, margin : margin + size]

@@ -7,7 +7,6 @@ around (160x160 for a margin of 16), of which the middle 128x128 is used. Prints
 size, colour shift and identity; with --out also writes metrics.json and table.md. docs/evaluation.md says more.
 """
 
-import hashlib
 import os
 import pathlib
 
@@ -42,8 +41,8 @@ def measure(arguments):
     _check_flags(arguments)
     from deblur_zoo import presets, zoo
     from deblur_zoo.alignment import CROP_SIZE
-    from deblur_zoo.data.face_store import load_faces
-    from deblur_zoo.evaluation.protocol import KernelSizes, central_crop
+    from deblur_zoo.data.face_store import central_crop, load_faces
+    from deblur_zoo.evaluation.protocol import KernelSizes
 
     try:
         # What can be refused at once is, before TensorFlow is imported.
@@ -71,7 +70,7 @@ def measure(arguments):
         },
         "data": {
             "folder": pathlib.Path(FLAGS.faces).resolve().name,
-            "fingerprint": fingerprint(store.paths),
+            "fingerprint": store.fingerprint,
             "skipped_files": len(store.skipped),
         },
         "versions": table.versions(),
@@ -106,19 +105,6 @@ def _check_flags(arguments):
         )
         if not os.access(parent, os.W_OK):
             raise UsageError(f"cannot write to {parent}")
-
-
-def fingerprint(paths):
-    """sha256 over the sorted sha256 digests of files: names the data, whatever the files' names and order are.
-
-    Args:
-        paths: the files.
-
-    Returns:
-        64 hexadecimal digits.
-    """
-    digests = sorted(hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest() for path in paths)
-    return hashlib.sha256("".join(f"{digest}\n" for digest in digests).encode()).hexdigest()
 
 
 def _identity_network(path):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from deblur_zoo.blur.kernels import SHEN_SIZES, KernelBank, make_bank
-from deblur_zoo.data import host_blur
+from deblur_zoo.data.synthesis import degrade
 
 TEST_KERNELS = 80
 
@@ -105,12 +105,18 @@ class KernelSizes:
         Returns:
             uint8 (M, S, S, 3).
         """
-        kernels = [self.bank.kernel(index) for index in kernel_indices]
-        degraded = host_blur.blur(faces[face_indices].astype(np.float32), kernels)
-        for image, face, kernel in zip(degraded, face_indices, kernel_indices, strict=True):
-            generator = np.random.default_rng([self.noise_seed, face, kernel])
-            image += 255 * np.float32(self.sigma) * generator.standard_normal(image.shape, dtype=np.float32)
-        return np.rint(np.clip(degraded, 0, 255)).astype(np.uint8)
+        # The noise of a pair is its own, whatever the batch.
+        return np.stack(
+            [
+                degrade(
+                    faces[face],
+                    self.bank.kernel(kernel),
+                    self.sigma,
+                    np.random.default_rng([self.noise_seed, face, kernel]),
+                )
+                for face, kernel in zip(face_indices, kernel_indices, strict=True)
+            ]
+        )
 
     def describe(self):
         """The protocol as a dictionary for metrics.json."""
@@ -127,25 +133,3 @@ class KernelSizes:
             "noise_seed": self.noise_seed,
             "input_bits": 8,
         }
-
-
-def central_crop(faces, size=128):
-    """The middle of square crops: the canonical crop without its margin.
-
-    Args:
-        faces: (N, S, S, 3) with S - ``size`` even and not negative.
-
-    Returns:
-        (N, size, size, 3).
-
-    Raises:
-        ValueError: crops that are not square, too small, or have a margin that is no whole number of pixels.
-    """
-    height, width = faces.shape[1:3]
-    if height != width or height < size or (height - size) % 2:
-        raise ValueError(
-            f"the faces are {width}x{height} pixels; square canonical crops of {size}x{size} pixels, or with an equal "
-            f"margin all around (160x160 for a margin of 16), are accepted"
-        )
-    margin = (height - size) // 2
-    return faces[:, margin : margin + size, margin : margin + size]

@@ -1,10 +1,8 @@
-import hashlib
-
 import numpy as np
 import pytest
 from PIL import Image
 
-from deblur_zoo.data.face_store import load_faces
+from deblur_zoo.data.face_store import central_crop, fingerprint, load_faces
 
 
 def write(path, size=(16, 16), mode="RGB", seed=0):
@@ -18,14 +16,18 @@ def test_reads_all_folders_and_names_what_it_skips(tmp_path, caplog):
     first, second = tmp_path / "a", tmp_path / "b"
     first.mkdir()
     second.mkdir()
-    expected = [write(first / "1.png", seed=1), write(first / "2.png", mode="L", seed=2), write(second / "3.png", seed=3)]
+    expected = [
+        write(first / "1.png", seed=1),
+        write(first / "2.png", mode="L", seed=2),
+        write(second / "3.png", seed=3),
+    ]
     (first / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n no picture")
     write(second / "wide.png", size=(20, 16))
     store = load_faces([first, second], minimum_size=16)
     np.testing.assert_array_equal(store.faces, np.stack(expected))
     assert [path.name for path, _ in store.skipped] == ["broken.png", "wide.png"]
     assert "broken.png" in caplog.text and "20x16" in caplog.text
-    assert store.fingerprint == hashlib.sha256(np.stack(expected).tobytes()).hexdigest()
+    assert store.fingerprint == fingerprint(store.paths)
 
 
 def test_exclude_and_limit(tmp_path):
@@ -44,3 +46,22 @@ def test_refusals(tmp_path):
     write(tmp_path / "y.png")
     with pytest.raises(ValueError, match="16x16.*at least 128x128"):
         load_faces([tmp_path])
+
+
+def test_fingerprint_is_of_contents_not_of_names_or_order(tmp_path):
+    for name, content in (("a", b"1"), ("b", b"2"), ("c", b"2")):
+        (tmp_path / name).write_bytes(content)
+    a, b, c = (tmp_path / name for name in "abc")
+    assert fingerprint([a, b]) == fingerprint([c, a])
+    assert fingerprint([a, b]) != fingerprint([a])
+    # { printf 1 | sha256sum | cut -c-64; printf 2 | sha256sum | cut -c-64; } | sha256sum
+    assert fingerprint([b, a]) == "e7288ff80eff6cea59e0d4bcc00cca3290a943fe472721502a797b374446f592"
+
+
+def test_central_crop():
+    faces = np.random.default_rng(0).integers(0, 256, (2, 160, 160, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(central_crop(faces), faces[:, 16:144, 16:144])
+    np.testing.assert_array_equal(central_crop(faces[:, :128, :128]), faces[:, :128, :128])
+    for bad in (faces[:, :, :140], faces[:, :100, :100], faces[:, :131, :131]):
+        with pytest.raises(ValueError, match="square canonical crops of 128x128"):
+            central_crop(bad)

@@ -3,7 +3,7 @@ import pytest
 from scipy import ndimage
 
 from deblur_zoo.blur.kernels import make_bank
-from deblur_zoo.evaluation.protocol import KernelSizes, central_crop, test_bank
+from deblur_zoo.evaluation.protocol import KernelSizes, test_bank
 
 
 @pytest.fixture(scope="module")
@@ -80,12 +80,3 @@ def test_bad_settings_are_refused():
         KernelSizes(kernels_per_size=3, bank=small)
     with pytest.raises(ValueError, match="sigma must lie between 0 and 1"):
         KernelSizes(sigma=-0.1, bank=small)
-
-
-def test_central_crop():
-    faces = some_faces(2, 160)
-    np.testing.assert_array_equal(central_crop(faces), faces[:, 16:144, 16:144])
-    np.testing.assert_array_equal(central_crop(faces[:, :128, :128]), faces[:, :128, :128])
-    for bad in (faces[:, :, :140], faces[:, :100, :100], faces[:, :131, :131]):
-        with pytest.raises(ValueError, match="square canonical crops of 128x128"):
-            central_crop(bad)
