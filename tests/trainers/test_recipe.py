@@ -12,7 +12,9 @@ MINIMAL = {
     "steps_per_epoch": 10,
     "validate_every": 20,
     "data": {"kernels": {"linear": {"share": 1.0, "count": 4, "sizes": [9]}}},
-    "stages": [{"name": "content", "steps": 20, "optimizer": "adam", "learning_rate": {"peak": 1e-3}, "losses": {"l2": 1}}],
+    "stages": [
+        {"name": "content", "steps": 20, "optimizer": "adam", "learning_rate": {"peak": 1e-3}, "losses": {"l2": 1}}
+    ],
 }
 
 

@@ -117,7 +117,8 @@ def test_stages_lower_the_loss_and_leave_a_full_record(finished, workplace):
     record = json.loads((folder / "run.json").read_text())
     assert record["faces"]["count"] == 6 and record["recipe"]["stages"][1]["name"] == "smooth"
     assert int(finished.trainer.step) == 10
-    rows = [dict(field.split("=") for field in line.split("\t")) for line in (folder / "log.tsv").read_text().splitlines()]
+    lines = (folder / "log.tsv").read_text().splitlines()
+    rows = [dict(field.split("=") for field in line.split("\t")) for line in lines]
     assert [(row["stage"], row["step"]) for row in rows] == [("content", "4"), ("content", "6"), ("smooth", "10")]
     assert (folder / "best.weights.h5").exists()
     assert not list(folder.glob(".partial*"))

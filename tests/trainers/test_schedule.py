@@ -29,7 +29,7 @@ def test_constant_and_halving():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"decay": "linear"}, {"peak": 0}, {"peak": math.nan}, {"warmup": 11}, {"rate": 1.5, "decay": "exponential"}]
+    "wrong", [{"decay": "linear"}, {"peak": 0}, {"peak": math.nan}, {"warmup": 11}, {"rate": 1.5}]
 )
 def test_refusals(wrong):
     with pytest.raises(ValueError):
