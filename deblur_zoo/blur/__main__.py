@@ -62,8 +62,7 @@ def main(arguments):
     except ValueError as error:
         raise UsageError(error) from error
     bank.save(FLAGS.out)
-    print(f"{FLAGS.out}: {len(bank)} kernels of sizes {', '.join(map(str, sorted(set(bank.sizes.tolist()))))}")
-    print(f"digest {bank.digest()}")
+    print(bank.describe())
 
 
 if __name__ == "__main__":

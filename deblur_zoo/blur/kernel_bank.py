@@ -74,6 +74,25 @@ class KernelBank:
                 split=np.array(self.split),
             )
 
+    def describe(self):
+        """Sizes and shape of the kernels in a few lines, with tenth, fiftieth and ninetieth percentiles."""
+        spans, touched, brightest = [], [], []
+        for index, size in enumerate(self.sizes.tolist()):
+            kernel = self.kernel(index)
+            rows, columns = np.nonzero(kernel)
+            spans.append((max(np.ptp(rows), np.ptp(columns)) + 1) / size)
+            touched.append(len(rows) / size)
+            brightest.append(kernel.max())
+        sizes = ", ".join(map(str, sorted(set(self.sizes.tolist()))))
+        lines = [f"{len(self)} kernels ({self.kind}, {self.split}, seed {self.seed}) of sizes {sizes}"]
+        for name, values in (
+            ("longer side / size", spans),
+            ("pixels touched / size", touched),
+            ("brightest pixel's weight", brightest),
+        ):
+            lines.append(f"{name}: " + ", ".join(f"{value:.2f}" for value in np.percentile(values, [10, 50, 90])))
+        return "\n".join([*lines, f"digest: {self.digest()}"])
+
     def digest(self):
         """SHA-256 of the kernels and their sizes, in hexadecimal: the same bank, the same digest, on every machine."""
         content = self.sizes.astype("<i4").tobytes() + self.kernels.astype("<f4").tobytes()

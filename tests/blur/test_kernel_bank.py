@@ -61,6 +61,21 @@ def test_padding_is_centred():
     assert even.kernels.shape == (1, 5, 5)
 
 
+def test_description_by_hand():
+    """Two kernels: a full 3 x 3 one, and three pixels in a row of a 5 x 5 one."""
+    row = np.zeros((5, 5))
+    row[2, 1:4] = 0.25, 0.5, 0.25
+    bank = KernelBank.from_kernels([np.full((3, 3), 1 / 9)] * 9 + [row] * 9, "linear", 2, "test")
+    first, *lines, digest = bank.describe().splitlines()
+    assert first == "18 kernels (linear, test, seed 2) of sizes 3, 5"
+    assert lines == [
+        "longer side / size: 0.60, 0.80, 1.00",
+        "pixels touched / size: 0.60, 1.80, 3.00",
+        "brightest pixel's weight: 0.11, 0.31, 0.50",
+    ]
+    assert digest == f"digest: {bank.digest()}"
+
+
 def test_name_must_end_in_npz(tmp_path):
     with pytest.raises(ValueError, match="ends in .npz"):
         make_bank("linear", 1).save(tmp_path / "bank.bin")
