@@ -96,7 +96,7 @@ def test_impulse_turns_the_trajectory_around():
     points = walk([1.0, 1.0, 0.0, 0.0, 1.0], chances=chances)
     before, after = points[499] - points[498], points[503] - points[502]
     np.testing.assert_allclose(after, -before, atol=1e-12)
-    # A second uniform of 1 turns by a quarter radian: twice the velocity turned by pi + 0.25 (tan 0.2554 / 2...).
+    # A second uniform of 1: twice the velocity, turned by pi and about half a radian more, is added.
     chances[1, 500] = 1.0
     points = walk([1.0, 1.0, 0.0, 0.0, 1.0], chances=chances)
     angle = np.pi + 2 * np.arctan(0.2554)
