@@ -57,7 +57,7 @@ def measure(arguments):
             sizes[name].extend(np.mean(np.square(gradient), axis=(1, 2, 3)))
     root = {name: float(np.sqrt(np.mean(values))) for name, values in sizes.items()}
     for name, size in root.items():
-        print(f"{name:16s} gradient {size:.3e}   weight for a tenth of L2's: {0.1 * root['l2'] / size:.4f}")
+        print(f"{name:16s} gradient {size:.3e}   weight for a tenth of L2's: {0.1 * root['l2'] / size:.1e}")
     return 0
 
 

@@ -1,5 +1,6 @@
 """What every command line of the project shares: one clear sentence and exit code 2 on bad input."""
 
+import os
 import sys
 
 from absl import flags
@@ -31,8 +32,12 @@ def run(main, name):
     if flags.FLAGS["help"].value:
         # absl files flags of a module run by `python -m` under the script's path.
         module = sys.argv[0] if main.__module__ == "__main__" else main.__module__
-        print((sys.modules[main.__module__].__doc__ or "").strip())
-        print(flags.FLAGS.module_help(module))
+        text = (sys.modules[main.__module__].__doc__ or "").strip()
+        try:
+            print(text, flags.FLAGS.module_help(module), sep="\n", flush=True)
+        except BrokenPipeError:
+            # `--help | head`: the reader has seen enough. The interpreter would complain again on its way out.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     try:
         code = main(arguments)

@@ -28,9 +28,7 @@ def test_constant_and_halving():
     assert rates(schedule, [0, 5]) == [0.25, 0.25]
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"decay": "linear"}, {"peak": 0}, {"peak": math.nan}, {"warmup": 11}, {"rate": 1.5}]
-)
+@pytest.mark.parametrize("wrong", [{"decay": "linear"}, {"peak": 0}, {"peak": math.nan}, {"warmup": 11}, {"rate": 1.5}])
 def test_refusals(wrong):
     with pytest.raises(ValueError):
         Schedule(**{"peak": 1.0, "steps": 10, **wrong})
