@@ -49,8 +49,9 @@ def publish_run(flags):
     }
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".publish-") as temporary:
         staged = Path(temporary) / config["name"]
-        license = {**config["license"], "weights": flags["license"]}
-        staged_config = presets.save_preset(model, staged, config["name"], paper=config["paper"], license=license)
+        license = {"code": "Apache-2.0", **(config.get("license") or {}), "weights": flags["license"]}
+        paper = config.get("paper") or {"title": config["class"]}
+        staged_config = presets.save_preset(model, staged, config["name"], paper=paper, license=license)
         metrics = _measure(staged, flags)
         _write(staged / "training.json", json.dumps(training, indent=2) + "\n")
         entry = index_entry(staged_config, model, training, metrics)

@@ -14,6 +14,8 @@ from functools import lru_cache
 import keras
 from keras import ops
 
+from deblur_zoo.layers.mirror_padding import mirror
+
 METHODS = ("auto", "grouped", "fft")
 
 
@@ -94,22 +96,13 @@ def _size(tensor, axis):
     return tensor.shape[axis] if tensor.shape[axis] is not None else ops.shape(tensor)[axis]
 
 
-def _mirror(images, axis, before, count):
-    """``count`` positions along an axis from ``-before`` on, mirrored at the first and last pixel again and again."""
-    size = _size(images, axis)
-    # A 1-pixel side has period 1: every index is 0.
-    period = ops.maximum(2 * (size - 1), 1)
-    position = ops.mod(ops.arange(count, dtype="int32") - before, period)
-    return ops.take(images, ops.minimum(position, period - position), axis=axis)
-
-
 def _blur_grouped(images, kernels):
     kernel_size = kernels.shape[1]
     # Output i takes pixels i - j + K // 2 for j from 0 to K - 1.
     before = kernel_size - 1 - kernel_size // 2
     stacked = ops.transpose(images, (3, 1, 2, 0))
     for axis in (1, 2):
-        stacked = _mirror(stacked, axis, before, _size(stacked, axis) + kernel_size - 1)
+        stacked = mirror(stacked, axis, before, _size(stacked, axis) + kernel_size - 1)
     # The layer correlates: turn the kernels by 180 degrees.
     filters = ops.transpose(ops.flip(kernels, axis=(1, 2)), (1, 2, 0))[..., None]
     blurred = ops.depthwise_conv(stacked, filters, strides=1, padding="valid", data_format="channels_last")
@@ -126,7 +119,7 @@ def _blur_by_spectrum(images, kernels):
     planes = ops.transpose(images, (0, 3, 1, 2))
     if channels % 2:
         planes = ops.concatenate([planes, ops.zeros_like(planes[:, :1])], axis=1)
-    planes = _mirror(_mirror(planes, 2, before, rows), 3, before, columns)
+    planes = mirror(mirror(planes, 2, before, rows), 3, before, columns)
     # Kernels are real: a complex image's real and imaginary parts are blurred apart from each other.
     real, imaginary = ops.fft2((planes[:, 0::2], planes[:, 1::2]))
     spread = _extend(_extend(kernels, 1, rows), 2, columns)[:, None]

@@ -14,7 +14,7 @@ import pytest
 from keras import ops
 from PIL import Image
 
-from deblur_zoo import presets
+from deblur_zoo import presets, zoo
 from deblur_zoo.models.one_step import OneStep
 from trainers.callbacks import NonFiniteLoss
 from trainers.one_step import OneStepLosses
@@ -211,3 +211,47 @@ def test_command_line_says_what_is_wrong(arguments, sentence, tmp_path):
     assert sentence in result.stderr.strip().splitlines()[-1]
     assert "Traceback" not in result.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_publishing_writes_a_preset_that_loads_and_is_measured(finished, workplace):
+    faces = workplace / "crops"
+    faces.mkdir()
+    rng = np.random.default_rng(1)
+    for i in range(2):
+        coarse = Image.fromarray(rng.integers(0, 256, (9, 9, 3), dtype=np.uint8))
+        coarse.resize((128, 128), Image.Resampling.BICUBIC).save(faces / f"{i}.png")
+    command = [sys.executable, "-m", "trainers.publish", "--run", str(workplace / "whole")]
+    command += ["--preset", str(workplace / "tiny"), "--development", str(faces), "--data", "random colours"]
+    command += ["--license", "none", "--device", "a test"]
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stderr
+    assert not list(workplace.glob(".publish-*"))
+    loaded = zoo.load(workplace / "tiny")
+    best = OneStep.from_config(loaded.get_config())
+    best.build()
+    best.load_weights(workplace / "whole" / "best.weights.h5")
+    for shipped, trained in zip(loaded.get_weights(), best.get_weights(), strict=True):
+        # float16 keeps 11 significant bits: half a unit in the last place is 2**-11 of the value.
+        np.testing.assert_allclose(shipped, trained, rtol=2**-11, atol=1e-7)
+    row = json.loads((workplace / "index.json").read_text())["presets"]["tiny"]
+    config = json.loads((workplace / "tiny" / "config.json").read_text())
+    training = json.loads((workplace / "tiny" / "training.json").read_text())
+    metrics = json.loads((workplace / "tiny" / "metrics.json").read_text())
+    progress = json.loads((workplace / "whole" / "progress.json").read_text())
+    assert row["weights_sha256"] == config["weights"]["sha256"] == metrics["model"]["weights_sha256"]
+    assert training["steps"] == progress["best_step"] and training["faces_seen"] == 2 * progress["best_step"]
+    assert row["measured"]["psnr_gain_db"] == round(metrics["overall"]["psnr_gain"]["mean"], 2)
+    card = (workplace / "tiny" / "README.md").read_text()
+    assert row["weights_sha256"] in card and "random colours" in card and "| 13 |" in card
+
+
+def test_publishing_an_unfinished_run_changes_nothing(workplace, tmp_path):
+    before = sorted(path.name for path in (workplace / "tiny").iterdir())
+    command = [sys.executable, "-m", "trainers.publish", "--run", str(tmp_path), "--preset", str(workplace / "tiny")]
+    command += ["--development", str(tmp_path), "--data", "x", "--license", "x", "--device", "x"]
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 2
+    assert "finished run" in result.stderr.strip().splitlines()[-1]
+    assert sorted(path.name for path in (workplace / "tiny").iterdir()) == before
