@@ -4,6 +4,7 @@ import pytest
 from keras import ops
 
 from deblur_zoo.models.one_step import InceptionModule, OneStep
+from deblur_zoo.multiply_adds import count_multiply_adds
 
 SMALL = {"width": 8, "reduced_width": 4, "modules": 2, "kernel_sizes": (1, 3, 14)}
 LITE = {**SMALL, "kernel_sizes": (1, 3), "scale": 4, "image_skip": True}
@@ -198,3 +199,15 @@ def test_every_weight_receives_a_gradient():
 def test_arguments_that_make_no_network(wrong):
     with pytest.raises(ValueError, match="whole numbers of at least 1"):
         OneStep(**{**SMALL, **wrong})
+
+
+def test_multiply_adds_by_hand():
+    # Paper, a pixel: 27*64 + 6 modules of (5*64*32 + 280*32*32 + 160*64 = 307,200) + 64*3.
+    model = OneStep()
+    model.build()
+    assert count_multiply_adds(model, 128, 128) == 128 * 128 * (27 * 64 + 6 * 307_200 + 64 * 3)
+    # A quarter of the resolution, so 32*32 positions: first 12*12*3*8; a module 2*8*4 + (1 + 9)*4*4 + 8*8; last 8*48,
+    # and the gains of channel attention, 8*8, once an image.
+    model = OneStep(**ATTENTION)
+    model.build()
+    assert count_multiply_adds(model, 128, 128) == 32 * 32 * (432 * 8 + 2 * (64 + 160 + 64) + 8 * 48) + 2 * 64
