@@ -130,7 +130,7 @@ def card(config, entry, training, table):
     facial = "with the facial loss" if training["facial_loss"] else "without the facial loss"
     return f"""# {name}
 
-Restores a face that motion has blurred. Method: {config["paper"]["title"]}.
+Restores a face that motion has blurred. Method: {", ".join(str(value) for value in config["paper"].values())}.
 
 ```python
 import deblur_zoo

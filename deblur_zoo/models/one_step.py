@@ -1,4 +1,4 @@
-"""One-step restoration of blurred faces ("Learning a very fast one-step restoring method for blurry face images").
+"""One-step restoration of blurred faces (Wang, Li and Wang 2017, "DeepDeblur", arXiv:1711.09515).
 
 Six residual Inception modules between a 3x3 convolution to 64 channels and a 1x1 convolution to RGB (section 3.3,
 figure 3). A module runs convolutions of 1, 3, 5, 7 and 14 pixels side by side, each behind a 1x1 reduction to half
