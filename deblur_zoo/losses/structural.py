@@ -1,0 +1,68 @@
+"""Local structural loss of Shen et al. 2020: the pixel loss again, on the small components of a face alone."""
+
+from keras import ops
+
+# Labels of the components in the project's parsing: both brows, both eyes, nose, upper lip, inner mouth (teeth), lower
+# lip. Background, skin and hair have little texture and are left out (section 3.3 of the paper).
+COMPONENT_LABELS = (2, 3, 4, 5, 6, 7, 8, 9)
+
+
+def component_masks(labels):
+    """Masks of the eight components from a parsing.
+
+    Args:
+        labels: integer (N, H, W); unknown pixels (255) are in no component.
+
+    Returns:
+        float32 (N, H, W, 8), 0 or 1, in the order of ``COMPONENT_LABELS``.
+    """
+    labels = ops.expand_dims(ops.cast(labels, "int32"), -1)
+    return ops.cast(ops.equal(labels, ops.convert_to_tensor(COMPONENT_LABELS, "int32")), "float32")
+
+
+def equal_structural(truth, estimate, masks):
+    """Sum over components of the mean absolute difference inside the component (eq. 6, weights of 1 as in 2018).
+
+    The mean is over all pixels and channels of the image, so that a small component gives a small value.
+
+    Args:
+        truth, estimate: float (N, H, W, C).
+        masks: float (N, H, W, K), not negative, of the sharp image; an empty one adds nothing.
+
+    Returns:
+        float32 (N,).
+    """
+    return _weighted(truth, estimate, ops.sum(ops.cast(masks, "float32"), axis=-1, keepdims=True))
+
+
+def adaptive_structural(truth, estimate, masks, constant=None, minimum_size=0.0):
+    """Sum over components, each weighted by w_k = c / A_k with A_k its size in pixels (eq. 6 and 7).
+
+    An absent component adds nothing, and neither divides by zero.
+
+    Args:
+        truth, estimate: float (N, H, W, C).
+        masks: float (N, H, W, K), not negative, of the sharp image.
+        constant: c in pixels. None chooses it for each image so that the weights' mean over the components' pixels
+            is 1, as it is with equal weights: c = mean A_k of the components present.
+        minimum_size: a component is present if its size is greater than this. Zero is right for masks of 0 and 1;
+            soft masks are never quite empty and want a few pixels.
+
+    Returns:
+        float32 (N,).
+    """
+    masks = ops.cast(masks, "float32")
+    sizes = ops.sum(masks, axis=(1, 2), keepdims=True)
+    present = ops.greater(sizes, minimum_size)
+    counted = ops.cast(present, "float32")
+    if constant is None:
+        count = ops.maximum(ops.sum(counted, axis=-1, keepdims=True), 1.0)
+        constant = ops.sum(sizes * counted, axis=-1, keepdims=True) / count
+    # The size of an absent component is replaced before the division: the gradient of an unused infinity is NaN.
+    weights = counted * constant / ops.where(present, sizes, ops.ones_like(sizes))
+    return _weighted(truth, estimate, ops.sum(weights * masks, axis=-1, keepdims=True))
+
+
+def _weighted(truth, estimate, weight_map):
+    difference = ops.abs(ops.cast(estimate, "float32") - ops.cast(truth, "float32"))
+    return ops.mean(weight_map * difference, axis=(1, 2, 3))
