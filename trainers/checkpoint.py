@@ -17,9 +17,6 @@ def _variables(trainer):
         "optimizer": trainer.optimizer.variables,
         "step": [trainer.step],
     }
-    schedule = trainer.schedule
-    if schedule is not None:
-        groups["schedule"] = [schedule.factor]
     return {f"{group}/{i}": variable for group, members in groups.items() for i, variable in enumerate(members)}
 
 

@@ -42,11 +42,18 @@ class OneStepLosses:
         """
         terms = {name: ops.mean(PIXEL_LOSSES[name](truth, estimate)) for name in self.weights if name in PIXEL_LOSSES}
         if "facial" in self.weights:
-            count = max(1, round(self.facial_share * truth.shape[0]))
+            count = self._faces_to_compare(ops.shape(truth)[0])
             # One call on both halves: the network is frozen, so they cannot influence each other.
             features = self.identity_network(ops.concatenate([truth[:count], estimate[:count]]))
             terms["facial"] = ops.mean(identity.facial(features[:count], features[count:]))
         return terms
+
+    def _faces_to_compare(self, batch_size):
+        if isinstance(batch_size, int):
+            return max(1, round(self.facial_share * batch_size))
+        # Known only at run time: the same with tensors.
+        share = ops.round(self.facial_share * ops.cast(batch_size, "float32"))
+        return ops.maximum(ops.cast(share, "int32"), 1)
 
     def total(self, terms):
         """The weighted sum (eq. 8)."""

@@ -27,18 +27,22 @@ class RestorationTrainer(keras.Model):
         self.average = average
         self.decay = decay
         self.losses_of_stage = None
+        self.schedule = None
         self.trackers = {}
         # Over all stages, where the optimiser's own count starts anew with each.
         self.step = keras.Variable(0, trainable=False, dtype="int64", name="step")
         self.built = True
 
-    def start_stage(self, optimizer, losses):
-        """Begin a stage with a fresh optimiser and its own losses."""
+    def start_stage(self, optimizer, schedule, losses):
+        """Begin a stage with its own losses and a fresh optimiser, whose learning rate is a ``Schedule``."""
         self.losses_of_stage = losses
+        self.schedule = schedule
+        optimizer.learning_rate = schedule
         names = ["loss", *losses.weights]
         self.trackers = {name: keras.metrics.Mean(name=name) for name in names}
         self.compile(optimizer=optimizer, jit_compile=False)
         optimizer.build(self.model.trainable_variables)
+        self.schedule.attach(optimizer)
 
     @property
     def metrics(self):

@@ -180,10 +180,8 @@ class Run:
         epoch_steps = recipe["steps_per_epoch"]
         epochs = stage["steps"] // epoch_steps
         losses = METHODS[recipe["method"]](stage["losses"], self.identity_network, stage["facial_share"])
-        trainer.schedule = Schedule(steps=stage["steps"], **stage["learning_rate"])
-        optimizer = keras.optimizers.get(stage["optimizer"])
-        optimizer.learning_rate = trainer.schedule
-        trainer.start_stage(optimizer, losses)
+        schedule = Schedule(steps=stage["steps"], **stage["learning_rate"])
+        trainer.start_stage(keras.optimizers.get(stage["optimizer"]), schedule, losses)
         if progress["epochs_done"]:
             restore_checkpoint(self.checkpoint_path, trainer)
             print(f"Going on at step {int(trainer.step)} (stage {stage['name']}).", flush=True)

@@ -31,7 +31,14 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         self.settings = {
             "peak": peak, "steps": steps, "warmup": warmup, "decay": decay, "final": final, "rate": rate, "every": every
         }  # fmt: skip
-        self.factor = keras.Variable(1.0, trainable=False, dtype="float32", name="plateau_factor")
+        self.factor = None
+
+    def attach(self, optimizer):
+        """Let a built optimiser own the plateau's factor, so that every backend carries it from step to step.
+
+        Called once, before the first step; without it the factor is 1.
+        """
+        self.factor = optimizer.add_variable((), initializer="ones", dtype="float32", name="plateau_factor")
 
     def __call__(self, step):
         peak, steps, warmup, decay, final, rate, every = self.settings.values()
@@ -45,7 +52,8 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
             value = ops.exp(math.log(rate) * after / every)
         else:
             value = ops.ones_like(after)
-        return peak * self.factor * rise * value
+        factor = 1.0 if self.factor is None else self.factor
+        return peak * factor * rise * value
 
     def halve(self):
         """Halve the rate from now on; called when the loss stops falling."""

@@ -88,9 +88,7 @@ def trainer_for(losses, optimizer, decay=0.9, peak=0.5):
     keras.utils.set_random_seed(3)
     arguments = {"width": 6, "reduced_width": 4, "modules": 1, "kernel_sizes": (1, 3)}
     trainer = TensorFlowTrainer(OneStep(**arguments), OneStep(**arguments), decay)
-    trainer.schedule = Schedule(peak=peak, steps=10, decay="constant")
-    optimizer.learning_rate = trainer.schedule
-    trainer.start_stage(optimizer, OneStepLosses(losses))
+    trainer.start_stage(optimizer, Schedule(peak=peak, steps=10, decay="constant"), OneStepLosses(losses))
     return trainer
 
 

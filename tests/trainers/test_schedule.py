@@ -1,5 +1,6 @@
 import math
 
+import keras
 import numpy as np
 import pytest
 
@@ -23,9 +24,14 @@ def test_exponential_by_hand():
 
 def test_constant_and_halving():
     schedule = Schedule(peak=1.0, steps=10, decay="constant")
+    optimizer = keras.optimizers.SGD(schedule)
+    optimizer.build([keras.Variable([0.0])])
+    schedule.attach(optimizer)
     schedule.halve()
     schedule.halve()
     assert rates(schedule, [0, 5]) == [0.25, 0.25]
+    assert schedule.factor in optimizer.variables
+    assert float(optimizer.learning_rate) == 0.25
 
 
 @pytest.mark.parametrize("wrong", [{"decay": "linear"}, {"peak": 0}, {"peak": math.nan}, {"warmup": 11}, {"rate": 1.5}])
