@@ -34,3 +34,29 @@ def total_variation(truth, estimate):
     horizontal = ops.square(estimate[:, :, 1:, :] - estimate[:, :, :-1, :])
     vertical = ops.square(estimate[:, 1:, :, :] - estimate[:, :-1, :, :])
     return (ops.sum(horizontal, axis=(1, 2, 3)) + ops.sum(vertical, axis=(1, 2, 3))) / pixels
+
+
+def multi_scale(loss, truths, estimates, *others, weights=None):
+    """Sum of a loss over the scales of an image (Shen et al. 2020, eq. 5, where it is l1 at half and full scale).
+
+    Args:
+        loss: function of (truth, estimate, ...) that gives (N,).
+        truths, estimates: sequences of images, one a scale.
+        others: sequences of what else the loss takes, one entry a scale, such as masks.
+        weights: factor of each scale; None weighs each with 1.
+
+    Returns:
+        float32 (N,).
+
+    Raises:
+        ValueError: there is no scale, or the sequences differ in length.
+    """
+    sequences = (truths, estimates, *others)
+    if weights is not None:
+        sequences = (*sequences, weights)
+    lengths = [len(sequence) for sequence in sequences]
+    if lengths[0] == 0 or len(set(lengths)) > 1:
+        raise ValueError(f"A multi-scale loss needs one entry a scale in every sequence; their lengths are {lengths}.")
+    factors = [1.0] * lengths[0] if weights is None else weights
+    scales = zip(truths, estimates, *others, strict=True)
+    return sum(factor * loss(*scale) for factor, scale in zip(factors, scales, strict=True))

@@ -1,0 +1,75 @@
+"""Losses of the two players of an adversarial training. Each gives one value per image, float32 (N,).
+
+They take what the discriminator (or critic) says of the truth and of the estimate: float (N, ...), one value an image
+or a map of values for patches, which is averaged. A conditional discriminator needs nothing here: the caller
+concatenates the condition with the truth, and with the estimate, along channels before asking it.
+
+Every output is linear: the discriminator of the sigmoid pair gives logits, because the logarithm of a probability that
+was rounded to 0 or 1 has no gradient; a Wasserstein critic has no sigmoid at all.
+"""
+
+from keras import ops
+
+# Inside the square root of the penalty: its gradient is finite where the critic's is zero.
+_EPSILON = 1e-12
+
+
+def sigmoid_discriminator(truth_logits, estimate_logits):
+    """-log D(truth) - log(1 - D(estimate)), D the sigmoid of the logits (Shen et al. 2020, eq. 9)."""
+    return _mean(ops.softplus(-_single(truth_logits))) + _mean(ops.softplus(_single(estimate_logits)))
+
+
+def sigmoid_generator(truth_logits, estimate_logits):
+    """-log D(estimate), the form that does not saturate (Shen et al. 2020, eq. 10).
+
+    The truth is not used; it is taken so that all losses are called alike.
+    """
+    del truth_logits
+    return _mean(ops.softplus(-_single(estimate_logits)))
+
+
+def wasserstein_critic(truth_scores, estimate_scores):
+    """Critic's score of the estimate minus that of the truth (Qi et al. 2020, eq. 5, sign turned to be minimised)."""
+    return _mean(_single(estimate_scores)) - _mean(_single(truth_scores))
+
+
+def wasserstein_generator(truth_scores, estimate_scores):
+    """Minus the critic's score of the estimate. The truth is not used."""
+    del truth_scores
+    return -_mean(_single(estimate_scores))
+
+
+def between(truth, estimate, share):
+    """Points on the line between truth and estimate, at which the gradient penalty is taken.
+
+    Args:
+        truth, estimate: float (N, H, W, C).
+        share: float (N,) in [0, 1], drawn uniformly by the caller; 0 is the truth, 1 the estimate.
+
+    Returns:
+        float32 (N, H, W, C).
+    """
+    share = ops.reshape(_single(share), (-1, 1, 1, 1))
+    return (1.0 - share) * _single(truth) + share * _single(estimate)
+
+
+def gradient_penalty(gradients):
+    """(norm of the gradient - 1) squared (Qi et al. 2020, eq. 5; the factor lambda is the recipe's).
+
+    Args:
+        gradients: float (N, H, W, C), of the sum over the batch of the critic's scores, each a mean over its patches,
+            with respect to the images that ``between`` gives. The caller takes them, as each backend has its own way.
+            The critic must not have batch normalisation, which mixes the gradients of the batch's images.
+    """
+    gradients = _single(gradients)
+    squares = ops.sum(ops.square(gradients), axis=tuple(range(1, len(gradients.shape))))
+    return ops.square(ops.sqrt(squares + _EPSILON) - 1.0)
+
+
+def _single(values):
+    return ops.cast(values, "float32")
+
+
+def _mean(values):
+    # Flattened first: one value an image may come as (N,) too.
+    return ops.mean(ops.reshape(values, (ops.shape(values)[0], -1)), axis=-1)

@@ -1,0 +1,42 @@
+"""Losses on the activations of a frozen network. Each gives one value per image, float32 (N,).
+
+The caller runs the network, which lives in ``deblur_zoo.features``: these are functions of what came out of it.
+"""
+
+from deblur_zoo.losses import content
+
+
+def l1(truth_features, estimate_features, weights=None):
+    """Sum over layers of the mean absolute difference (Shen et al. 2020, eq. 8).
+
+    The paper sums over a layer; a mean keeps a layer's weight independent of its size.
+
+    Args:
+        truth_features, estimate_features: dict of layer name to activations, float (N, ...).
+        weights: dict of layer name to factor for every layer that is given; None weighs each with 1.
+
+    Raises:
+        ValueError: no layer is given, or the names differ.
+    """
+    return _sum_over_layers(content.l1, truth_features, estimate_features, weights)
+
+
+def l2(truth_features, estimate_features, weights=None):
+    """Sum over layers of the mean squared difference (Qi et al. 2020, eq. 4; Yasarla et al. 2020, eq. 5).
+
+    Arguments as those of ``l1``.
+    """
+    return _sum_over_layers(content.l2, truth_features, estimate_features, weights)
+
+
+def _sum_over_layers(distance, truth_features, estimate_features, weights):
+    names = sorted(truth_features)
+    if not names:
+        raise ValueError("A perceptual loss needs at least one layer; no activations were given.")
+    for what, given in (("The estimate's activations", estimate_features), ("The weights", weights)):
+        if given is not None and sorted(given) != names:
+            raise ValueError(
+                f"{what} are of layers {sorted(given)}, the truth's activations of {names}: name the same."
+            )
+    factors = weights or dict.fromkeys(names, 1.0)
+    return sum(factors[name] * distance(truth_features[name], estimate_features[name]) for name in names)

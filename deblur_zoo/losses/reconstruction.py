@@ -1,0 +1,45 @@
+"""Losses of Chrysos et al. 2019 beside the adversarial one. Each gives one value per image, float32 (N,).
+
+The paper's norms are sums or means, it does not say; here they are means, so that a weight does not depend on sizes.
+"""
+
+from keras import ops
+
+from deblur_zoo.losses import content
+
+
+def gradient(truth, estimate):
+    """Mean absolute difference of the image gradients (second term of eq. 4).
+
+    The gradients are differences of neighbouring pixels, across and down; both are summed and divided by the number of
+    pixels and channels, as in ``content.total_variation``. A side of one pixel adds nothing.
+
+    Args:
+        truth, estimate: float (N, H, W, C).
+    """
+    # The difference of gradients is the gradient of the difference.
+    difference = ops.cast(estimate, "float32") - ops.cast(truth, "float32")
+    shape = ops.shape(difference)
+    values = ops.cast(shape[1] * shape[2] * shape[3], "float32")
+    across = ops.abs(difference[:, :, 1:, :] - difference[:, :, :-1, :])
+    down = ops.abs(difference[:, 1:, :, :] - difference[:, :-1, :, :])
+    return (ops.sum(across, axis=(1, 2, 3)) + ops.sum(down, axis=(1, 2, 3))) / values
+
+
+def projection(truth_features, estimate_features):
+    """Mean absolute difference of the discriminator's penultimate features (eq. 5).
+
+    Args:
+        truth_features, estimate_features: float (N, ...). The discriminator is not trained by this term: the caller
+            takes its gradient with respect to the generator alone.
+    """
+    return content.l1(truth_features, estimate_features)
+
+
+def reconstruction(truth, decoded):
+    """Mean absolute difference of a sharp image from what the auto-encoding pathway G_s makes of it (eq. 6).
+
+    Args:
+        truth, decoded: float (N, H, W, C).
+    """
+    return content.l1(truth, decoded)
