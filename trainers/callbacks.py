@@ -16,11 +16,14 @@ class NonFiniteLoss(ArithmeticError):
 class StopOnNonFinite(keras.callbacks.Callback):
     """Raise NonFiniteLoss on the batch whose loss is not finite, before any checkpoint is written of it."""
 
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
     def on_train_batch_end(self, batch, logs=None):
         if logs and not math.isfinite(float(logs["loss"])):
             raise NonFiniteLoss(
-                f"the loss is not finite at step {int(self.model.step)}: the last good checkpoint is kept; "
-                "a lower learning rate, a longer warm-up or float32 usually helps"
+                f"the loss is not finite in epoch {self.epoch + 1}, step {batch + 1}: the last good checkpoint is "
+                "kept; a lower learning rate, a longer warm-up or float32 usually helps"
             )
 
 

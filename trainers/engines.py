@@ -1,21 +1,39 @@
-"""Which training step goes with which Keras backend."""
+"""What goes with which Keras backend: the training step, and the batches it takes."""
 
 import keras
 
+BACKENDS = ("tensorflow", "jax")
 
-def trainer_class():
-    """The RestorationTrainer of the backend in use.
+
+def check_backend():
+    """The backend in use.
 
     Raises:
         ValueError: a backend without a training step.
     """
     backend = keras.backend.backend()
-    if backend == "tensorflow":
-        from trainers.tensorflow.step import TensorFlowTrainer
+    if backend not in BACKENDS:
+        raise ValueError(
+            f"there is no training step for the Keras backend {backend!r}; accepted: {', '.join(BACKENDS)}"
+        )
+    return backend
 
-        return TensorFlowTrainer
-    if backend == "jax":
+
+def trainer_class():
+    """The RestorationTrainer of the backend in use."""
+    if check_backend() == "jax":
         from trainers.jax.step import JaxTrainer
 
         return JaxTrainer
-    raise ValueError(f"there is no training step for the Keras backend {backend!r}; accepted: tensorflow, jax")
+    from trainers.tensorflow.step import TensorFlowTrainer
+
+    return TensorFlowTrainer
+
+
+def training_batches(pair_maker, batch_size, first_step):
+    """Endless batches of a pair maker: a tf.data.Dataset under TensorFlow, a generator elsewhere; the same pairs."""
+    if check_backend() == "jax":
+        from deblur_zoo.data import batches as source
+    else:
+        from deblur_zoo.data import pipeline as source
+    return source.training_batches(pair_maker, batch_size, first_step)

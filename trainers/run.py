@@ -14,14 +14,13 @@ from deblur_zoo.atomic_file import atomic_path
 from deblur_zoo.blur.kernels import SHEN_SIZES, make_bank
 from deblur_zoo.data.augmentation import Augmentation
 from deblur_zoo.data.face_store import load_faces
-from deblur_zoo.data.pipeline import training_batches
 from deblur_zoo.data.synthesis import PairMaker, Synthesis
 from trainers.callbacks import Checkpoint, StopOnNonFinite, Validation, save_weights
 from trainers.checkpoint import read_progress, restore_checkpoint
+from trainers.engines import trainer_class, training_batches
 from trainers.one_step import OneStepLosses
 from trainers.recipe import complete_recipe, read_recipe
 from trainers.schedule import Schedule
-from trainers.tensorflow.step import TensorFlowTrainer
 from trainers.validation import DevelopmentSet
 
 METHODS = {"one_step": OneStepLosses}
@@ -112,7 +111,7 @@ class Run:
         model, average = build_models(preset, recipe["precision"])
         if flags["init_from"]:
             zoo.load_initial_weights(model, flags["init_from"])
-        trainer = TensorFlowTrainer(model, average, recipe["average"])
+        trainer = trainer_class()(model, average, recipe["average"])
 
         folder = Path(flags["out"])
         folder.mkdir(parents=True, exist_ok=True)

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from deblur_zoo.blur.kernels import make_bank
+from deblur_zoo.data import batches, pipeline
 from deblur_zoo.data.augmentation import Augmentation
-from deblur_zoo.data.pipeline import training_batches
 from deblur_zoo.data.synthesis import PairMaker, Synthesis, degrade
 
 STILL = Augmentation(scale=0, shift=0, rotation=0, mirror=0)
@@ -82,7 +82,9 @@ def test_shares_of_the_banks(faces, banks):
     assert abs(calls["linear"] / 800 - 0.25) < 0.061
 
 
-def test_pipeline_starts_at_any_step(faces, banks):
+@pytest.mark.parametrize("source", [pipeline, batches])
+def test_batches_start_at_any_step(source, faces, banks):
+    training_batches = source.training_batches
     maker = pair_maker(faces, banks)
     whole = [batch for _, batch in zip(range(4), training_batches(maker, 3), strict=False)]
     later = [batch for _, batch in zip(range(2), training_batches(maker, 3, first_step=2), strict=False)]

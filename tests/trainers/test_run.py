@@ -1,5 +1,6 @@
 """Training runs on a tiny preset: what a step does, resuming after SIGKILL, and what a person is told."""
 
+import importlib.util
 import json
 import os
 import signal
@@ -144,6 +145,30 @@ def test_killed_and_resumed_equals_uninterrupted(finished, workplace):
         np.testing.assert_allclose(one, other, atol=1e-6)
 
 
+@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
+def test_the_same_run_under_jax(workplace):
+    """The whole command on both backends, from the same weights: data, schedule, average and checkpoints agree."""
+    start = OneStep(width=6, reduced_width=4, modules=1, kernel_sizes=(1, 3), scale=2, image_skip=True)
+    start.build()
+    start.save_weights(workplace / "start.weights.h5")
+    recipe = json.loads(json.dumps(RECIPE))
+    recipe["stages"] = [{**recipe["stages"][0], "learning_rate": {"peak": 1.0, "decay": "constant"}}]
+    (workplace / "quick.json").write_text(json.dumps(recipe))
+    faces = str(workplace / "faces")
+    for backend in ("tensorflow", "jax"):
+        command = [sys.executable, "-m", "trainers", "--preset", str(workplace / "tiny"), "--faces", faces]
+        command += ["--recipe", str(workplace / "quick.json"), "--verbose", "0"]
+        command += ["--init_from", str(workplace / "start.weights.h5")]
+        command += ["--development", faces, "--development_faces", "2", "--out", str(workplace / backend)]
+        environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3", "JAX_PLATFORMS": "cpu"}
+        result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+        assert result.returncode == 0, result.stderr
+    for one, other in zip(weights_of(workplace / "tensorflow"), weights_of(workplace / "jax"), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+    # The last kernel starts at zero and is the first to move.
+    assert np.abs(weights_of(workplace / "jax")[-2]).max() > 1e-3
+
+
 def test_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(workplace):
     recipe = json.loads(json.dumps(RECIPE))
     recipe["stages"][1]["learning_rate"]["peak"] = 1e30
@@ -151,7 +176,7 @@ def test_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(workplace):
     path = workplace / "explosive.json"
     path.write_text(json.dumps(recipe))
     run = Run.prepare(flags(workplace, workplace / "explosive", recipe=str(path)))
-    with pytest.raises(NonFiniteLoss, match="not finite at step"):
+    with pytest.raises(NonFiniteLoss, match="not finite in epoch"):
         run.train(verbose=0)
     with np.load(workplace / "explosive" / "checkpoint.npz") as arrays:
         assert all(np.all(np.isfinite(arrays[name])) for name in arrays.files)
