@@ -37,14 +37,18 @@ def publish_run(flags):
     model = zoo.load(target, weights=False)
     zoo.load_initial_weights(model, best)
     recipe = record["recipe"]
+    steps = flags["earlier_steps"] + progress["best_step"]
     training = {
-        "steps": progress["best_step"],
-        "faces": progress["best_step"] * recipe["batch_size"],
-        "hours": round(progress["seconds"] / 3600, 2),
+        "steps": steps,
+        "faces_seen": steps * recipe["batch_size"],
+        "hours": round(flags["earlier_hours"] + progress["seconds"] / 3600, 2),
         "device": flags["device"],
         "data": flags["data"],
-        **{key: record[key] for key in ("faces", "facial_loss", "init_from", "versions") if key in record},
-        "faces_seen": progress["best_step"] * recipe["batch_size"],
+        "note": flags["note"],
+        # Names, not paths: those are the machine's own business.
+        "init_from": record["init_from"] and Path(record["init_from"]).name,
+        "faces": {**record["faces"], "folders": [Path(folder).name for folder in record["faces"]["folders"]]},
+        **{key: record[key] for key in ("facial_loss", "versions")},
         "recipe": recipe,
     }
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".publish-") as temporary:
@@ -150,7 +154,8 @@ sharp = deblur_zoo.load("{name}").deblur("blurred_face.png")
 {training["steps"]} ({training["faces_seen"]:,} faces), {training["hours"]} hours on {training["device"]} |
 | licence | code {config["license"]["code"]}; weights: {config["license"]["weights"]} |
 
-The recipe is `recipe.json`; what was really run, with versions and the data's fingerprint, is `training.json`.
+The recipe is `recipe.json`; what was really run, with versions and the data's fingerprint, is `training.json`.\
+{" " + training["note"] if training["note"] else ""}
 Weights are the moving average over training, chosen by PSNR on development faces.
 
 ## Measured

@@ -21,6 +21,9 @@ flags.DEFINE_string("identity_network", None, "Keras file of a face recognition 
 flags.DEFINE_string("data", None, "what was trained on, for the card")
 flags.DEFINE_string("license", None, "licence of the weights, which follows from the data")
 flags.DEFINE_string("device", None, "what it was trained on, for the card, such as '2 CPU cores'")
+flags.DEFINE_integer("earlier_steps", 0, "steps of earlier runs that this one went on from", lower_bound=0)
+flags.DEFINE_float("earlier_hours", 0.0, "hours of earlier runs", lower_bound=0)
+flags.DEFINE_string("note", None, "a sentence for the card about what was special in this training")
 flags.DEFINE_integer("limit", None, "measure on the first so many faces only", lower_bound=1)
 
 

@@ -245,7 +245,7 @@ def test_publishing_writes_a_preset_that_loads_and_is_measured(finished, workpla
         coarse.resize((128, 128), Image.Resampling.BICUBIC).save(faces / f"{i}.png")
     command = [sys.executable, "-m", "trainers.publish", "--run", str(workplace / "whole")]
     command += ["--preset", str(workplace / "tiny"), "--development", str(faces), "--data", "random colours"]
-    command += ["--license", "none", "--device", "a test"]
+    command += ["--license", "none", "--device", "a test", "--earlier_steps", "7", "--note", "It was short."]
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stderr
@@ -263,10 +263,11 @@ def test_publishing_writes_a_preset_that_loads_and_is_measured(finished, workpla
     metrics = json.loads((workplace / "tiny" / "metrics.json").read_text())
     progress = json.loads((workplace / "whole" / "progress.json").read_text())
     assert row["weights_sha256"] == config["weights"]["sha256"] == metrics["model"]["weights_sha256"]
-    assert training["steps"] == progress["best_step"] and training["faces_seen"] == 2 * progress["best_step"]
+    assert training["steps"] == progress["best_step"] + 7 and training["faces_seen"] == 2 * training["steps"]
+    assert str(workplace) not in json.dumps(training)
     assert row["measured"]["psnr_gain_db"] == round(metrics["overall"]["psnr_gain"]["mean"], 2)
     card = (workplace / "tiny" / "README.md").read_text()
-    assert row["weights_sha256"] in card and "random colours" in card and "| 13 |" in card
+    assert row["weights_sha256"] in card and "random colours" in card and "It was short." in card and "| 13 |" in card
 
 
 def test_publishing_an_unfinished_run_changes_nothing(workplace, tmp_path):
