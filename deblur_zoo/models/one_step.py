@@ -12,9 +12,9 @@ Deviations from the paper:
 - ``scale``, ours: modules work on 1/scale of the resolution. The first convolution becomes one of 3*scale pixels with
   stride ``scale``, the same as space-to-depth and a 3x3 convolution, and the last a transposed convolution of
   ``scale`` pixels, the same as a 1x1 convolution and depth-to-space. For small processors.
-- ``channel_attention``, ours: the concatenated branches are multiplied by a gain per channel, a linear function of
-  their means over the image (the simplified channel attention of Chen et al. 2022, NAFNet, plus one). A photo has one
-  blur kernel, and only its whole shows which. Gains start at one.
+- ``channel_attention``, ours: the concatenated branches are multiplied by a gain per channel, 1 + 2 tanh(z / 2) with
+  z a linear function of their means over the image (simplified channel attention, Chen et al. 2022, bounded). A photo
+  has one blur kernel, and only its whole shows which. Gains start at one.
 - ``image_skip``, ours: the network's output is added to the blurred image, and starts at zero. A sharp face then
   passes through unharmed from the first step on.
 """
@@ -89,7 +89,8 @@ class InceptionModule(layers.Layer):
         if self.gains is not None:
             # In float32: a sum over many pixels.
             means = ops.mean(ops.cast(branches, "float32"), axis=(1, 2), keepdims=True)
-            branches = branches * (1 + self.gains(means))
+            # Bounded: a gain that follows the features' size without limit blows up on an unusual picture.
+            branches = branches * (1 + 2 * ops.tanh(self.gains(means) / 2))
         return features + self.merge(branches)
 
     def compute_output_shape(self, input_shape):

@@ -95,10 +95,21 @@ def test_channel_attention_by_hand():
         branches.append(ops.convert_to_numpy(ops.leaky_relu(branch(reduce(features)), 0.01)))
     stacked = np.concatenate(branches, axis=-1)
     means = stacked.mean(axis=(1, 2))[0]
-    stacked = stacked * [1 + means[0] + 0.5, 1 - 2 * means[1]]
+    stacked = stacked * [1 + 2 * np.tanh((means[0] + 0.5) / 2), 1 + 2 * np.tanh(-2 * means[1] / 2)]
     merge, merge_bias = shared[-2:]
     expected = features + stacked @ merge[0, 0] + merge_bias
     np.testing.assert_allclose(ops.convert_to_numpy(gained(features)), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_channel_attention_is_bounded():
+    """Gains that grow with the features would feed on themselves from module to module."""
+    module = InceptionModule(1, 1, (1,), channel_attention=True)
+    module(images(1, 2, 2, 1))
+    # Everything passes unchanged; the gain would be 1 + 1000 without the bound, and is 1 + 2 with it.
+    module.set_weights(
+        [np.ones((1, 1, 1, 1)), [0], np.ones((1, 1, 1, 1)), [0], [[1000]], [0], np.ones((1, 1, 1, 1)), [0]]
+    )
+    np.testing.assert_allclose(ops.convert_to_numpy(module(np.ones((1, 2, 2, 1), "float32"))), 1 + 3, rtol=1e-6)
 
 
 @pytest.mark.parametrize("scale", [2, 4])

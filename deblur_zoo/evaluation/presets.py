@@ -1,0 +1,37 @@
+"""The table of presets in the README, from ``hub_models/index.json``.
+
+python -m deblur_zoo.evaluation.presets
+"""
+
+from deblur_zoo import presets, zoo
+
+HEADER = """\
+| preset | parameters | multiply-adds at 128x128 | weights | gain over blurred | SSIM | sharp in, sharp out | trained |
+|---|---|---|---|---|---|---|---|
+"""
+
+
+def table():
+    """One row a preset, in Markdown."""
+    index = presets.read_json(zoo.hub_folder() / "index.json")
+    return HEADER + "".join(_row(name, entry) for name, entry in index["presets"].items())
+
+
+def _row(name, entry):
+    measured, training = entry["measured"], entry["training"]
+    cells = [f"`{name}`", f"{entry['parameters'] / 1e6:.2f} M", f"{entry['gmac_128']:.2f} G"]
+    if measured:
+        cells += [
+            f"{entry['weights_bytes'] / 1e6:.1f} MB",
+            f"{measured['psnr_gain_db']:+.2f} dB",
+            f"{measured['ssim']:.3f}",
+            f"{measured['sharp_in_psnr']:.1f} dB",
+            f"{training['steps']:,} steps, {training['hours']} h on {training['device']}",
+        ]
+    else:
+        cells += ["none yet", "", "", "", "not yet"]
+    return f"| {' | '.join(cells)} |\n"
+
+
+if __name__ == "__main__":
+    print(table(), end="")
