@@ -106,9 +106,8 @@ def test_channel_attention_is_bounded():
     module = InceptionModule(1, 1, (1,), channel_attention=True)
     module(images(1, 2, 2, 1))
     # Everything passes unchanged; the gain would be 1 + 1000 without the bound, and is 1 + 2 with it.
-    module.set_weights(
-        [np.ones((1, 1, 1, 1)), [0], np.ones((1, 1, 1, 1)), [0], [[1000]], [0], np.ones((1, 1, 1, 1)), [0]]
-    )
+    pass_on = [np.ones((1, 1, 1, 1)), np.zeros(1)]
+    module.set_weights([*pass_on, *pass_on, np.full((1, 1), 1000.0), np.zeros(1), *pass_on])
     np.testing.assert_allclose(ops.convert_to_numpy(module(np.ones((1, 2, 2, 1), "float32"))), 1 + 3, rtol=1e-6)
 
 
