@@ -26,7 +26,7 @@ def measure(arguments):
     import tensorflow as tf
 
     from deblur_zoo import zoo
-    from deblur_zoo.blur.kernels import SHEN_SIZES, make_bank
+    from deblur_zoo.blur.kernels import standard_test_bank
     from deblur_zoo.data.face_store import load_faces
     from deblur_zoo.features.identity import IdentityNetwork
     from trainers.one_step import OneStepLosses
@@ -40,8 +40,7 @@ def measure(arguments):
         faces = load_faces([FLAGS.faces], limit=FLAGS.limit).faces
     except ValueError as error:
         raise UsageError(str(error)) from None
-    bank = make_bank("trajectory", 80, SHEN_SIZES, seed=0, split="test")
-    development = DevelopmentSet(faces, bank)
+    development = DevelopmentSet(faces, standard_test_bank())
     sizes = {name: [] for name in ("l2", "total_variation", "facial")}
     for start in range(0, len(faces), 8):
         sharp = tf.constant(development.sharp[start : start + 8], tf.float32) / 255.0

@@ -11,7 +11,7 @@ import numpy as np
 
 from deblur_zoo import zoo
 from deblur_zoo.atomic_file import atomic_path
-from deblur_zoo.blur.kernels import SHEN_SIZES, make_bank
+from deblur_zoo.blur.kernels import make_bank, standard_test_bank
 from deblur_zoo.data.augmentation import Augmentation
 from deblur_zoo.data.face_store import load_faces
 from deblur_zoo.data.synthesis import PairMaker, Synthesis
@@ -140,8 +140,7 @@ class Run:
         pair_maker = PairMaker(store.faces, banks, synthesis, recipe["seed"])
         development = None
         if development_store is not None:
-            test_bank = make_bank("trajectory", 80, SHEN_SIZES, seed=0, split="test")
-            development = DevelopmentSet(development_store.faces, test_bank, data["crop_size"])
+            development = DevelopmentSet(development_store.faces, standard_test_bank(), data["crop_size"])
         return cls(folder, recipe, trainer, pair_maker, development, identity_network, record)
 
     @property

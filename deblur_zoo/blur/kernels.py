@@ -176,5 +176,9 @@ def standard_banks(seed=0, progress=None):
         (train, test): 20,000 and 80 kernels (2,500 and 10 of each size) that share none.
     """
     train = make_bank("trajectory", 20_000, SHEN_SIZES, seed, "train", progress)
-    test = make_bank("trajectory", 80, SHEN_SIZES, seed, "test", progress)
-    return train, test
+    return train, standard_test_bank(seed, progress)
+
+
+def standard_test_bank(seed=0, progress=None):
+    """The test bank of ``standard_banks`` without the wait for the other: 80 kernels, 10 of each size."""
+    return make_bank("trajectory", 80, SHEN_SIZES, seed, "test", progress)

@@ -4,22 +4,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from deblur_zoo.blur.kernels import SHEN_SIZES, KernelBank, make_bank
+from deblur_zoo.blur.kernels import KernelBank, standard_test_bank
 from deblur_zoo.data.synthesis import degrade
-
-TEST_KERNELS = 80
-
-
-def test_bank():
-    """The 80 test kernels of Shen et al. 2020 (camera trajectories, 10 of each size 13, 15, ..., 27) as we draw them.
-
-    The second of ``deblur_zoo.blur.kernels.standard_banks()``, without the wait for the first.
-    """
-    return make_bank("trajectory", TEST_KERNELS, SHEN_SIZES, seed=0, split="test")
-
-
-# Not a test, whatever its name looks like to pytest.
-test_bank.__test__ = False
 
 
 @dataclass(frozen=True)
@@ -57,7 +43,7 @@ class KernelSizes:
     kernels_per_size: int = 1
     sigma: float = 0.01
     noise_seed: int = 2020
-    bank: KernelBank = field(default_factory=test_bank)
+    bank: KernelBank = field(default_factory=standard_test_bank)
 
     def __post_init__(self):
         fewest = min(len(self.bank.of_size(size)) for size in self.sizes)

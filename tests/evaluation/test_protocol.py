@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from deblur_zoo.blur.kernels import make_bank
-from deblur_zoo.evaluation.protocol import KernelSizes, test_bank
+from deblur_zoo.blur.kernels import make_bank, standard_test_bank
+from deblur_zoo.evaluation.protocol import KernelSizes
 
 
 @pytest.fixture(scope="module")
 def bank():
-    return test_bank()
+    return standard_test_bank()
 
 
 def some_faces(count=3, side=40):
