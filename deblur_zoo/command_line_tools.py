@@ -50,6 +50,23 @@ def run(main, name):
     sys.exit(code or 0)
 
 
+def require_flags(arguments, *names):
+    """For a command that takes everything by flags: refuse other arguments, and flags left out.
+
+    Args:
+        arguments: the non-flag arguments.
+        names: flags that must be given.
+
+    Raises:
+        UsageError: an argument, or the first missing flag.
+    """
+    if arguments:
+        raise UsageError(f"unexpected argument {arguments[0]!r}; everything is given by flags, see --help")
+    for name in names:
+        if not flags.FLAGS[name].value:
+            raise UsageError(f"--{name} is missing; see --help")
+
+
 def _complain(name, error):
     if isinstance(error, OSError) and error.strerror and error.filename:
         error = f"{error.strerror}: {error.filename}"

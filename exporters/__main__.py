@@ -28,11 +28,7 @@ flags.DEFINE_bool("overwrite", False, "replace the version where it is there alr
 
 def export_preset(arguments):
     """Check the flags, export, print. Returns the exit code."""
-    if arguments:
-        raise UsageError(f"unexpected argument {arguments[0]!r}; everything is given by flags, see --help")
-    for name in ("preset", "out"):
-        if not FLAGS[name].value:
-            raise UsageError(f"--{name} is missing; see --help")
+    command_line_tools.require_flags(arguments, "preset", "out")
     if os.path.exists(FLAGS.out) and not os.path.isdir(FLAGS.out):
         raise UsageError(f"--out must be a folder, and {FLAGS.out} is a file")
     from deblur_zoo import presets, zoo

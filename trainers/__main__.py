@@ -31,11 +31,7 @@ flags.DEFINE_integer("verbose", 1, "Keras progress: 0 silent, 1 a bar, 2 a line 
 
 def train(arguments):
     """Check the flags, then train. Returns the exit code."""
-    if arguments:
-        raise UsageError(f"unexpected argument {arguments[0]!r}; everything is given by flags, see --help")
-    for name in ("preset", "out"):
-        if not FLAGS[name].value:
-            raise UsageError(f"--{name} is missing; see --help")
+    command_line_tools.require_flags(arguments, "preset", "out")
     if not FLAGS.faces:
         raise UsageError("--faces is missing: name the folders of aligned crops to train on")
     # Heavy imports wait until the flags are known to be good.

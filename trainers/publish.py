@@ -29,11 +29,7 @@ flags.DEFINE_integer("limit", None, "measure on the first so many faces only", l
 
 def publish(arguments):
     """Check the flags, convert, measure and put in place. Returns the exit code."""
-    if arguments:
-        raise UsageError(f"unexpected argument {arguments[0]!r}; everything is given by flags, see --help")
-    for name in ("run", "preset", "development", "data", "license", "device"):
-        if not FLAGS[name].value:
-            raise UsageError(f"--{name} is missing; see --help")
+    command_line_tools.require_flags(arguments, "run", "preset", "development", "data", "license", "device")
     # Heavy imports wait until the flags are known to be good.
     from trainers.publication import publish_run
 

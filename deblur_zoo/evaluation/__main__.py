@@ -85,11 +85,7 @@ def measure(arguments):
 
 
 def _check_flags(arguments):
-    if arguments:
-        raise UsageError(f"unexpected argument {arguments[0]!r}; everything is given by flags, see --help")
-    for name in ("preset", "faces"):
-        if not FLAGS[name].value:
-            raise UsageError(f"--{name} is missing; see --help")
+    command_line_tools.require_flags(arguments, "preset", "faces")
     if not os.path.isdir(FLAGS.faces):
         raise UsageError(f"--faces names no folder: {FLAGS.faces}")
     if FLAGS.out and os.path.exists(FLAGS.out) and not os.path.isdir(FLAGS.out):

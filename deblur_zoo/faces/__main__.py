@@ -38,11 +38,7 @@ LISTED = 20
 
 def align_photos(arguments):
     """Check the flags, then align. Returns the exit code."""
-    if arguments:
-        raise UsageError(f"unexpected argument {arguments[0]!r}; everything is given by flags, see --help")
-    for name in ("photos", "out"):
-        if not FLAGS[name].value:
-            raise UsageError(f"--{name} is missing; see --help")
+    command_line_tools.require_flags(arguments, "photos", "out")
     # Heavy imports wait until the flags are known to be good.
     from tqdm import tqdm
 
