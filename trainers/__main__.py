@@ -36,6 +36,7 @@ def train(arguments):
         raise UsageError("--faces is missing: name the folders of aligned crops to train on")
     # Heavy imports wait until the flags are known to be good.
     from trainers.callbacks import NonFiniteLoss
+    from trainers.checkpoint import OtherRun
     from trainers.run import Run
 
     try:
@@ -44,7 +45,7 @@ def train(arguments):
         raise UsageError(str(error)) from None
     try:
         run.train(verbose=FLAGS.verbose, tensorboard=FLAGS.tensorboard)
-    except NonFiniteLoss as error:
+    except (NonFiniteLoss, OtherRun) as error:
         raise UsageError(str(error)) from None
     return 0
 

@@ -9,6 +9,10 @@ from keras import ops
 from deblur_zoo.atomic_file import atomic_path
 
 
+class OtherRun(ValueError):
+    """The folder holds a run of another preset or recipe."""
+
+
 def _variables(trainer):
     """Every variable of a run under a name of its own, in an order that does not change."""
     groups = {
@@ -46,13 +50,13 @@ def restore_checkpoint(path, trainer):
     """Put a checkpoint's values into a trainer that has begun the same stage.
 
     Raises:
-        ValueError: the checkpoint is of another model, optimiser or stage.
+        OtherRun: the checkpoint is of another model, optimiser or stage.
     """
     variables = _variables(trainer)
     with np.load(path, allow_pickle=False) as arrays:
         for name, variable in variables.items():
             if name not in arrays or arrays[name].shape != tuple(variable.shape):
-                raise ValueError(
+                raise OtherRun(
                     f"the checkpoint {path} does not fit this preset and recipe (at {name}); "
                     "continue with the ones that it was written with, or start in another folder"
                 )

@@ -16,7 +16,7 @@ from deblur_zoo.data.augmentation import Augmentation
 from deblur_zoo.data.face_store import load_faces
 from deblur_zoo.data.synthesis import PairMaker, Synthesis
 from trainers.callbacks import Checkpoint, StopOnNonFinite, Validation, save_weights
-from trainers.checkpoint import read_progress, restore_checkpoint
+from trainers.checkpoint import OtherRun, read_progress, restore_checkpoint
 from trainers.engines import trainer_class, training_batches
 from trainers.one_step import OneStepLosses
 from trainers.recipe import complete_recipe, read_recipe
@@ -152,14 +152,12 @@ class Run:
 
         Raises:
             NonFiniteLoss: the loss became NaN or infinite.
-            ValueError: the folder holds a run of another preset or recipe.
+            OtherRun: the folder holds a run of another preset or recipe.
         """
         progress = read_progress(self.checkpoint_path) or {"stage": self.recipe["stages"][0]["name"], "epochs_done": 0}
         names = [stage["name"] for stage in self.recipe["stages"]]
         if progress["stage"] not in names:
-            raise ValueError(
-                f"{self.folder} holds a run at stage {progress['stage']!r}, which the recipe does not have"
-            )
+            raise OtherRun(f"{self.folder} holds a run at stage {progress['stage']!r}, which the recipe does not have")
         with atomic_path(self.folder / "run.json") as path:
             path.write_text(json.dumps(self.record, indent=1) + "\n", encoding="utf-8")
         first_step = 0

@@ -270,6 +270,18 @@ def test_publishing_writes_a_preset_that_loads_and_is_measured(finished, workpla
     assert row["weights_sha256"] in card and "random colours" in card and "It was short." in card and "| 13 |" in card
 
 
+def test_a_folder_with_a_run_of_another_recipe_is_refused(finished, workplace):
+    checkpoint = (workplace / "whole" / "checkpoint.npz").read_bytes()
+    faces = str(workplace / "faces")
+    command = [sys.executable, "-m", "trainers", "--preset", str(workplace / "tiny"), "--faces", faces]
+    command += ["--out", str(workplace / "whole"), "--steps", "smooth=0", "--verbose", "0"]
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 2
+    assert "holds a run at stage 'smooth'" in result.stderr.strip().splitlines()[-1]
+    assert (workplace / "whole" / "checkpoint.npz").read_bytes() == checkpoint
+
+
 def test_publishing_an_unfinished_run_changes_nothing(workplace, tmp_path):
     before = sorted(path.name for path in (workplace / "tiny").iterdir())
     command = [sys.executable, "-m", "trainers.publish", "--run", str(tmp_path), "--preset", str(workplace / "tiny")]
