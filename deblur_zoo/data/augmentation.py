@@ -1,9 +1,23 @@
-"""Geometric augmentation of a face crop: one warp for scale, shift, rotation and mirroring."""
+"""Geometric augmentation of a face crop: one similarity warp for scale, shift, rotation and mirroring.
+
+A warp is six integers, so that every renderer (``host_synthesis``, ``device_synthesis``) makes the same picture of it,
+to the last bit. OpenCV's ``warpAffine`` would not do: its arithmetic differs between versions and processors.
+
+- The inverse matrix (output pixel to input pixel) is stored in 16.16 fixed point.
+- Coordinates are rounded to 1/32 pixel, as OpenCV's ``remap`` has them.
+- Bilinear weights are then multiples of 1/1024, the sum of four weighted bytes is a whole number below 2**18 of them,
+  which float32 holds exactly, and it is rounded to 8 bits, halves upwards.
+"""
 
 import math
 from dataclasses import dataclass
 
 import numpy as np
+
+# Fixed point of the matrix, of the coordinates, and what lies between the two.
+MATRIX_BITS = 16
+COORDINATE_BITS = 5
+SHIFT_BITS = MATRIX_BITS - COORDINATE_BITS
 
 
 @dataclass(frozen=True)
@@ -24,30 +38,35 @@ class Augmentation:
 
     def draw(self, generator):
         """A random warp as (scale, shift_x, shift_y, rotation in radians, mirror)."""
-        scale, x, y, angle = generator.uniform(-1.0, 1.0, 4)
+        scale, x, y, angle = generator.uniform(-1.0, 1.0, 4).tolist()
         mirrored = generator.uniform() < self.mirror
         return 1 + self.scale * scale, self.shift * x, self.shift * y, math.radians(self.rotation * angle), mirrored
 
 
-def warp(face, size, scale=1.0, shift_x=0.0, shift_y=0.0, rotation=0.0, mirror=False):
-    """Cut a ``size`` x ``size`` crop out of the middle of a face after a similarity warp.
+def warp_matrix(shape, size, scale=1.0, shift_x=0.0, shift_y=0.0, rotation=0.0, mirror=False):
+    """The warp that cuts a ``size`` x ``size`` crop out of the middle of a face after a similarity transform.
 
     Args:
-        face: uint8 (S, S, 3) with S >= size; what lies outside it is mirrored (border "reflect_101").
+        shape: (height, width) of the face in pixels.
         size: side of the result in pixels.
         scale, shift_x, shift_y, rotation: the face in the crop becomes larger by ``scale``, turns clockwise by
             ``rotation`` radians about the crop's centre, and moves right and down by the shift in pixels.
         mirror: swap left and right first.
 
     Returns:
-        uint8 (size, size, 3), bilinear.
-    """
-    import cv2
+        int32 (2, 3): from (x, y, 1) of an output pixel to (x, y) of the input, in units of 2**-16 pixel.
 
-    cos, sin = scale * math.cos(rotation), scale * math.sin(rotation)
+    Raises:
+        ValueError: the warp leads so far away from the face that 16.16 fixed point does not hold it.
+    """
+    cos, sin = math.cos(rotation) / scale, math.sin(rotation) / scale
     flip = -1.0 if mirror else 1.0
-    centre_in = (np.array(face.shape[1::-1]) - 1) / 2
-    linear = np.array([[cos * flip, -sin], [sin * flip, cos]])
-    centre_out = (size - 1) / 2 + np.array([shift_x, shift_y])
-    matrix = np.concatenate([linear, (centre_out - linear @ centre_in)[:, None]], axis=1)
-    return cv2.warpAffine(face, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+    # The inverse of scale * [[cos flip, -sin], [sin flip, cos]].
+    (a, b), (c, d) = (flip * cos, flip * sin), (-sin, cos)
+    x_out, y_out = (size - 1) / 2 + shift_x, (size - 1) / 2 + shift_y
+    x_in = (shape[1] - 1) / 2 - a * x_out - b * y_out
+    y_in = (shape[0] - 1) / 2 - c * x_out - d * y_out
+    if max(abs(x_in), abs(y_in)) + (abs(cos) + abs(sin)) * size >= 2**14:
+        raise ValueError(f"The warp leads more than {2**14} pixels away: scale {scale}, shift ({shift_x}, {shift_y}).")
+    matrix = np.array([[a, b, x_in], [c, d, y_in]])
+    return np.rint(matrix * 2**MATRIX_BITS).astype(np.int32)

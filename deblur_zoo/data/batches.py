@@ -1,24 +1,42 @@
-"""Training batches from a pair maker without TensorFlow: threads that work ahead, for other backends."""
+"""Training batches from a pair maker without TensorFlow, for other backends."""
 
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from deblur_zoo.data.places import choose_place
 
-def training_batches(pair_maker, batch_size, first_step=0, threads=None, ahead=4):
+
+def training_batches(pair_maker, batch_size, first_step=0, place="auto", compile=None, threads=None, ahead=4):
     """An endless generator of the batches that ``deblur_zoo.data.pipeline`` gives, in the same order.
 
     Args:
-        pair_maker: object with ``pair(number)``.
+        pair_maker: a PairMaker.
         batch_size: pairs a step.
         first_step: the step to start at; step k holds samples k * batch_size up to (k + 1) * batch_size - 1.
-        threads: workers; None for one a processor. OpenCV and NumPy let go of the interpreter while they work.
-        ahead: batches that are being made while one is used.
+        place: "host", "device" or "auto", see ``places.choose_place``.
+        compile: for the device: a function that compiles the renderer, such as ``jax.jit``.
+        threads: workers of the host; None for one a processor. OpenCV and NumPy let go of the interpreter while they
+            work.
+        ahead: batches that are being made (for the device: planned) while one is used.
 
-    Yields:
-        (blurred, sharp), each uint8 (batch_size, S, S, 3).
+    Returns:
+        generator of (blurred, sharp) or (blurred, sharp, labels): uint8 (batch_size, S, S, 3) twice and uint8
+        (batch_size, S, S). NumPy arrays from the host, the backend's tensors from the device.
+
+    Raises:
+        ValueError: an unknown place, or JPEG compression on the device.
     """
+    if choose_place(place, pair_maker.synthesis) == "host":
+        return _from_host(pair_maker, batch_size, first_step, threads, ahead)
+    from deblur_zoo.data.device_synthesis import DeviceRenderer
+
+    # Built here, so that what cannot work is refused at the call and not at the first batch.
+    return _from_device(DeviceRenderer(pair_maker, compile), pair_maker, batch_size, first_step, ahead)
+
+
+def _from_host(pair_maker, batch_size, first_step, threads, ahead):
     with ThreadPoolExecutor(threads) as pool:
         waiting = deque()
         number = first_step * batch_size
@@ -39,3 +57,19 @@ def training_batches(pair_maker, batch_size, first_step=0, threads=None, ahead=4
             for batch in waiting:
                 for future in batch:
                     future.cancel()
+
+
+def _from_device(renderer, pair_maker, batch_size, first_step, ahead):
+    """One thread draws plans ahead; rendering is started here, and backends such as JAX do not wait for its end."""
+    with ThreadPoolExecutor(1) as pool:
+        step = first_step
+        waiting = deque()
+        try:
+            while True:
+                while len(waiting) <= ahead:
+                    waiting.append(pool.submit(pair_maker.plans, step * batch_size, batch_size))
+                    step += 1
+                yield renderer(waiting.popleft().result())
+        finally:
+            for plans in waiting:
+                plans.cancel()

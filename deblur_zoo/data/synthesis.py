@@ -1,11 +1,15 @@
-"""One training sample from (seed, number): a warped face, a drawn kernel, noise. The same on every machine and run."""
+"""Training samples from (seed, number): what one is made of is drawn here, and rendered on the host or a device."""
 
+import copy
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from deblur_zoo.data import host_blur
-from deblur_zoo.data.augmentation import Augmentation, warp
+from deblur_zoo.data import host_blur, host_synthesis
+from deblur_zoo.data.augmentation import Augmentation, warp_matrix
+
+# Classes that trade places when a face is mirrored: left and right brow, left and right eye.
+LEFT_AND_RIGHT = ((2, 3), (4, 5))
 
 
 @dataclass(frozen=True)
@@ -16,8 +20,14 @@ class Synthesis:
         crop_size: side of the pairs in pixels.
         augmentation: the geometric warp's ranges.
         noise: largest standard deviation of the gaussian noise, on the [0, 1] scale; drawn uniformly from 0 up.
-        unblurred_share: probability that a sample is neither blurred nor noisy, so that sharp faces stay sharp.
+        unblurred_share: probability that a sample is neither blurred nor noisy nor compressed, so that sharp faces
+            stay sharp.
         shares: probability of each kernel bank, by the bank's name; normalised.
+        jpeg: (lowest, highest) quality, 1 to 100, of a JPEG compression after the noise, drawn uniformly; None for
+            no compression. The host alone can do it.
+
+    Raises:
+        ValueError: a JPEG quality outside 1 to 100, or the lowest above the highest.
     """
 
     crop_size: int = 128
@@ -25,6 +35,11 @@ class Synthesis:
     noise: float = 0.01
     unblurred_share: float = 0.0
     shares: dict = field(default_factory=dict)
+    jpeg: tuple | None = None
+
+    def __post_init__(self):
+        if self.jpeg is not None and not (len(self.jpeg) == 2 and 1 <= self.jpeg[0] <= self.jpeg[1] <= 100):
+            raise ValueError(f"JPEG qualities are a lowest and a highest one from 1 to 100, not {self.jpeg}.")
 
 
 def degrade(face, kernel, sigma, generator):
@@ -45,28 +60,48 @@ def degrade(face, kernel, sigma, generator):
 
 
 class PairMaker:
-    """Makes the pairs of a training run; sample ``number`` depends on nothing but the seed and itself.
+    """Draws the samples of a training run; sample ``number`` depends on nothing but the seed and itself.
 
     Args:
-        faces: uint8 (N, S, S, 3).
+        faces: uint8 (F, H, W, 3).
         banks: kernel banks by name; the names are the keys of ``synthesis.shares``.
         synthesis: how pairs are drawn.
         seed: int.
+        labels: uint8 (F, H, W), classes of the faces' pixels, or None. They are warped as the faces are.
+        left_and_right: pairs of classes that trade places in a mirrored face.
+
+    Attributes:
+        kernels: float32 (M, K, K), the kernels of all banks, in their order, padded with zeros to the largest.
+        mirrored_classes: uint8 (256,), what each class becomes in a mirrored face.
+        device_cache: dict in which ``device_synthesis`` keeps the arrays that it has put into the device's memory.
+
+    Raises:
+        ValueError: labels whose shape is not that of the faces.
     """
 
-    def __init__(self, faces, banks, synthesis, seed):
+    def __init__(self, faces, banks, synthesis, seed, labels=None, left_and_right=LEFT_AND_RIGHT):
+        if labels is not None and labels.shape != faces.shape[:3]:
+            raise ValueError(f"Labels of shape {labels.shape} do not fit faces of shape {faces.shape}.")
         self.faces = faces
+        self.labels = labels
         self.synthesis = synthesis
         self.seed = seed
-        self.banks = [banks[name] for name in synthesis.shares]
+        self.mirrored_classes = np.arange(256, dtype=np.uint8)
+        for left, right in left_and_right:
+            self.mirrored_classes[[left, right]] = right, left
+        chosen = [banks[name] for name in synthesis.shares]
+        self.kernels, self._sizes = _one_array(chosen)
+        self._bank_ends = np.cumsum([len(bank) for bank in chosen]).tolist()
         shares = np.array(list(synthesis.shares.values()), np.float64)
-        self.thresholds = np.cumsum(shares / shares.sum())
+        self._thresholds = np.cumsum(shares / shares.sum())
         self._epoch = (-1, None)
+        self.device_cache = {}
 
     def with_augmentation(self, augmentation):
         """A pair maker of the same faces, kernels and seed with other ranges of the geometric warp."""
-        banks = dict(zip(self.synthesis.shares, self.banks, strict=True))
-        return PairMaker(self.faces, banks, replace(self.synthesis, augmentation=augmentation), self.seed)
+        other = copy.copy(self)
+        other.synthesis = replace(self.synthesis, augmentation=augmentation)
+        return other
 
     def face_index(self, number):
         """Every epoch shows each face once, in an order of its own."""
@@ -78,15 +113,76 @@ class PairMaker:
             self._epoch = (epoch, order)
         return order[position]
 
-    def pair(self, number):
-        """Sample ``number`` as (blurred, sharp), uint8 (crop_size, crop_size, 3)."""
+    def plan(self, number):
+        """What sample ``number`` is made of; nothing is rendered yet.
+
+        Returns:
+            dict of NumPy values: "face" int32, index into ``faces``; "matrix" int32 (2, 3), see
+            ``augmentation.warp_matrix``; "mirrored" bool; "unblurred" bool; "kernel" int32, index into ``kernels``;
+            "sigma" float32, the noise's standard deviation on the [0, 1] scale; "key" uint32 (2,), of the noise, see
+            ``random_normal``; where ``synthesis.jpeg`` is set, "jpeg_quality" int32.
+        """
+        number = int(number)
         settings = self.synthesis
         generator = np.random.default_rng([self.seed, 2, number])
-        face = self.faces[self.face_index(number)]
-        sharp = warp(face, settings.crop_size, *settings.augmentation.draw(generator))
-        if generator.uniform() < settings.unblurred_share:
-            return sharp, sharp
-        chosen = int(np.searchsorted(self.thresholds, generator.uniform(), side="right"))
-        bank = self.banks[min(chosen, len(self.banks) - 1)]
-        kernel = bank.kernel(int(generator.integers(len(bank.kernels))))
-        return degrade(sharp, kernel, settings.noise * generator.uniform(), generator), sharp
+        warp = settings.augmentation.draw(generator)
+        unblurred, chosen, sigma = generator.uniform(size=3).tolist()
+        bank = min(int(np.searchsorted(self._thresholds, chosen, side="right")), len(self._bank_ends) - 1)
+        start = self._bank_ends[bank - 1] if bank else 0
+        kernel = generator.integers(start, self._bank_ends[bank])
+        plan = {
+            "face": np.int32(self.face_index(number)),
+            "matrix": warp_matrix(self.faces.shape[1:3], settings.crop_size, *warp),
+            "mirrored": np.bool_(warp[-1]),
+            "unblurred": np.bool_(unblurred < settings.unblurred_share),
+            "kernel": np.int32(kernel),
+            "sigma": np.float32(settings.noise * sigma),
+            "key": generator.integers(0, 2**32, 2, dtype=np.uint32),
+        }
+        if settings.jpeg is not None:
+            plan["jpeg_quality"] = np.int32(generator.integers(settings.jpeg[0], settings.jpeg[1], endpoint=True))
+        return plan
+
+    def plans(self, first, count):
+        """The plans of ``count`` samples from ``first`` on: the dict of ``plan``, each array with a first axis more."""
+        single = [self.plan(number) for number in range(int(first), int(first) + int(count))]
+        return {name: np.stack([plan[name] for plan in single]) for name in single[0]}
+
+    def kernel(self, index):
+        """Kernel ``index`` without its padding: float32 (s, s)."""
+        size = self._sizes[index]
+        start = self.kernels.shape[1] // 2 - size // 2
+        return self.kernels[index, start : start + size, start : start + size]
+
+    def pair(self, number):
+        """Sample ``number``, rendered on the host.
+
+        Returns:
+            (blurred, sharp), uint8 (crop_size, crop_size, 3), and where there are labels (blurred, sharp, labels), the
+            labels uint8 (crop_size, crop_size).
+        """
+        plan = self.plan(number)
+        face = plan["face"]
+        labels = None if self.labels is None else self.labels[face]
+        return host_synthesis.render(
+            self.faces[face],
+            self.kernel(plan["kernel"]),
+            plan,
+            self.synthesis.crop_size,
+            labels,
+            self.mirrored_classes,
+        )
+
+
+def _one_array(banks):
+    """The kernels of several banks padded to one size K, (M, K, K), and each kernel's own size, (M,)."""
+    size = max(bank.kernels.shape[1] for bank in banks)
+    padded = np.zeros((sum(len(bank) for bank in banks), size, size), np.float32)
+    first = 0
+    for bank in banks:
+        own = bank.kernels.shape[1]
+        # Both are odd: the middle pixel, around which convolution turns, stays the middle pixel.
+        start = size // 2 - own // 2
+        padded[first : first + len(bank), start : start + own, start : start + own] = bank.kernels
+        first += len(bank)
+    return padded, np.concatenate([bank.sizes for bank in banks])

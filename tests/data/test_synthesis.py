@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from deblur_zoo.blur.kernels import make_bank
-from deblur_zoo.data import batches, pipeline
+from deblur_zoo.data import host_blur
 from deblur_zoo.data.augmentation import Augmentation
 from deblur_zoo.data.synthesis import PairMaker, Synthesis, degrade
 
@@ -19,9 +19,9 @@ def faces():
     return np.random.default_rng(0).integers(0, 256, (7, 40, 40, 3), dtype=np.uint8)
 
 
-def pair_maker(faces, banks, seed=0, **settings):
+def pair_maker(faces, banks, seed=0, labels=None, **settings):
     shares = settings.pop("shares", {"trajectory": 0.75, "linear": 0.25})
-    return PairMaker(faces, banks, Synthesis(crop_size=32, shares=shares, **settings), seed)
+    return PairMaker(faces, banks, Synthesis(crop_size=32, shares=shares, **settings), seed, labels)
 
 
 def test_degrade_equals_scipy(banks):
@@ -50,6 +50,37 @@ def test_a_sample_depends_on_its_number_alone(faces, banks):
     )
 
 
+def test_plans_are_the_single_plans(faces, banks):
+    maker = pair_maker(faces, banks, jpeg=(30, 90))
+    plans = maker.plans(11, 5)
+    dtypes = {"face": "int32", "matrix": "int32", "mirrored": "bool", "unblurred": "bool", "kernel": "int32"}
+    dtypes |= {"sigma": "float32", "key": "uint32", "jpeg_quality": "int32"}
+    assert {name: str(values.dtype) for name, values in plans.items()} == dtypes
+    for i in range(5):
+        for name, value in maker.plan(11 + i).items():
+            np.testing.assert_array_equal(plans[name][i], value)
+    # JPEG is drawn last: without it nothing else changes.
+    without = pair_maker(faces, banks).plans(11, 5)
+    for name, values in without.items():
+        np.testing.assert_array_equal(values, plans[name])
+
+
+def test_keys_and_warps_are_all_different(faces, banks):
+    plans = pair_maker(faces, banks).plans(0, 500)
+    assert len(np.unique(plans["key"], axis=0)) == len(np.unique(plans["matrix"], axis=0)) == 500
+    assert 0 < plans["sigma"].min() < 0.0005 and 0.0095 < plans["sigma"].max() < 0.01
+
+
+def test_other_ranges_of_the_warp_change_the_warp_alone(faces, banks):
+    maker = pair_maker(faces, banks)
+    still = maker.with_augmentation(STILL)
+    one, other = maker.plans(0, 20), still.plans(0, 20)
+    for name in ("face", "kernel", "sigma", "key", "unblurred"):
+        np.testing.assert_array_equal(one[name], other[name])
+    np.testing.assert_array_equal(other["matrix"][3], [[65536, 0, 4 * 65536], [0, 65536, 4 * 65536]])
+    assert still.kernels is maker.kernels and maker.synthesis.augmentation != STILL
+
+
 def test_every_epoch_shows_every_face_once(faces, banks):
     maker = pair_maker(faces, banks)
     for epoch in range(3):
@@ -64,31 +95,40 @@ def test_unblurred_share(faces, banks):
     assert abs(same - 0.25) < 0.061
 
 
-def test_shares_of_the_banks(faces, banks):
-    calls = {"trajectory": 0, "linear": 0}
-
-    class Counting:
-        def __init__(self, name):
-            self.name, self.kernels = name, banks[name].kernels
-
-        def kernel(self, index):
-            calls[self.name] += 1
-            return banks[self.name].kernel(index)
-
-    maker = pair_maker(faces, {name: Counting(name) for name in banks}, augmentation=STILL)
-    for number in range(800):
-        maker.pair(number)
-    assert sum(calls.values()) == 800
-    assert abs(calls["linear"] / 800 - 0.25) < 0.061
-
-
-@pytest.mark.parametrize("source", [pipeline, batches])
-def test_batches_start_at_any_step(source, faces, banks):
-    training_batches = source.training_batches
+def test_shares_of_the_banks_and_their_kernels(faces, banks):
     maker = pair_maker(faces, banks)
-    whole = [batch for _, batch in zip(range(4), training_batches(maker, 3), strict=False)]
-    later = [batch for _, batch in zip(range(2), training_batches(maker, 3, first_step=2), strict=False)]
-    for one, other in zip(whole[2:], later, strict=True):
-        np.testing.assert_array_equal(one[0], other[0])
-        np.testing.assert_array_equal(one[1], other[1])
-    np.testing.assert_array_equal(whole[1][0][2], maker.pair(5)[0])
+    chosen = maker.plans(0, 800)["kernel"]
+    # The linear bank comes second, after 6 kernels.
+    assert abs((chosen >= 6).mean() - 0.25) < 0.061
+    assert set(chosen) == set(range(12))
+    for index in range(12):
+        expected = (banks["trajectory"], banks["linear"])[index // 6].kernel(index % 6)
+        np.testing.assert_array_equal(maker.kernel(index), expected)
+        # In the common array the middle pixel is the one that convolution turns around.
+        picture = np.random.default_rng(0).random((1, 30, 30, 1), dtype=np.float32)
+        np.testing.assert_allclose(
+            host_blur.blur(picture, maker.kernels[index : index + 1]), host_blur.blur(picture, [expected]), atol=1e-6
+        )
+
+
+def test_jpeg_comes_last_and_spares_unblurred_faces(faces, banks):
+    plain = pair_maker(faces, banks, unblurred_share=0.3)
+    compressed = pair_maker(faces, banks, unblurred_share=0.3, jpeg=(20, 60))
+    for number in range(12):
+        plan = compressed.plan(number)
+        assert 20 <= plan["jpeg_quality"] <= 60
+        blurred, sharp = plain.pair(number)
+        expected = blurred if plan["unblurred"] else host_blur.jpeg(blurred, int(plan["jpeg_quality"]))
+        np.testing.assert_array_equal(compressed.pair(number)[0], expected)
+        np.testing.assert_array_equal(compressed.pair(number)[1], sharp)
+
+
+@pytest.mark.parametrize("jpeg", [(0, 50), (60, 50), (50, 101), (50,)])
+def test_bad_jpeg_range(jpeg):
+    with pytest.raises(ValueError, match="1 to 100"):
+        Synthesis(jpeg=jpeg)
+
+
+def test_labels_must_fit(faces, banks):
+    with pytest.raises(ValueError, match=r"\(7, 40, 41\) do not fit"):
+        pair_maker(faces, banks, labels=np.zeros((7, 40, 41), np.uint8))

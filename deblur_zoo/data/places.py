@@ -1,0 +1,31 @@
+"""Where training pairs are rendered: on the host's processor, or where the Keras backend computes."""
+
+PLACES = ("auto", "host", "device")
+
+
+def choose_place(place, synthesis):
+    """The place that a switch means.
+
+    Args:
+        place: "host" renders with OpenCV in threads; "device" with ``keras.ops``; "auto" takes the device where the
+            backend has an accelerator, since faces and kernels then need not travel to it, and else the host: on a
+            processor OpenCV is the quickest (``python -m benchmarks.pipeline``). JPEG is made on the host alone.
+        synthesis: the pairs' Synthesis.
+
+    Returns:
+        "host" or "device".
+
+    Raises:
+        ValueError: another word.
+    """
+    if place not in PLACES:
+        raise ValueError(f"Training pairs are made at the place {', '.join(PLACES)}, not {place!r}.")
+    if place != "auto":
+        return place
+    return "device" if synthesis.jpeg is None and _has_accelerator() else "host"
+
+
+def _has_accelerator():
+    from keras.distribution import list_devices
+
+    return any(list_devices(kind) for kind in ("gpu", "tpu"))
