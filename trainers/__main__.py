@@ -18,11 +18,14 @@ flags.DEFINE_list("faces", [], "folders of aligned crops to train on, separated 
 flags.DEFINE_string("development", None, "folder of aligned crops of other people, to choose the best weights on")
 flags.DEFINE_string("out", None, "the run's folder; a run that is there already goes on")
 flags.DEFINE_string("identity_network", None, "Keras file of a face recognition network, for the facial loss")
+flags.DEFINE_list("networks", [], "files of the recipe's other feature networks, as name=file, separated by commas")
 flags.DEFINE_string("recipe", None, "another recipe file than the preset's own")
 flags.DEFINE_string("init_from", None, "start from these weights: a preset's name, a folder or a .weights.h5 file")
 flags.DEFINE_integer("seed", None, "another seed than the recipe's")
 flags.DEFINE_integer("batch_size", None, "another batch size than the recipe's", lower_bound=1)
-flags.DEFINE_enum("precision", None, ["float32", "mixed_bfloat16"], "another precision than the recipe's")
+flags.DEFINE_enum(
+    "precision", None, ["float32", "mixed_bfloat16", "mixed_float16"], "another precision than the recipe's"
+)
 flags.DEFINE_list("steps", [], "other numbers of steps than the recipe's, as stage=steps, separated by commas")
 flags.DEFINE_integer("development_faces", 120, "how many development faces to measure on", lower_bound=1)
 flags.DEFINE_bool("tensorboard", False, "also write TensorBoard scalars to the run's folder")

@@ -14,17 +14,33 @@ class NonFiniteLoss(ArithmeticError):
 
 
 class StopOnNonFinite(keras.callbacks.Callback):
-    """Raise NonFiniteLoss on the batch whose loss is not finite, before any checkpoint is written of it."""
+    """Raise NonFiniteLoss where a loss is not finite, before any checkpoint is written of it.
+
+    The losses are means over the epoch, which stay not finite once they are: looking every so many steps, and at the
+    epoch's end, misses nothing, and an accelerator is not made to wait for the host after each step.
+    """
+
+    def __init__(self, every=25):
+        super().__init__()
+        self.every = every
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch = epoch
 
     def on_train_batch_end(self, batch, logs=None):
-        if logs and not math.isfinite(float(logs["loss"])):
-            raise NonFiniteLoss(
-                f"the loss is not finite in epoch {self.epoch + 1}, step {batch + 1}: the last good checkpoint is "
-                "kept; a lower learning rate, a longer warm-up or float32 usually helps"
-            )
+        if (batch + 1) % self.every == 0:
+            self._check(logs, f"by step {batch + 1}")
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._check(logs, "by its end")
+
+    def _check(self, logs, where):
+        for name in ("loss", "critic_loss"):
+            if logs and name in logs and not math.isfinite(float(logs[name])):
+                raise NonFiniteLoss(
+                    f"the {name} is not finite in epoch {self.epoch + 1}, {where}: the last good checkpoint is kept; a "
+                    "lower learning rate, a longer warm-up or float32 usually helps"
+                )
 
 
 class Checkpoint(keras.callbacks.Callback):
@@ -76,7 +92,7 @@ class Validation(keras.callbacks.Callback):
             self.progress["waited"] = self.progress.get("waited", 0) + 1
             if self.halve_after and self.progress["waited"] >= self.halve_after:
                 self.progress["waited"] = 0
-                self.model.schedule.halve()
+                self.model.halve_rates()
         row = {
             "stage": self.progress["stage"],
             "step": int(self.model.step),

@@ -15,9 +15,12 @@ class OtherRun(ValueError):
 
 def _variables(trainer):
     """Every variable of a run under a name of its own, in an order that does not change."""
+    # ``variables``, not ``weights``: the random states of dropout are among them.
     groups = {
-        "model": trainer.model.weights,
+        "model": trainer.model.variables,
         "average": trainer.average.weights,
+        "critic": trainer.critic.variables if trainer.critic is not None else [],
+        "auxiliary": trainer.auxiliary.variables if trainer.auxiliary is not None else [],
         "optimizer": trainer.optimizer.variables,
         "step": [trainer.step],
     }
@@ -25,7 +28,7 @@ def _variables(trainer):
 
 
 def save_checkpoint(path, trainer, progress):
-    """Write weights, moving average, optimiser, schedule and progress.
+    """Write all networks, the moving average, every player's optimiser, loss scale, schedule, random states, progress.
 
     Args:
         path: the file, ending in .npz.

@@ -48,7 +48,8 @@ def publish_run(flags):
         # Names, not paths: those are the machine's own business.
         "init_from": record["init_from"] and Path(record["init_from"]).name,
         "faces": {**record["faces"], "folders": [Path(folder).name for folder in record["faces"]["folders"]]},
-        **{key: record[key] for key in ("facial_loss", "versions")},
+        "networks": record.get("networks", ["identity"] if record.get("facial_loss") else []),
+        "versions": record["versions"],
         "recipe": recipe,
     }
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".publish-") as temporary:
@@ -131,7 +132,8 @@ def card(config, entry, training, table):
     """
     name, recipe = config["name"], training["recipe"]
     stages = ", then ".join(f"{stage['name']} {stage['steps']} steps" for stage in recipe["stages"])
-    facial = "with the facial loss" if training["facial_loss"] else "without the facial loss"
+    losses = dict.fromkeys(term for stage in recipe["stages"] for term in [*stage["losses"], *stage["critic_losses"]])
+    losses = f"losses {', '.join(losses)}"
     return f"""# {name}
 
 Restores a face that motion has blurred. Method: {", ".join(str(value) for value in config["paper"].values())}.
@@ -150,7 +152,7 @@ sharp = deblur_zoo.load("{name}").deblur("blurred_face.png")
 | weights | {entry["weights_bytes"] / 1e6:.2f} MB, float16, sha256 `{entry["weights_sha256"]}` |
 | input | RGB in [0, 1], any height and width; face in the canonical alignment of `config.json` |
 | trained on | {training["data"]} |
-| training | {stages} ({facial}), batches of {recipe["batch_size"]}, seed {recipe["seed"]}; best weights at step \
+| training | {stages} ({losses}), batches of {recipe["batch_size"]}, seed {recipe["seed"]}; best weights at step \
 {training["steps"]} ({training["faces_seen"]:,} faces), {training["hours"]} hours on {training["device"]} |
 | licence | code {config["license"]["code"]}; weights: {config["license"]["weights"]} |
 

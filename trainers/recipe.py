@@ -4,24 +4,42 @@ import copy
 import json
 from pathlib import Path
 
-# Every key that a recipe may have, with its default; None: must be given.
+REQUIRED = object()
+# Every key that a recipe may have, with its default.
 _RECIPE_KEYS = {
-    "format_version": None,
-    "method": None,
+    "format_version": REQUIRED,
+    "method": REQUIRED,
     "seed": 0,
     "batch_size": 16,
     "precision": "float32",
     "average": 0.999,
     "steps_per_epoch": 250,
     "validate_every": 1000,
-    "data": None,
-    "stages": None,
+    "critic": None,
+    "auxiliary": None,
+    "networks": {},
+    "data": REQUIRED,
+    "stages": REQUIRED,
 }
-_DATA_KEYS = {"crop_size": 128, "noise": 0.01, "unblurred_share": 0.0, "augmentation": {}, "kernels": None}
-_STAGE_KEYS = {"name": None, "steps": None, "optimizer": None, "learning_rate": None, "losses": None,
-               "facial_share": 1.0, "halve_after": 0, "augmentation": {}}  # fmt: skip
-_KERNEL_KEYS = {"share": None, "count": None, "sizes": None, "seed": 0}
-PRECISIONS = ("float32", "mixed_bfloat16")
+_DATA_KEYS = {"crop_size": 128, "noise": 0.01, "unblurred_share": 0.0, "augmentation": {}, "kernels": REQUIRED}
+_STAGE_KEYS = {
+    "name": REQUIRED,
+    "steps": REQUIRED,
+    "optimizer": REQUIRED,
+    "learning_rate": REQUIRED,
+    "losses": REQUIRED,
+    "halve_after": 0,
+    "train": None,
+    "options": {},
+    "augmentation": {},
+    "critic_losses": {},
+    "critic_optimizer": None,
+    "critic_learning_rate": None,
+    "critic_steps": 1,
+}
+_NETWORK_KEYS = {"class": REQUIRED, "arguments": {}}
+_KERNEL_KEYS = {"share": REQUIRED, "count": REQUIRED, "sizes": REQUIRED, "seed": 0}
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
 def _complete(entry, keys, where):
@@ -30,10 +48,10 @@ def _complete(entry, keys, where):
     unknown = sorted(set(entry) - set(keys))
     if unknown:
         raise ValueError(f"{where} has no setting {unknown[0]!r}; accepted: {', '.join(keys)}")
-    missing = [key for key, default in keys.items() if default is None and key not in entry]
+    missing = [key for key, default in keys.items() if default is REQUIRED and key not in entry]
     if missing:
         raise ValueError(f"{where} lacks the setting {missing[0]!r}")
-    return {key: entry.get(key, copy.deepcopy(default)) for key, default in keys.items()}
+    return {key: entry[key] if key in entry else copy.deepcopy(default) for key, default in keys.items()}
 
 
 def complete_recipe(recipe):
@@ -58,6 +76,9 @@ def complete_recipe(recipe):
     recipe["data"]["kernels"] = {
         kind: _complete(entry, _KERNEL_KEYS, f"the recipe's {kind} kernels") for kind, entry in kernels.items()
     }
+    for name in ("critic", "auxiliary"):
+        if recipe[name] is not None:
+            recipe[name] = _complete(recipe[name], _NETWORK_KEYS, f"the recipe's {name}")
     recipe["stages"] = [_complete(stage, _STAGE_KEYS, "a stage of the recipe") for stage in recipe["stages"]]
     names = [stage["name"] for stage in recipe["stages"]]
     if not names or len(set(names)) != len(names):
@@ -68,6 +89,13 @@ def complete_recipe(recipe):
             raise ValueError(
                 f"stage {stage['name']!r}: steps must be a multiple of steps_per_epoch {epoch}, got {steps}"
             )
+        # The critic learns as the generator does unless the recipe says otherwise.
+        stage["critic_optimizer"] = stage["critic_optimizer"] or copy.deepcopy(stage["optimizer"])
+        stage["critic_learning_rate"] = stage["critic_learning_rate"] or copy.deepcopy(stage["learning_rate"])
+        if not stage["critic_losses"]:
+            stage["critic_steps"] = 1
+        if not isinstance(stage["critic_steps"], int) or stage["critic_steps"] < 1:
+            raise ValueError(f"stage {stage['name']!r}: critic_steps must be at least 1, got {stage['critic_steps']!r}")
     if recipe["validate_every"] % recipe["steps_per_epoch"]:
         raise ValueError("validate_every must be a multiple of steps_per_epoch")
     return recipe

@@ -1,64 +1,23 @@
-"""A training run in a folder: prepares models and data, goes through the recipe's stages, resumes where it stopped."""
+"""A training run in a folder: goes through the recipe's stages, and resumes where it stopped."""
 
 import json
-import platform
-import sys
 import time
 from pathlib import Path
 
 import keras
-import numpy as np
 
 from deblur_zoo import zoo
 from deblur_zoo.atomic_file import atomic_path
-from deblur_zoo.blur.kernels import make_bank, standard_test_bank
+from deblur_zoo.blur.kernels import standard_test_bank
 from deblur_zoo.data.augmentation import Augmentation
 from deblur_zoo.data.face_store import load_faces
-from deblur_zoo.data.synthesis import PairMaker, Synthesis
+from trainers import preparation
 from trainers.callbacks import Checkpoint, StopOnNonFinite, Validation, save_weights
 from trainers.checkpoint import OtherRun, read_progress, restore_checkpoint
 from trainers.engines import trainer_class, training_batches
-from trainers.one_step import OneStepLosses
-from trainers.recipe import complete_recipe, read_recipe
+from trainers.methods import method_class
 from trainers.schedule import Schedule
 from trainers.validation import DevelopmentSet
-
-METHODS = {"one_step": OneStepLosses}
-
-
-def resolve_recipe(flags, folder):
-    """The preset's recipe with what the flags change.
-
-    Raises:
-        FileNotFoundError, ValueError: no recipe, or one that does not hold together.
-    """
-    recipe = read_recipe(flags["recipe"] or folder / "recipe.json")
-    for name in ("seed", "batch_size", "precision"):
-        if flags[name] is not None:
-            recipe[name] = flags[name]
-    stages = {stage["name"]: stage for stage in recipe["stages"]}
-    for change in flags["steps"]:
-        name, _, steps = change.partition("=")
-        if name not in stages or not steps.isdigit():
-            raise ValueError(f"--steps {change!r} is not stage=steps; the stages are {', '.join(stages)}")
-        stages[name]["steps"] = int(steps)
-    recipe["stages"] = [stage for stage in recipe["stages"] if stage["steps"]]
-    if recipe["method"] not in METHODS:
-        raise ValueError(f"method {recipe['method']!r} has no trainer; accepted: {', '.join(METHODS)}")
-    return complete_recipe(recipe)
-
-
-def build_models(preset, precision):
-    """The model to train, in the given precision, and its moving average, in float32."""
-    before = keras.config.dtype_policy()
-    try:
-        keras.config.set_dtype_policy(precision)
-        model = zoo.load(preset, weights=False)
-        keras.config.set_dtype_policy("float32")
-        average = zoo.load(preset, weights=False)
-    finally:
-        keras.config.set_dtype_policy(before)
-    return model, average
 
 
 class Run:
@@ -70,17 +29,17 @@ class Run:
         trainer: a RestorationTrainer.
         pair_maker: gives the training pairs.
         development: a DevelopmentSet, or None.
-        identity_network: for the facial loss, or None.
+        networks: frozen feature networks by name.
         record: dict that describes the run, written to ``run.json``.
     """
 
-    def __init__(self, folder, recipe, trainer, pair_maker, development, identity_network, record):
+    def __init__(self, folder, recipe, trainer, pair_maker, development, networks, record):
         self.folder = folder
         self.recipe = recipe
         self.trainer = trainer
         self.pair_maker = pair_maker
         self.development = development
-        self.identity_network = identity_network
+        self.networks = networks
         self.record = record
 
     @classmethod
@@ -91,57 +50,28 @@ class Run:
             ValueError, FileNotFoundError: a flag, a recipe or data that cannot be used.
         """
         preset = zoo.preset_folder(flags["preset"])
-        recipe = resolve_recipe(flags, preset)
-        store = load_faces(flags["faces"], recipe["data"]["crop_size"])
-        development_store = None
+        recipe = preparation.resolve_recipe(flags, preset)
+        crop_size = recipe["data"]["crop_size"]
+        store = load_faces(flags["faces"], crop_size)
+        development = None
         if flags["development"]:
-            limit = flags["development_faces"]
-            development_store = load_faces([flags["development"]], recipe["data"]["crop_size"], limit)
-        identity_network = None
-        if flags["identity_network"]:
-            from deblur_zoo.features.identity import IdentityNetwork
-
-            identity_network = IdentityNetwork(flags["identity_network"])
-        elif any("facial" in stage["losses"] for stage in recipe["stages"]):
-            print("The facial term is off: --identity_network names no network.", file=sys.stderr, flush=True)
-            for stage in recipe["stages"]:
-                stage["losses"].pop("facial", None)
+            faces = load_faces([flags["development"]], crop_size, flags["development_faces"]).faces
+            development = DevelopmentSet(faces, standard_test_bank(), crop_size)
+        networks = preparation.load_networks(recipe, flags)
 
         keras.utils.set_random_seed(recipe["seed"])
-        model, average = build_models(preset, recipe["precision"])
+        model, average = preparation.build_models(preset, recipe["precision"])
         if flags["init_from"]:
             zoo.load_initial_weights(model, flags["init_from"])
-        trainer = trainer_class()(model, average, recipe["average"])
+        critic, auxiliary = (
+            preparation.build_network(recipe[name], recipe["precision"], crop_size) for name in ("critic", "auxiliary")
+        )
+        trainer = trainer_class()(model, average, recipe["average"], critic, auxiliary)
 
         folder = Path(flags["out"])
         folder.mkdir(parents=True, exist_ok=True)
-        record = {
-            "preset": flags["preset"],
-            "recipe": recipe,
-            "faces": {"folders": flags["faces"], "count": len(store), "skipped": len(store.skipped),
-                      "sha256": store.fingerprint},
-            "init_from": flags["init_from"],
-            "facial_loss": identity_network is not None,
-            "versions": {"python": platform.python_version(), "keras": keras.__version__, "numpy": np.__version__,
-                         "backend": keras.backend.backend()},
-        }  # fmt: skip
-        data = recipe["data"]
-        banks = {
-            kind: make_bank(kind, entry["count"], entry["sizes"], entry["seed"], split="train")
-            for kind, entry in data["kernels"].items()
-        }
-        synthesis = Synthesis(
-            crop_size=data["crop_size"],
-            augmentation=Augmentation(**data["augmentation"]),
-            noise=data["noise"],
-            unblurred_share=data["unblurred_share"],
-            shares={kind: entry["share"] for kind, entry in data["kernels"].items()},
-        )
-        pair_maker = PairMaker(store.faces, banks, synthesis, recipe["seed"])
-        development = None
-        if development_store is not None:
-            development = DevelopmentSet(development_store.faces, standard_test_bank(), data["crop_size"])
-        return cls(folder, recipe, trainer, pair_maker, development, identity_network, record)
+        record = preparation.run_record(flags, recipe, store, networks)
+        return cls(folder, recipe, trainer, preparation.build_pair_maker(store, recipe), development, networks, record)
 
     @property
     def checkpoint_path(self):
@@ -152,12 +82,16 @@ class Run:
 
         Raises:
             NonFiniteLoss: the loss became NaN or infinite.
-            OtherRun: the folder holds a run of another preset or recipe.
+            OtherRun: the folder holds a run of another preset, another recipe or other faces.
         """
-        progress = read_progress(self.checkpoint_path) or {"stage": self.recipe["stages"][0]["name"], "epochs_done": 0}
         names = [stage["name"] for stage in self.recipe["stages"]]
+        progress = read_progress(self.checkpoint_path) or {"stage": names[0], "epochs_done": 0}
         if progress["stage"] not in names:
             raise OtherRun(f"{self.folder} holds a run at stage {progress['stage']!r}, which the recipe does not have")
+        for what, value in (("recipe", self.record["recipe_sha256"]), ("faces", self.record["faces"]["sha256"])):
+            if progress.setdefault(what, value) != value:
+                raise OtherRun(f"{self.folder} holds a run with another recipe or other faces (the {what} differ); "
+                               "continue with the ones that it began with, or start in another folder")  # fmt: skip
         with atomic_path(self.folder / "run.json") as path:
             path.write_text(json.dumps(self.record, indent=1) + "\n", encoding="utf-8")
         first_step = 0
@@ -166,27 +100,45 @@ class Run:
                 self._train_stage(stage, first_step, progress, verbose, tensorboard)
                 if number + 1 < len(names):
                     progress.update(stage=names[number + 1], epochs_done=0, waited=0)
-            first_step += stage["steps"]
+            first_step += stage["steps"] * stage["critic_steps"]
         save_weights(self.trainer.average, self.folder / "last.weights.h5")
         with atomic_path(self.folder / "progress.json") as path:
             path.write_text(json.dumps(progress, indent=1) + "\n", encoding="utf-8")
+
+    def start_stage(self, stage):
+        """Give the trainer a stage's losses and optimisers."""
+        method = method_class(self.recipe["method"])(
+            stage["losses"], stage["critic_losses"], self.networks, **stage["options"]
+        )
+        optimizers = {}
+        for player in ("", "critic_"):
+            optimizers[f"{player}optimizer"] = keras.optimizers.get(stage[f"{player}optimizer"])
+            optimizers[f"{player}schedule"] = Schedule(steps=stage["steps"], **stage[f"{player}learning_rate"])
+        self.trainer.start_stage(
+            method,
+            **optimizers,
+            critic_steps=stage["critic_steps"],
+            train=stage["train"],
+            loss_scaling=self.recipe["precision"] == "mixed_float16",
+        )
 
     def _train_stage(self, stage, first_step, progress, verbose, tensorboard):
         trainer, recipe = self.trainer, self.recipe
         epoch_steps = recipe["steps_per_epoch"]
         epochs = stage["steps"] // epoch_steps
-        losses = METHODS[recipe["method"]](stage["losses"], self.identity_network, stage["facial_share"])
-        schedule = Schedule(steps=stage["steps"], **stage["learning_rate"])
-        trainer.start_stage(keras.optimizers.get(stage["optimizer"]), schedule, losses)
+        self.start_stage(stage)
         if progress["epochs_done"]:
             restore_checkpoint(self.checkpoint_path, trainer)
             print(f"Going on at step {int(trainer.step)} (stage {stage['name']}).", flush=True)
         if progress["epochs_done"] >= epochs:
             return
-        step = first_step + progress["epochs_done"] * epoch_steps
+        # In batches: a step with several critic steps takes as many.
+        step = first_step + progress["epochs_done"] * epoch_steps * trainer.critic_steps
         augmentation = Augmentation(**{**recipe["data"]["augmentation"], **stage["augmentation"]})
         pair_maker = self.pair_maker.with_augmentation(augmentation)
-        batches = training_batches(pair_maker, recipe["batch_size"], step)
+        batches = training_batches(
+            pair_maker, recipe["batch_size"] * trainer.critic_steps, step // trainer.critic_steps
+        )
         callbacks = [StopOnNonFinite()]
         if self.development is not None:
             every = recipe["validate_every"] // epoch_steps
@@ -205,5 +157,5 @@ class Run:
             callbacks=callbacks,
             verbose=verbose,
         )
-        rate = (epochs * epoch_steps - (step - first_step)) * recipe["batch_size"] / (time.time() - started)
-        print(f"Stage {stage['name']}: {rate:.1f} faces/s", flush=True)
+        done = (epochs * epoch_steps) - (step - first_step) // trainer.critic_steps
+        print(f"Stage {stage['name']}: {done * recipe['batch_size'] / (time.time() - started):.1f} faces/s", flush=True)

@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from deblur_zoo.models.one_step import OneStep  # noqa: E402
 from trainers.engines import trainer_class  # noqa: E402
-from trainers.one_step import OneStepLosses  # noqa: E402
+from trainers.one_step import OneStepMethod  # noqa: E402
 from trainers.schedule import Schedule  # noqa: E402
 
 ARGUMENTS = {
@@ -40,9 +40,10 @@ def main(batch_path, result_path):
     trainer = trainer_class()(OneStep(**ARGUMENTS), OneStep(**ARGUMENTS), decay=0.9)
     trainer.model.set_weights(weights)
     trainer.average.set_weights(weights)
-    losses = OneStepLosses({"l2": 1.0, "total_variation": 0.1, "facial": 0.05}, features, facial_share=0.5)
+    losses = {"l2": 1.0, "total_variation": 0.1, "facial": 0.05}
+    method = OneStepMethod(losses, networks={"identity": features}, facial_share=0.5)
     schedule = Schedule(peak=0.1, steps=10, decay="exponential", rate=0.5, every=2)
-    trainer.start_stage(keras.optimizers.SGD(), schedule, losses)
+    trainer.start_stage(method, keras.optimizers.SGD(), schedule)
     history = trainer.fit(
         ((blurred, sharp) for _ in range(STEPS)), steps_per_epoch=1, epochs=STEPS, verbose=0, shuffle=False
     ).history

@@ -33,7 +33,7 @@ def test_defaults_are_filled_in_and_the_original_is_left_alone():
     recipe = complete_recipe(MINIMAL)
     assert MINIMAL == before
     assert recipe["batch_size"] == 16 and recipe["data"]["crop_size"] == 128
-    assert recipe["stages"][0]["facial_share"] == 1.0
+    assert recipe["stages"][0]["options"] == {} and recipe["stages"][0]["critic_optimizer"] == "adam"
     assert complete_recipe(recipe) == recipe
 
 

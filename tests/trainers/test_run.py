@@ -18,8 +18,10 @@ from PIL import Image
 from deblur_zoo import presets, zoo
 from deblur_zoo.models.one_step import OneStep
 from trainers.callbacks import NonFiniteLoss
-from trainers.one_step import OneStepLosses
-from trainers.run import Run, build_models
+from trainers.method import weighted_sum
+from trainers.one_step import OneStepMethod
+from trainers.preparation import build_models
+from trainers.run import Run
 from trainers.schedule import Schedule
 from trainers.tensorflow.step import TensorFlowTrainer
 
@@ -44,7 +46,7 @@ RECIPE = {
 }
 FLAGS = {
     "recipe": None, "seed": None, "batch_size": None, "precision": None, "steps": [], "identity_network": None,
-    "init_from": None, "development_faces": 3,
+    "networks": [], "init_from": None, "development_faces": 3,
 }  # fmt: skip
 
 
@@ -89,7 +91,7 @@ def trainer_for(losses, optimizer, decay=0.9, peak=0.5):
     keras.utils.set_random_seed(3)
     arguments = {"width": 6, "reduced_width": 4, "modules": 1, "kernel_sizes": (1, 3)}
     trainer = TensorFlowTrainer(OneStep(**arguments), OneStep(**arguments), decay)
-    trainer.start_stage(optimizer, Schedule(peak=peak, steps=10, decay="constant"), OneStepLosses(losses))
+    trainer.start_stage(OneStepMethod(losses), optimizer, Schedule(peak=peak, steps=10, decay="constant"))
     return trainer
 
 
@@ -189,7 +191,7 @@ def test_facial_term_without_a_network_is_stated(workplace, capsys):
     path.write_text(json.dumps(recipe))
     run = Run.prepare(flags(workplace, workplace / "facial", recipe=str(path)))
     assert "The facial term is off" in capsys.readouterr().err
-    assert run.record["facial_loss"] is False
+    assert run.record["networks"] == []
     assert "facial" not in run.recipe["stages"][1]["losses"]
 
 
@@ -201,11 +203,11 @@ def test_facial_term_on_a_share_of_the_batch():
     estimate = np.zeros((4, 2, 2, 3), "float32")
     estimate[:2] = [3, 0, 4]
     estimate[2:] = 100
-    losses = OneStepLosses({"l2": 1.0, "facial": 0.5}, network, facial_share=0.5)
-    terms = losses.terms(truth, estimate)
+    method = OneStepMethod({"l2": 1.0, "facial": 0.5}, networks={"identity": network}, facial_share=0.5)
+    terms = method.terms({"sharp": truth}, {"restored": estimate}, None)
     # The first two images' features are 5 away; the others are not looked at.
     assert float(terms["facial"]) == pytest.approx(5.0, abs=1e-5)
-    assert float(losses.total({"l2": 2.0, "facial": 5.0})) == pytest.approx(4.5)
+    assert float(weighted_sum(method.weights, {"l2": 2.0, "facial": 5.0})) == pytest.approx(4.5)
 
 
 def test_mixed_precision_trains_float32_variables(workplace):

@@ -1,0 +1,94 @@
+"""What a method says about its training: which losses, of which outputs. Backends and optimisers are elsewhere."""
+
+from keras import ops
+
+
+class Method:
+    """The losses of one stage of one method. Subclasses speak ``keras.ops`` alone, so that every backend trains them.
+
+    Args:
+        losses: dict from the generator's terms to their weights.
+        critic_losses: dict from the critic's terms to their weights; empty: the critic is not trained.
+        networks: dict of frozen feature networks by name; what a term needs, see ``needs``.
+        options: the method's own settings of the stage.
+
+    Raises:
+        ValueError: an unknown term or option, or a term whose network is missing.
+
+    Attributes:
+        accepted: names of the generator's terms.
+        critic_accepted: names of the critic's terms.
+        needs: dict from a term to the name of the network that it needs.
+        defaults: the method's own settings with their defaults.
+        adversarial: generator terms that need a critic.
+    """
+
+    accepted = ()
+    critic_accepted = ()
+    needs = {}
+    defaults = {}
+    adversarial = ("adversarial",)
+
+    def __init__(self, losses, critic_losses=None, networks=None, **options):
+        critic_losses, networks = critic_losses or {}, networks or {}
+        name = type(self).__name__
+        for given, accepted, kind in (
+            (losses, self.accepted, "loss"),
+            (critic_losses, self.critic_accepted, "critic loss"),
+            (options, self.defaults, "option"),
+        ):
+            unknown = sorted(set(given) - set(accepted))
+            if unknown:
+                raise ValueError(
+                    f"{kind} {unknown[0]!r} is not known to {name}; accepted: {', '.join(accepted) or 'none'}"
+                )
+        for term, network in self.needs.items():
+            if term in losses and network not in networks:
+                raise ValueError(f"the {term} loss needs the {network} network")
+        self.weights = dict(losses)
+        self.critic_weights = dict(critic_losses)
+        self.networks = networks
+        self.options = {**self.defaults, **options}
+
+    @property
+    def has_adversary(self):
+        """Whether any term of the stage asks a critic."""
+        return bool(self.critic_weights) or any(term in self.weights for term in self.adversarial)
+
+    def outputs(self, model, batch):
+        """What the losses are taken of.
+
+        Args:
+            model: the model in training.
+            batch: dict of float32 "blurred" and "sharp" (N, H, W, 3) in [0, 1]; "share" (N,) in [0, 1), spread evenly
+                from step to step; and where the data has them integer "labels" (N, H, W).
+
+        Returns:
+            dict of float32 tensors, "restored" (N, H, W, 3) among them.
+        """
+        return {"restored": model(batch["blurred"], training=True)}
+
+    def terms(self, batch, outputs, trainer):
+        """The generator's unweighted terms, each a mean over the batch, as a dict in the order of ``weights``.
+
+        Args:
+            batch, outputs: as in ``outputs``.
+            trainer: has ``critic`` and ``auxiliary``, the networks that are trained beside the model.
+        """
+        raise NotImplementedError
+
+    def critic_terms(self, batch, outputs, critic, input_gradient):
+        """The critic's unweighted terms, each a mean over the batch, as a dict in the order of ``critic_weights``.
+
+        Args:
+            batch, outputs: as in ``outputs``; the outputs carry no gradient.
+            critic: the critic in training.
+            input_gradient: function of (function, images) that gives the gradient of the sum of the function's values
+                with respect to the images; each backend has its own.
+        """
+        raise NotImplementedError
+
+
+def weighted_sum(weights, terms):
+    """The loss: terms times weights, in float32."""
+    return sum(weights[name] * ops.cast(value, "float32") for name, value in terms.items())

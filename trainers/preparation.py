@@ -1,0 +1,184 @@
+"""From the flags of ``python -m trainers`` to what a run needs: recipe, networks, faces, kernels."""
+
+import hashlib
+import importlib
+import json
+import platform
+import sys
+
+import keras
+import numpy as np
+from keras import ops
+
+from deblur_zoo import presets, zoo
+from deblur_zoo.blur.kernels import make_bank
+from deblur_zoo.data.augmentation import Augmentation
+from deblur_zoo.data.synthesis import PairMaker, Synthesis
+from trainers.methods import method_class
+from trainers.recipe import complete_recipe, read_recipe
+
+# Settings of a recipe that flags of the same name overrule.
+OVERRULED = ("seed", "batch_size", "precision")
+
+
+def resolve_recipe(flags, folder):
+    """The preset's recipe with what the flags change.
+
+    Raises:
+        FileNotFoundError, ValueError: no recipe, or one that does not hold together.
+    """
+    recipe = read_recipe(flags["recipe"] or folder / "recipe.json")
+    for name in OVERRULED:
+        if flags[name] is not None:
+            recipe[name] = flags[name]
+    stages = {stage["name"]: stage for stage in recipe["stages"]}
+    for change in flags["steps"]:
+        name, _, steps = change.partition("=")
+        if name not in stages or not steps.isdigit():
+            raise ValueError(f"--steps {change!r} is not stage=steps; the stages are {', '.join(stages)}")
+        stages[name]["steps"] = int(steps)
+    recipe["stages"] = [stage for stage in recipe["stages"] if stage["steps"]]
+    method_class(recipe["method"])
+    return complete_recipe(recipe)
+
+
+def build_models(preset, precision):
+    """The model to train, in the given precision, and its moving average, in float32."""
+    with _precision(precision):
+        model = zoo.load(preset, weights=False)
+    with _precision("float32"):
+        average = zoo.load(preset, weights=False)
+    return model, average
+
+
+def build_network(specification, precision, crop_size):
+    """A critic or an auxiliary network of a recipe.
+
+    Args:
+        specification: dict with "class", a name of ``deblur_zoo.presets.CLASSES``, and "arguments"; or None.
+        precision: Keras dtype policy.
+        crop_size: side of the training crops in pixels.
+
+    Returns:
+        a built keras.Model, or None.
+
+    Raises:
+        ValueError: an unknown class, or arguments that it does not take.
+    """
+    if specification is None:
+        return None
+    name, arguments = specification["class"], specification["arguments"]
+    if name not in presets.CLASSES:
+        raise ValueError(f"the recipe names the network {name!r}; accepted: {', '.join(sorted(presets.CLASSES))}")
+    try:
+        with _precision(precision):
+            network = getattr(importlib.import_module(presets.CLASSES[name]), name)(**arguments)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"the recipe's {name} has arguments that make no network: {error}") from None
+    if not network.built:
+        network(ops.zeros((1, crop_size, crop_size, 3)))
+    return network
+
+
+class _precision:
+    """A context in which new layers compute in this Keras dtype policy."""
+
+    def __init__(self, policy):
+        self.policy = policy
+
+    def __enter__(self):
+        self.before = keras.config.dtype_policy()
+        keras.config.set_dtype_policy(self.policy)
+
+    def __exit__(self, *error):
+        keras.config.set_dtype_policy(self.before)
+
+
+def load_networks(recipe, flags):
+    """The frozen feature networks of a recipe, by name; terms whose network has no file are taken out, and said so.
+
+    Args:
+        recipe: a complete recipe; changed where a term is taken out.
+        flags: "identity_network" names a file for the network "identity"; "networks" is a list of name=file.
+
+    Raises:
+        ValueError, FileNotFoundError: a file that is no such network.
+    """
+    files = dict(change.partition("=")[::2] for change in flags["networks"])
+    if flags["identity_network"]:
+        files.setdefault("identity", flags["identity_network"])
+    method = method_class(recipe["method"])
+    specifications = {"identity": {"kind": "identity"}, **recipe["networks"]}
+    unknown = sorted(set(files) - set(specifications))
+    if unknown:
+        raise ValueError(f"--networks names {unknown[0]!r}; the recipe's networks are {', '.join(specifications)}")
+    used = {method.needs[term] for stage in recipe["stages"] for term in stage["losses"] if term in method.needs}
+    networks = {}
+    for name in sorted(used):
+        specification = dict(specifications.get(name) or {"kind": name})
+        # A network of faces may be the same file as the identity network's.
+        path = files.get(name) or (files.get("identity") if specification["kind"] == "identity" else None)
+        if path:
+            networks[name] = _load_network({**specification, "weights": path})
+    missing = {term: name for term, name in method.needs.items() if name not in networks}
+    for stage in recipe["stages"]:
+        for term in [term for term in stage["losses"] if term in missing]:
+            flag = "--identity_network" if missing[term] == "identity" else f"--networks {missing[term]}=FILE"
+            print(f"The {term} term is off: {flag} names no network.", file=sys.stderr, flush=True)
+            del stage["losses"][term]
+    return networks
+
+
+def _load_network(specification):
+    if specification["kind"] == "identity" and not specification.get("layers"):
+        from deblur_zoo.features.identity import IdentityNetwork
+
+        return IdentityNetwork(specification["weights"])
+    from deblur_zoo.features import load_feature_network
+
+    return load_feature_network(specification)
+
+
+def build_pair_maker(store, recipe):
+    """The training pairs of faces and the recipe's kernels."""
+    data = recipe["data"]
+    banks = {
+        kind: make_bank(kind, entry["count"], entry["sizes"], entry["seed"], split="train")
+        for kind, entry in data["kernels"].items()
+    }
+    synthesis = Synthesis(
+        crop_size=data["crop_size"],
+        augmentation=Augmentation(**data["augmentation"]),
+        noise=data["noise"],
+        unblurred_share=data["unblurred_share"],
+        shares={kind: entry["share"] for kind, entry in data["kernels"].items()},
+    )
+    return PairMaker(store.faces, banks, synthesis, recipe["seed"])
+
+
+def run_record(flags, recipe, store, networks):
+    """What a run was, for ``run.json``: everything that another machine needs to repeat it."""
+    return {
+        "preset": flags["preset"],
+        "recipe": recipe,
+        "recipe_sha256": digest(recipe),
+        "faces": {
+            "folders": flags["faces"],
+            "count": len(store),
+            "skipped": len(store.skipped),
+            "sha256": store.fingerprint,
+        },
+        "init_from": flags["init_from"],
+        "networks": sorted(networks),
+        "versions": {
+            "python": platform.python_version(),
+            "keras": keras.__version__,
+            "numpy": np.__version__,
+            "backend": keras.backend.backend(),
+        },
+    }
+
+
+def digest(content):
+    """sha256 of a value that JSON can hold."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
