@@ -1,4 +1,4 @@
-"""Aligned face crops from folders, decoded once and kept in memory as one array."""
+"""Aligned face crops from folders, packs and shards, decoded once and kept as one array."""
 
 import hashlib
 import logging
@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from deblur_zoo import images
+from deblur_zoo.data.sources import list_entries
+
+UNKNOWN = 255
 
 
 @dataclass
@@ -16,80 +18,140 @@ class FaceStore:
     """Crops of one size.
 
     Attributes:
-        faces: uint8 (N, S, S, 3), RGB.
-        paths: where each crop came from.
-        skipped: (path, reason) of the files that could not be used.
-        fingerprint: names the files whatever they are called, see ``fingerprint``.
+        faces: uint8 (N, H, W, 3), RGB; of a .npy pack alone, mapped memory that is read when it is needed.
+        paths: where each crop came from; container/name for what lay in a container.
+        skipped: (path, reason) of what could not be used.
+        labels: uint8 (N, H, W), or None where no face has labels; 255 (unknown) all over a face without.
+        digests: sha256 of each crop's encoded bytes, or of its pixels where it came as pixels; empty: of the pixels.
     """
 
     faces: np.ndarray
     paths: list
     skipped: list = field(default_factory=list)
+    labels: np.ndarray | None = None
+    digests: list = field(default_factory=list)
 
     @property
     def fingerprint(self):
-        return fingerprint(self.paths)
+        """Names the data, whatever the files' names, their order and what they were packed in.
+
+        sha256 over the faces' sorted digests. Pictures have the same digest in a folder, an encoded pack and shards,
+        if they were packed unchanged; as pixels or encoded anew they are other data. With labels, a face's digest is
+        sha256 over its own and that of its labels' pixels.
+        """
+        digests = self.digests or [hashlib.sha256(np.ascontiguousarray(face)).hexdigest() for face in self.faces]
+        if self.labels is not None:
+            labels = (hashlib.sha256(np.ascontiguousarray(label)).hexdigest() for label in self.labels)
+            digests = [
+                hashlib.sha256(f"{digest}\n{label}\n".encode()).hexdigest()
+                for digest, label in zip(digests, labels, strict=True)
+            ]
+        return combine(digests)
 
     def __len__(self):
         return len(self.faces)
 
 
-def load_faces(folders, minimum_size=128, limit=None, exclude=None):
-    """Read every picture in the folders.
+def load_faces(sources, minimum_size=128, limit=None, exclude=None, labels=None, progress=None):
+    """Read every face of the sources.
 
     Args:
-        folders: paths of folders with square crops of one size, as ``python -m deblur_zoo.faces`` writes them.
+        sources: paths, each of a folder with square crops of one size as ``python -m deblur_zoo.faces`` writes them,
+            of a pack (.npz, .npy) or a folder or pattern of TFRecord shards as ``python -m deblur_zoo.data`` does.
         minimum_size: the smallest side accepted, in pixels.
-        limit: read at most so many files.
-        exclude: function of a path; a picture for which it is true is left out.
+        limit: read at most so many faces.
+        exclude: function of a path; a face for which it is true is left out.
+        labels: folders of label maps, one for each source, None for a source without; see ``sources.list_entries``.
+            None: label maps beside the pictures and in the containers are taken.
+        progress: function that is called with 1 for each face read.
 
     Returns:
         FaceStore. Files that are no pictures, or of another size than most, are skipped with a warning that
         names them, and counted in ``skipped``.
 
     Raises:
-        FileNotFoundError: a folder is missing, or holds no usable picture.
-        ValueError: the crops are smaller than ``minimum_size``.
+        FileNotFoundError: a source is missing, or holds no usable picture.
+        ValueError: the crops are smaller than ``minimum_size``, a pack is damaged, something that is no source.
     """
-    paths = [path for folder in folders for path in images.list_pictures(folder)]
+    entries, samples, skipped, _ = read_samples(sources, minimum_size, limit, exclude, labels, progress=progress)
+    store = FaceStore(None, [entry.path for entry in entries], skipped)
+    origins = [sample.origin for sample in samples]
+    if all(origin and origin[0] is origins[0][0] for origin in origins):
+        # Faces of one array, in its order: its own memory, mapped or not.
+        indices = np.array([index for _, index in origins])
+        whole = origins[0][0]
+        store.faces = whole[: len(indices)] if np.array_equal(indices, np.arange(len(indices))) else whole[indices]
+    else:
+        store.digests = [sample.digest for sample in samples]
+        store.faces = np.empty((len(samples), *samples[0].crop.shape), np.uint8)
+    if any(sample.label is not None for sample in samples):
+        store.labels = np.full((len(samples), *samples[0].crop.shape[:2]), UNKNOWN, np.uint8)
+    for i, sample in enumerate(samples):
+        if store.digests:
+            store.faces[i] = sample.crop
+        if sample.label is not None:
+            store.labels[i] = sample.label
+        # Each crop is let go as soon as it is copied: not all faces twice in memory.
+        samples[i] = None
+    return store
+
+
+def read_samples(sources, minimum_size=1, limit=None, exclude=None, labels=None, convert=None, progress=None):
+    """The usable faces of the sources, one by one; arguments and errors as ``load_faces``.
+
+    Args:
+        convert: function of a Sample that gives what is kept of it, called in the reading thread; its result has no
+            other use here. None keeps the sample.
+
+    Returns:
+        (entries, kept, skipped, size): Entry list and what is kept of each, in the order of the sources; (path, reason)
+        of the others; (height, width) of the faces.
+    """
+    labels = list(labels or [])
+    if labels and len(labels) != len(sources):
+        raise ValueError(f"{len(sources)} sources of faces need as many folders of labels, not {len(labels)}.")
+    labels = labels or [None] * len(sources)
+    named = ", ".join(map(str, sources))
+    entries = [entry for source, folder in zip(sources, labels, strict=True) for entry in list_entries(source, folder)]
     if exclude is not None:
-        paths = [path for path in paths if not exclude(path)]
-    paths = paths[:limit]
-    if not paths:
-        raise FileNotFoundError(f"no pictures (PNG, JPEG, WebP) in {', '.join(map(str, folders))}")
+        entries = [entry for entry in entries if not exclude(entry.path)]
+    entries = entries[:limit]
+    if not entries:
+        raise FileNotFoundError(f"no pictures (PNG, JPEG, WebP) in {named}")
+
+    def read(entry):
+        try:
+            sample = entry.load()
+        except (ValueError, OSError) as error:
+            return None, None, str(error)
+        finally:
+            if progress is not None:
+                progress(1)
+        return sample.crop.shape, convert(sample) if convert else sample, None
+
     # Threads: the decoders release the interpreter lock.
     with ThreadPoolExecutor() as pool:
-        decoded = list(pool.map(_read, paths))
-    shapes = [crop.shape for crop, _ in decoded if crop is not None]
+        results = list(pool.map(read, entries))
+    shapes = [shape for shape, _, _ in results if shape is not None]
     common = max(set(shapes), key=shapes.count) if shapes else None
-    faces, kept, skipped = [], [], []
-    for path, (crop, reason) in zip(paths, decoded, strict=True):
-        if crop is not None and crop.shape != common:
-            reason = f"its size {crop.shape[1]}x{crop.shape[0]} differs from the others' {common[1]}x{common[0]}"
+    kept_entries, kept, skipped = [], [], []
+    for entry, (shape, sample, reason) in zip(entries, results, strict=True):
+        if shape is not None and shape != common:
+            reason = f"its size {shape[1]}x{shape[0]} differs from the others' {common[1]}x{common[0]}"
         if reason:
-            logging.getLogger(__name__).warning("skipped %s: %s", path, reason)
-            skipped.append((path, reason))
+            logging.getLogger(__name__).warning("skipped %s: %s", entry.path, reason)
+            skipped.append((entry.path, reason))
         else:
-            faces.append(crop)
-            kept.append(path)
-    if not faces:
-        raise FileNotFoundError(f"none of the {len(paths)} files in {', '.join(map(str, folders))} could be read")
+            kept_entries.append(entry)
+            kept.append(sample)
+    if not kept:
+        raise FileNotFoundError(f"none of the {len(entries)} files in {named} could be read")
     if min(common[:2]) < minimum_size:
         raise ValueError(
             f"the faces are {common[1]}x{common[0]} pixels, at least {minimum_size}x{minimum_size} are needed: "
             f"align photos with `python -m deblur_zoo.faces --size {minimum_size}`"
         )
-    return FaceStore(np.stack(faces), kept, skipped)
-
-
-def _read(path):
-    try:
-        crop = images.read(path)
-    except (ValueError, OSError) as error:
-        return None, str(error)
-    if crop.ndim == 2:
-        crop = np.repeat(crop[:, :, None], 3, axis=2)
-    return np.ascontiguousarray(crop[:, :, :3]), None
+    return kept_entries, kept, skipped, common[:2]
 
 
 def fingerprint(paths):
@@ -101,8 +163,12 @@ def fingerprint(paths):
     Returns:
         64 hexadecimal digits.
     """
-    digests = sorted(hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in paths)
-    return hashlib.sha256("".join(f"{digest}\n" for digest in digests).encode()).hexdigest()
+    return combine(hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in paths)
+
+
+def combine(digests):
+    """sha256 over digests, sorted, a line each; 64 hexadecimal digits."""
+    return hashlib.sha256("".join(f"{digest}\n" for digest in sorted(digests)).encode()).hexdigest()
 
 
 def central_crop(faces, size=128):

@@ -1,0 +1,68 @@
+"""Pack faces into one file or into TFRecord shards, which are read quicker than folders of pictures.
+
+    python -m deblur_zoo.data --faces crops/a,crops/b --out faces.npz
+    python -m deblur_zoo.data --faces crops/a --labels labels/a --out faces.npy
+    python -m deblur_zoo.data --faces faces.npz --out shards --format tfrecord --shards 16
+
+--faces takes what training takes: folders of pictures, packs, shards. Label maps beside the pictures (NAME_label.png)
+come along. The target appears whole or not at all.
+"""
+
+from absl import flags
+
+from deblur_zoo import command_line_tools
+from deblur_zoo.command_line_tools import UsageError
+
+FLAGS = flags.FLAGS
+flags.DEFINE_list("faces", None, "folders, packs and shards to read, separated by commas")
+flags.DEFINE_list("labels", None, "folders of label maps (NAME.png), one for each of --faces; an empty one for none")
+flags.DEFINE_string("out", None, "target: a .npz or .npy file, or a new folder for shards")
+flags.DEFINE_enum(
+    "format", None, ["encoded", "raw", "tfrecord"],
+    "encoded pictures in .npz, raw pixels in .npz or .npy (mapped, not read whole), or tfrecord shards; default: "
+    "by --out, .npz encoded, .npy raw, else tfrecord",
+)  # fmt: skip
+flags.DEFINE_integer(
+    "quality", None, "encode every face anew as WebP of this quality; default: pictures' own bytes", 1, 100
+)
+flags.DEFINE_integer("shards", 8, "number of TFRecord files", lower_bound=1)
+flags.DEFINE_integer("minimum_size", 128, "smallest side of a face that is accepted, in pixels", lower_bound=1)
+
+LISTED = 20
+
+
+def main(arguments):
+    command_line_tools.require_flags(arguments, "faces", "out")
+    # Heavy imports wait until the flags are known to be good.
+    import logging
+
+    from tqdm import tqdm
+
+    from deblur_zoo.data.face_store import load_faces
+    from deblur_zoo.data.packing import pack_faces
+
+    # What is skipped is listed at the end.
+    logging.getLogger("deblur_zoo.data").setLevel(logging.ERROR)
+    try:
+        with tqdm(unit="face", desc="read", delay=0.3) as bar:
+            packed = pack_faces(
+                FLAGS.faces, FLAGS.out, FLAGS.format, FLAGS.labels, FLAGS.quality, FLAGS.shards, FLAGS.minimum_size,
+                bar.update,
+            )  # fmt: skip
+        fingerprint = load_faces([FLAGS.out], minimum_size=1).fingerprint
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    height, width = packed.size
+    labels = f", {packed.labelled} with labels" if packed.labelled else ""
+    print(f"{packed.count} faces of {width}x{height} pixels{labels}, {packed.bytes / 1e6:.1f} MB in {FLAGS.out}")
+    print(f"fingerprint: {fingerprint}")
+    if packed.skipped:
+        print(f"Skipped: {len(packed.skipped)}")
+        for path, reason in packed.skipped[:LISTED]:
+            print(f"  {path}: {reason}")
+        if len(packed.skipped) > LISTED:
+            print(f"  and {len(packed.skipped) - LISTED} more")
+
+
+if __name__ == "__main__":
+    command_line_tools.run(main, "python -m deblur_zoo.data")

@@ -1,0 +1,125 @@
+"""Writing faces into one pack or into shards."""
+
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+
+from deblur_zoo import images
+from deblur_zoo.data import containers, tfrecords
+from deblur_zoo.data.face_store import load_faces, read_samples
+
+FORMATS = ("encoded", "raw", "tfrecord")
+
+
+@dataclass(frozen=True)
+class Packed:
+    """What was written.
+
+    Attributes:
+        count: faces.
+        size: (height, width) of each.
+        labelled: faces with a label map.
+        skipped: (path, reason) of what could not be used.
+        bytes: of the file, or of all shards.
+    """
+
+    count: int
+    size: tuple
+    labelled: int
+    skipped: list
+    bytes: int
+
+
+@dataclass(frozen=True)
+class _Encoded:
+    data: bytes
+    label_data: bytes | None
+
+
+def format_of(out, format=None):
+    """The format that a target has.
+
+    Args:
+        out: path of the target.
+        format: "encoded" (.npz), "raw" (.npz or .npy), "tfrecord" (a folder), or None: by the path's ending, .npz
+            encoded and .npy raw, else shards.
+
+    Raises:
+        ValueError: an unknown format, or an ending that does not go with it.
+    """
+    ending = Path(out).suffix
+    if format is None:
+        return {".npz": "encoded", ".npy": "raw"}.get(ending, "tfrecord")
+    endings = {"encoded": (".npz",), "raw": (".npz", ".npy")}
+    if format not in FORMATS:
+        raise ValueError(f"A format is one of {', '.join(FORMATS)}, not {format!r}.")
+    if format == "tfrecord":
+        if ending in (".npz", ".npy"):
+            raise ValueError(f"The format tfrecord is a folder of shards; {Path(out).name!r} is a pack's name.")
+    elif ending not in endings[format]:
+        raise ValueError(f"The format {format} is a file ending in {' or '.join(endings[format])}, not {str(out)!r}.")
+    return format
+
+
+def pack_faces(sources, out, format=None, labels=None, quality=None, shards=8, minimum_size=128, progress=None):
+    """Read faces and write them into one pack or into shards, whole or not at all.
+
+    Args:
+        sources, labels, minimum_size, progress: as ``load_faces``.
+        out, format: as ``format_of``.
+        quality: 1 to 100 encodes every face anew as WebP of this quality. None takes pictures' bytes as they are
+            and encodes faces that come as pixels as lossless WebP.
+        shards: number of TFRecord files.
+
+    Returns:
+        Packed.
+
+    Raises:
+        FileNotFoundError, ValueError: as ``load_faces`` and ``format_of``; a quality for raw pixels.
+        FileExistsError: shards are to be written into a folder that is not empty.
+    """
+    format = format_of(out, format)
+    if quality is not None and (format == "raw" or not 1 <= quality <= 100):
+        raise ValueError(f"A quality goes from 1 to 100 and is for encoded pictures; got {quality} for {format}.")
+    if not Path(out).absolute().parent.is_dir():
+        raise FileNotFoundError(f"There is no folder {Path(out).parent} to write {Path(out).name} into.")
+    if format == "raw":
+        store = load_faces(sources, minimum_size, labels=labels, progress=progress)
+        names = [path.name for path in store.paths]
+        containers.write_raw(out, names, store.faces, store.labels)
+        labelled = 0 if store.labels is None else int((store.labels != 255).any(axis=(1, 2)).sum())
+        return Packed(len(store), store.faces.shape[1:3], labelled, store.skipped, _size(out))
+    if format == "tfrecord":
+        tfrecords.check_target(out)
+    entries, kept, skipped, size = read_samples(
+        sources, minimum_size, labels=labels, convert=lambda sample: _encode(sample, quality), progress=progress
+    )
+    names = [entry.path.name for entry in entries]
+    data = [encoded.data for encoded in kept]
+    label_data = [encoded.label_data for encoded in kept]
+    labelled = sum(label is not None for label in label_data)
+    if format == "encoded":
+        containers.write_encoded(out, names, data, label_data if labelled else None)
+    else:
+        tfrecords.write_shards(out, names, data, label_data if labelled else None, shards)
+    return Packed(len(names), size, labelled, skipped, _size(out))
+
+
+def _encode(sample, quality):
+    data = sample.data
+    if quality is not None:
+        from PIL import Image
+
+        buffer = BytesIO()
+        Image.fromarray(np.ascontiguousarray(sample.crop)).save(buffer, "WEBP", quality=quality)
+        data = buffer.getvalue()
+    elif data is None:
+        data = images.encode(sample.crop, "webp")
+    return _Encoded(data, None if sample.label is None else images.encode(sample.label, "png"))
+
+
+def _size(out):
+    out = Path(out)
+    return sum(path.stat().st_size for path in (out.iterdir() if out.is_dir() else [out]))

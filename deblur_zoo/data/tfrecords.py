@@ -1,0 +1,145 @@
+"""TFRecord shards of faces, one ``tf.train.Example`` each: "image" (a picture file's bytes), "name", "label" (PNG).
+
+TensorFlow is imported when a shard is read or written.
+"""
+
+import os
+import shutil
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ENDING = ".tfrecord"
+
+
+@dataclass(frozen=True)
+class FaceRecord:
+    """One record: its name, the encoded picture and label map (None for none), or what is wrong with it."""
+
+    name: str
+    data: bytes | None = None
+    label_data: bytes | None = None
+    error: str | None = None
+
+
+def _tensorflow():
+    try:
+        import tensorflow
+    except ImportError:
+        raise ValueError(
+            "TFRecord shards need TensorFlow, which is not installed; a .npz or .npy pack of the faces does without."
+        ) from None
+    return tensorflow
+
+
+def is_shard(path):
+    """Whether a file is a shard by its name: NAME.tfrecord, or NAME.tfrecord-00000-of-00008."""
+    return ENDING in Path(path).name and not Path(path).name.startswith(".")
+
+
+def list_shards(folder):
+    """The shards directly in a folder, sorted by name."""
+    return sorted(path for path in Path(folder).iterdir() if path.is_file() and is_shard(path))
+
+
+def read_shard(path):
+    """The records of a shard in their order; nothing is decoded yet.
+
+    A damaged record ends its shard, since where the next one begins is not known any more: the last FaceRecord then
+    says so.
+
+    Returns:
+        list of FaceRecord.
+
+    Raises:
+        ValueError: TensorFlow is not installed.
+    """
+    tf = _tensorflow()
+    records = []
+    # Errors of the file itself are theirs; tf.errors.DataLossError is a wrong checksum or a cut-off file.
+    with tf.device("CPU:0"):
+        iterator = tf.data.TFRecordDataset(str(path)).as_numpy_iterator()
+        while True:
+            number = len(records)
+            try:
+                records.append(_parse(tf, next(iterator), number))
+            except StopIteration:
+                return records
+            except tf.errors.OpError:
+                sentence = f"record {number} is damaged; the rest of the shard is left out"
+                records.append(FaceRecord(f"record-{number}", error=sentence))
+                return records
+
+
+def _parse(tf, content, number):
+    from google.protobuf.message import DecodeError
+
+    try:
+        features = tf.train.Example.FromString(content).features.feature
+    except DecodeError:
+        return FaceRecord(f"record-{number}", error="the record is no tf.train.Example")
+
+    def value(name):
+        values = features[name].bytes_list.value if name in features else ()
+        return values[0] if values else None
+
+    name = (value("name") or f"record-{number}".encode()).decode("utf-8", "replace")
+    if value("image") is None:
+        return FaceRecord(name, error="the record has no feature 'image'")
+    return FaceRecord(name, value("image"), value("label"))
+
+
+def check_target(folder):
+    """Raise FileExistsError unless shards can be written into a new or empty folder, ValueError without TensorFlow."""
+    _tensorflow()
+    folder = Path(folder)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise FileExistsError(f"{folder} is there already; shards are written into a new or empty folder.")
+
+
+@contextmanager
+def _new_folder(target):
+    """A temporary folder beside ``target`` that takes its place when the block ends well."""
+    target = Path(target)
+    temporary = Path(tempfile.mkdtemp(prefix=".partial-", dir=target.absolute().parent))
+    try:
+        yield temporary
+        temporary.chmod(0o755)
+        if target.exists():
+            target.rmdir()
+        os.rename(temporary, target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_shards(folder, names, data, label_data=None, shards=8):
+    """Write faces-00000-of-00008.tfrecord and so on, all of them or none; the faces keep their order.
+
+    Args:
+        folder: a new or empty folder.
+        names, data, label_data: as ``containers.write_encoded``.
+        shards: number of files, at most one a face.
+
+    Raises:
+        FileExistsError: there is something in the folder.
+        ValueError: TensorFlow is not installed.
+    """
+    check_target(folder)
+    tf = _tensorflow()
+    shards = min(shards, len(names))
+    label_data = label_data or [None] * len(names)
+
+    def feature(content):
+        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[content]))
+
+    with _new_folder(folder) as temporary:
+        for shard in range(shards):
+            path = temporary / f"faces-{shard:05d}-of-{shards:05d}{ENDING}"
+            with tf.io.TFRecordWriter(str(path)) as writer:
+                for i in range(len(names) * shard // shards, len(names) * (shard + 1) // shards):
+                    features = {"image": feature(data[i]), "name": feature(names[i].encode("utf-8"))}
+                    if label_data[i]:
+                        features["label"] = feature(label_data[i])
+                    example = tf.train.Example(features=tf.train.Features(feature=features))
+                    writer.write(example.SerializeToString())
