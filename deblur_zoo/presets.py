@@ -17,7 +17,11 @@ from deblur_zoo.weights import load_weights, save_weights_float16
 FORMAT_VERSION = 1
 WEIGHTS_FILE = "model.weights.h5"
 # Class name in config.json to the module that defines it.
-CLASSES = {"OneStep": "deblur_zoo.models.one_step"}
+CLASSES = {
+    "FaceParser": "deblur_zoo.models.face_parser",
+    "OneStep": "deblur_zoo.models.one_step",
+    "SemanticFace": "deblur_zoo.models.semantic_face",
+}
 _LARGEST_CONFIG = 1_000_000
 
 
@@ -186,7 +190,7 @@ def save_preset(model, folder, name, *, weights=True, without_weights=None, pape
     config = {
         "format_version": FORMAT_VERSION,
         "name": name,
-        "kind": "deblurrer",
+        "kind": type(model).kind,
         "class": class_name,
         "arguments": {key: value for key, value in model.get_config().items() if key in accepted},
         "weights": entry,

@@ -12,6 +12,29 @@ from deblur_zoo import images as picture_io
 from deblur_zoo.layers.mirror_padding import pad_to_multiple
 
 
+def check_whole_numbers(owner, minimum=1, **values):
+    """Refuse constructor arguments that are not whole numbers, or sequences of them, of at least ``minimum``.
+
+    Raises:
+        ValueError: a sentence that begins with ``owner`` and names the argument.
+    """
+    for name, value in values.items():
+        for number in value if isinstance(value, (list, tuple)) and value else [value]:
+            if isinstance(number, bool) or not isinstance(number, int) or number < minimum:
+                raise ValueError(f"{owner}: {name} must be whole numbers of at least {minimum}, got {value!r}")
+
+
+def crop(features, images, divisor=1):
+    """Undo mirror padding: the first H / divisor rows and W / divisor columns, for ``images`` (N, H, W, C)."""
+    sizes = []
+    for axis in (1, 2):
+        size = images.shape[axis] if images.shape[axis] is not None else ops.shape(images)[axis]
+        sizes.append(size // divisor)
+    if None not in images.shape[1:3] and list(features.shape[1:3]) == sizes:
+        return features
+    return features[:, : sizes[0], : sizes[1], :]
+
+
 class Deblurrer(keras.Model):
     """A model that takes blurred faces and gives restored ones.
 
@@ -20,6 +43,7 @@ class Deblurrer(keras.Model):
     that every pixel has a gradient.
     """
 
+    kind = "deblurrer"
     size_divisor = 1
 
     def __init__(self, **kwargs):
@@ -49,13 +73,23 @@ class Deblurrer(keras.Model):
             float32 (N, H, W, 3); in [0, 1] unless ``training``.
         """
         images = ops.cast(images, "float32")
-        padded = pad_to_multiple(images, self.size_divisor)
-        restored = self.restore(padded, training=training)
-        if padded is not images:
-            shape = ops.shape(images)
-            restored = restored[:, : shape[1], : shape[2], :]
-        restored = ops.cast(restored, "float32")
+        restored = self.restore(pad_to_multiple(images, self.size_divisor), training=training)
+        restored = ops.cast(crop(restored, images), "float32")
         return restored if training else ops.clip(restored, 0.0, 1.0)
+
+    def training_outputs(self, images, training=True):
+        """What losses compare. Methods whose losses need more than the restored image give more.
+
+        Args:
+            images: float (N, H, W, 3), RGB in [0, 1].
+            training: run dropout and batch normalisation as in training.
+
+        Returns:
+            dict of float32 tensors; "restored" (N, H, W, 3) is not clipped.
+        """
+        images = ops.cast(images, "float32")
+        restored = self.restore(pad_to_multiple(images, self.size_divisor), training=training)
+        return {"restored": ops.cast(crop(restored, images), "float32")}
 
     def compute_output_shape(self, input_shape):
         return tuple(input_shape)

@@ -22,6 +22,7 @@ Deviations from the paper:
 import keras
 from keras import layers, ops
 
+from deblur_zoo.layers.channel_attention import channel_attention
 from deblur_zoo.models.deblurrer import Deblurrer
 
 
@@ -87,10 +88,7 @@ class InceptionModule(layers.Layer):
             branches.append(ops.leaky_relu(branch(reduced), self.leaky_slope))
         branches = ops.concatenate(branches, axis=-1)
         if self.gains is not None:
-            # In float32: a sum over many pixels.
-            means = ops.mean(ops.cast(branches, "float32"), axis=(1, 2), keepdims=True)
-            # Bounded: a gain that follows the features' size without limit blows up on an unusual picture.
-            branches = branches * (1 + 2 * ops.tanh(self.gains(means) / 2))
+            branches = channel_attention(branches, self.gains)
         return features + self.merge(branches)
 
     def compute_output_shape(self, input_shape):

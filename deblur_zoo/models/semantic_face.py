@@ -1,0 +1,327 @@
+"""Deep Semantic Face Deblurring (Shen, Lai, Xu, Kautz and Yang 2020, arXiv:2001.06822).
+
+Three networks (section 3.2): a coarse one deblurs, P parses the result into 11 classes, a fine one deblurs again with
+the blurred image, the coarse result and the classes' probabilities as input. Coarse and fine network have two scales.
+Each scale has 18 convolutions: 11x11 and two of 5x5, six ResBlocks, three of 5x5. A trainable 4x4 transposed
+convolution doubles the half-scale result, which the full scale takes as a further input.
+
+Deviations from the paper:
+- P gives 11 classes; see ``face_parser``. So the fine network's scales take 17 and 20 channels, as the paper says.
+- The full scale takes the probabilities at full resolution; the text repeats the half-scale ones by mistake. They reach
+  the half scale by 2x2 max-pooling, as in the authors' code of 2018; images by the mean of 2x2.
+- The doubling is trainable and starts bilinear (section 3.5); section 3.2 calls it bicubic. Its input's border is
+  repeated by a pixel, so that it does not fade to black there.
+- ResBlocks are ReLU, convolution, ReLU, convolution, added to the running sum (Nah et al. 2017 without the last ReLU);
+  the second convolution starts small. Initial weights are not stated: He normal.
+- The text's 64 channels everywhere give a fine network of 3.58 M parameters. ``residual_width=128`` gives the published
+  counts (fine 11.86 M, all 26.6 M, tables 7, 8 and 12) within 1 %: 64-128-128, ResBlocks of 128, 128-64-32-3.
+- ``coarse_network=False`` is the predecessor (Shen et al. 2018): P and the fine network see the blurred image alone.
+  ``fine_stages=0`` is the baseline of table 2, without semantics: the coarse network alone.
+- ``scale``, ours: the layers of each scale, and of P, work on 1/scale of that scale's resolution. The first convolution
+  has stride ``scale``, the last is a transposed convolution of ``scale`` pixels. For small processors.
+- ``channel_attention``, ours: gains per channel between the two convolutions of a ResBlock.
+- ``image_skip``, ours: a network gives what is added to the image that it refines (the coarse one: the blurred image;
+  the fine one: the result before it), and starts at zero. A sharp face passes through unharmed from the first step on.
+"""
+
+import math
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from deblur_zoo.layers.channel_attention import channel_attention as attend
+from deblur_zoo.layers.mirror_padding import pad_to_multiple
+from deblur_zoo.layers.resampling import halve
+from deblur_zoo.models import face_parser
+from deblur_zoo.models.deblurrer import Deblurrer, check_whole_numbers, crop
+
+
+class ResidualBlock(layers.Layer):
+    """features + convolution(ReLU(convolution(ReLU(features)))); ``channel_attention`` before the second one."""
+
+    def __init__(self, width, kernel_size, channel_attention=False, **kwargs):
+        super().__init__(**kwargs)
+        self.first = layers.Conv2D(width, kernel_size, padding="same", kernel_initializer="he_normal", name="first")
+        # Small, so that a deep stack starts near the identity.
+        small = keras.initializers.VarianceScaling(0.1)
+        self.second = layers.Conv2D(width, kernel_size, padding="same", kernel_initializer=small, name="second")
+        self.gains = layers.Dense(width, kernel_initializer="zeros", name="gains") if channel_attention else None
+
+    def build(self, input_shape):
+        self.first.build(input_shape)
+        self.second.build(input_shape)
+        if self.gains is not None:
+            self.gains.build((None, input_shape[-1]))
+
+    def call(self, features):
+        hidden = ops.relu(self.first(ops.relu(features)))
+        if self.gains is not None:
+            hidden = attend(hidden, self.gains)
+        return features + self.second(hidden)
+
+
+class DeblurringScale(layers.Layer):
+    """One scale: 6 + 2 * ``residual_blocks`` convolutions from any number of channels to an image.
+
+    Args:
+        width: channels of the first convolution.
+        residual_width: channels of the ResBlocks; None: ``width`` everywhere.
+        residual_blocks: number of ResBlocks.
+        first_kernel, kernel_size: sides of the first and of the other convolutions, in pixels.
+        scale: work on 1/scale of height and width.
+        channel_attention: in the ResBlocks.
+        starts_at_zero: the last layer's weights are zero.
+    """
+
+    def __init__(self, width, residual_width, residual_blocks, first_kernel, kernel_size, scale, channel_attention,
+                 starts_at_zero, **kwargs):  # fmt: skip
+        super().__init__(**kwargs)
+
+        def convolutions(widths):
+            return [layers.Conv2D(w, kernel_size, padding="same", kernel_initializer="he_normal") for w in widths]
+
+        inner = residual_width or width
+        self.widths = [width, inner, inner, *([width, width // 2] if residual_width else [width, width])]
+        self.first = layers.Conv2D(
+            width, first_kernel, strides=scale, padding="same", kernel_initializer="he_normal", name="first"
+        )
+        self.head = convolutions(self.widths[1:3])
+        self.blocks = [ResidualBlock(inner, kernel_size, channel_attention) for _ in range(residual_blocks)]
+        self.tail = convolutions(self.widths[3:])
+        # float32, so that the restored image is not rounded to bfloat16 under mixed precision.
+        last = {"kernel_initializer": "zeros" if starts_at_zero else "glorot_uniform", "dtype": "float32"}
+        if scale == 1:
+            self.last = layers.Conv2D(3, kernel_size, padding="same", name="last", **last)
+        else:
+            self.last = layers.Conv2DTranspose(3, scale, strides=scale, name="last", **last)
+
+    def build(self, input_shape):
+        self.first.build(input_shape)
+        width, inner, _, *tail_widths = self.widths
+        for layer, channels in zip(
+            [*self.head, *self.blocks, *self.tail, self.last],
+            [width, inner, *[inner] * len(self.blocks), inner, *tail_widths],
+            strict=True,
+        ):
+            layer.build((None, None, None, channels))
+
+    def call(self, inputs):
+        features = ops.relu(self.first(inputs))
+        for convolution in self.head:
+            features = ops.relu(convolution(features))
+        for block in self.blocks:
+            features = block(features)
+        for convolution in self.tail:
+            features = ops.relu(convolution(features))
+        return self.last(features)
+
+
+def bilinear(shape, dtype=None):
+    """Initial kernel (4, 4, C, C) of a transposed convolution that doubles each channel by linear interpolation."""
+    profile = np.array([0.25, 0.75, 0.75, 0.25])
+    kernel = profile[:, None, None, None] * profile[:, None, None] * np.eye(shape[2])
+    return ops.convert_to_tensor(kernel, dtype or "float32")
+
+
+class TwoScaleNetwork(layers.Layer):
+    """A half and a full scale; the half scale's result, doubled, is an input of the full scale.
+
+    Args:
+        image_skip: add the first three channels of each scale's input to its output.
+        settings: arguments of ``DeblurringScale``.
+    """
+
+    def __init__(self, image_skip=False, settings=None, **kwargs):
+        # Images stay float32 under mixed precision; the scales cast for themselves.
+        super().__init__(autocast=False, **kwargs)
+        self.image_skip = image_skip
+        self.half = DeblurringScale(**settings, starts_at_zero=image_skip, name="half")
+        self.full = DeblurringScale(**settings, starts_at_zero=image_skip, name="full")
+        self.double = layers.Conv2DTranspose(
+            3, 4, strides=2, padding="same", kernel_initializer=bilinear, dtype="float32", name="double"
+        )
+
+    def build(self, full_shape, half_shape):
+        self.half.build(half_shape)
+        self.double.build((None, None, None, 3))
+        self.full.build((*full_shape[:-1], full_shape[-1] + 3))
+
+    def call(self, full, half):
+        """Inputs at both scales, (N, H, W, C) and (N, H / 2, W / 2, C), to images of these sizes, float32."""
+        restored_half = self.half(half)
+        if self.image_skip:
+            restored_half = restored_half + half[..., :3]
+        # The border repeated by a pixel, and cut off again after the doubling.
+        padded = ops.concatenate([restored_half[:, :1], restored_half, restored_half[:, -1:]], axis=1)
+        padded = ops.concatenate([padded[:, :, :1], padded, padded[:, :, -1:]], axis=2)
+        doubled = self.double(padded)[:, 2:-2, 2:-2, :]
+        restored = self.full(ops.concatenate([full, doubled], axis=-1))
+        return restored + full[..., :3] if self.image_skip else restored, restored_half
+
+
+class FineStages(layers.Layer):
+    """The fine networks of all stages, one where they share their weights (table 8)."""
+
+    def __init__(self, count, **kwargs):
+        settings = kwargs.pop("settings")
+        super().__init__(autocast=False, **kwargs)
+        self.networks = [TwoScaleNetwork(**settings) for _ in range(count)]
+
+    def build(self, full_shape, half_shape):
+        for network in self.networks:
+            network.build(full_shape, half_shape)
+
+    def call(self, full, half, stage=0):
+        return self.networks[stage % len(self.networks)](full, half)
+
+
+@keras.saving.register_keras_serializable("deblur_zoo")
+class SemanticFace(Deblurrer):
+    """Coarse, parsing and fine network. The defaults are the paper's text.
+
+    ``model.coarse``, ``model.parser`` and ``model.fine`` are the parts that a training stage may freeze; None where the
+    model has no such part. A frozen parser normalises by its running statistics, in training too.
+
+    Args:
+        width: channels of the first and last convolutions (paper: 64).
+        residual_width: channels of the ResBlocks; the last convolutions then narrow to ``width`` and half of it. None
+            (the text): ``width`` everywhere. 128 gives the published parameter counts.
+        residual_blocks: ResBlocks of a scale (paper: 6).
+        first_kernel: side of each scale's first convolution in pixels (paper: 11; table 7: 5, 9, 11, 13).
+        kernel_size: side of the other convolutions (paper: 5).
+        fine_stages: fine networks one after the other (paper: 1; table 8: up to 3). 0: the coarse network alone.
+        shared_fine_stages: the fine stages share their weights (table 8).
+        coarse_network: False is the predecessor of 2018.
+        parser_widths: channels of the parsing network's scales.
+        scale: all layers work on 1/scale of their resolution (paper: 1).
+        image_skip: networks give what is added to the image that they refine (paper: no).
+        channel_attention: gains per channel in the ResBlocks (paper: no).
+        coarse_width, coarse_residual_blocks: the coarse network's; None: as the fine network's.
+        synchronized: the parser's batch statistics are over all replicas.
+
+    Raises:
+        ValueError: an argument that makes no network.
+    """
+
+    def __init__(
+        self,
+        width=64,
+        residual_width=None,
+        residual_blocks=6,
+        first_kernel=11,
+        kernel_size=5,
+        fine_stages=1,
+        shared_fine_stages=False,
+        coarse_network=True,
+        parser_widths=face_parser.WIDTHS,
+        scale=1,
+        image_skip=False,
+        channel_attention=False,
+        coarse_width=None,
+        coarse_residual_blocks=None,
+        synchronized=False,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        counts = {"width": width, "residual_blocks": residual_blocks, "first_kernel": first_kernel,
+                  "kernel_size": kernel_size, "scale": scale, "parser_widths": list(parser_widths)}  # fmt: skip
+        optional = {"residual_width": residual_width, "coarse_width": coarse_width,
+                    "coarse_residual_blocks": coarse_residual_blocks}  # fmt: skip
+        check_whole_numbers("SemanticFace", **counts)
+        check_whole_numbers("SemanticFace", **{key: value for key, value in optional.items() if value is not None})
+        check_whole_numbers("SemanticFace", minimum=0, fine_stages=fine_stages)
+        if not coarse_network and fine_stages != 1:
+            raise ValueError(f"SemanticFace: without a coarse network fine_stages must be 1, got {fine_stages}")
+        self.settings = {
+            **counts,
+            **optional,
+            "fine_stages": fine_stages,
+            "shared_fine_stages": bool(shared_fine_stages),
+            "coarse_network": bool(coarse_network),
+            "image_skip": bool(image_skip),
+            "channel_attention": bool(channel_attention),
+            "synchronized": bool(synchronized),
+        }
+        fine = {"width": width, "residual_width": residual_width, "residual_blocks": residual_blocks,
+                "first_kernel": first_kernel, "kernel_size": kernel_size, "scale": scale,
+                "channel_attention": bool(channel_attention)}  # fmt: skip
+        coarse = {**fine, "width": coarse_width or width, "residual_blocks": coarse_residual_blocks or residual_blocks}
+        self.coarse = self.parser = self.fine = None
+        self.size_divisor = 2 * scale
+        if coarse_network:
+            self.coarse = TwoScaleNetwork(image_skip, coarse, name="coarse")
+        if fine_stages:
+            self.parser = face_parser.ParsingNetwork(parser_widths, scale, synchronized, name="parser")
+            self.fine = FineStages(
+                1 if shared_fine_stages else fine_stages,
+                settings={"image_skip": image_skip, "settings": fine},
+                name="fine",
+            )
+            self.size_divisor = math.lcm(self.size_divisor, self.parser.size_divisor)
+
+    def restore(self, images, training=False):
+        return self._outputs(images, None, training)["restored"]
+
+    def training_outputs(self, images, labels=None, training=True):
+        """What the losses of all stages compare.
+
+        Args:
+            images: float (N, H, W, 3), RGB in [0, 1], H and W even.
+            labels: integer (N, H, W), the true parsing, 255 unknown: the fine network takes it, one-hot, instead of
+                the parser's probabilities (table 2). The parser then does not run.
+            training: the parser normalises by the batch's statistics, unless it is frozen.
+
+        Returns:
+            dict of float32 tensors, images not clipped: "restored" (N, H, W, 3), "restored_half" (N, H / 2, W / 2, 3);
+            with a coarse network "coarse", "coarse_half"; unless ``labels`` are given "parsing_logits" (N, H, W, 11);
+            with several fine stages also "restored_1", "restored_1_half", ... of all but the last. A truth to compare
+            with the halves comes from ``layers.resampling.halve``.
+
+        Raises:
+            ValueError: an odd height or width, or labels of another shape.
+        """
+        images = ops.cast(images, "float32")
+        if any(size is not None and size % 2 for size in images.shape[1:3]):
+            raise ValueError(f"SemanticFace trains on images of even height and width, got {tuple(images.shape)}")
+        if labels is not None:
+            if tuple(labels.shape) != tuple(images.shape[:3]):
+                raise ValueError(f"labels must be of shape {tuple(images.shape[:3])}, got {tuple(labels.shape)}")
+            labels = pad_to_multiple(ops.expand_dims(ops.cast(labels, "int32"), -1), self.size_divisor)[..., 0]
+        outputs = self._outputs(pad_to_multiple(images, self.size_divisor), labels, training)
+        return {name: crop(value, images, 2 if name.endswith("half") else 1) for name, value in outputs.items()}
+
+    def _outputs(self, images, labels, training):
+        """``training_outputs`` for a size that divides; nothing is computed that the restored image does not need."""
+        blurred, previous = [images], images
+        blurred_half = [halve(images)]
+        outputs = {}
+        if self.coarse is not None:
+            previous, half = self.coarse(images, blurred_half[0])
+            outputs |= {"coarse": previous, "coarse_half": half}
+        if self.fine is None:
+            return {**outputs, "restored": previous, "restored_half": half}
+        if labels is None:
+            outputs["parsing_logits"] = self.parser(previous, training=training)
+            probabilities = ops.softmax(outputs["parsing_logits"], axis=-1)
+        else:
+            # An unknown pixel is of no class.
+            classes = ops.arange(len(face_parser.CLASS_NAMES), dtype="int32")
+            probabilities = ops.cast(ops.equal(ops.expand_dims(labels, -1), classes), "float32")
+        probabilities_half = ops.max_pool(probabilities, 2)
+        for stage in range(self.settings["fine_stages"]):
+            # The image that is refined comes first; the predecessor's is the blurred one itself.
+            refined = [] if self.coarse is None else [previous]
+            refined_half = [halve(image) for image in refined]
+            previous, half = self.fine(
+                ops.concatenate([*refined, *blurred, probabilities], axis=-1),
+                ops.concatenate([*refined_half, *blurred_half, probabilities_half], axis=-1),
+                stage=stage,
+            )
+            last = stage == self.settings["fine_stages"] - 1
+            name = "restored" if last else f"restored_{stage + 1}"
+            outputs |= {name: previous, f"{name}_half": half}
+        return outputs
+
+    def get_config(self):
+        return {**super().get_config(), **self.settings}
