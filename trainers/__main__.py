@@ -15,12 +15,14 @@ from deblur_zoo.command_line_tools import UsageError
 FLAGS = flags.FLAGS
 flags.DEFINE_string("preset", None, "name of a preset, or a folder with config.json and recipe.json")
 flags.DEFINE_list("faces", [], "folders of aligned crops to train on, separated by commas")
+flags.DEFINE_list("labels", [], "folders of parsing labels, one for each of --faces, for losses that need them")
 flags.DEFINE_string("development", None, "folder of aligned crops of other people, to choose the best weights on")
 flags.DEFINE_string("out", None, "the run's folder; a run that is there already goes on")
 flags.DEFINE_string("identity_network", None, "Keras file of a face recognition network, for the facial loss")
 flags.DEFINE_list("networks", [], "files of the recipe's other feature networks, as name=file, separated by commas")
 flags.DEFINE_string("recipe", None, "another recipe file than the preset's own")
 flags.DEFINE_string("init_from", None, "start from these weights: a preset's name, a folder or a .weights.h5 file")
+flags.DEFINE_list("init_parts", [], "start parts of the model from other presets' parts, as part=preset")
 flags.DEFINE_integer("seed", None, "another seed than the recipe's")
 flags.DEFINE_integer("batch_size", None, "another batch size than the recipe's", lower_bound=1)
 flags.DEFINE_enum(

@@ -21,6 +21,7 @@ class Method:
         needs: dict from a term to the name of the network that it needs.
         defaults: the method's own settings with their defaults.
         adversarial: generator terms that need a critic.
+        needs_labels: the stage's terms need a parsing of the sharp pictures.
     """
 
     accepted = ()
@@ -28,6 +29,7 @@ class Method:
     needs = {}
     defaults = {}
     adversarial = ("adversarial",)
+    needs_labels = False
 
     def __init__(self, losses, critic_losses=None, networks=None, **options):
         critic_losses, networks = critic_losses or {}, networks or {}
@@ -92,3 +94,12 @@ class Method:
 def weighted_sum(weights, terms):
     """The loss: terms times weights, in float32."""
     return sum(weights[name] * ops.cast(value, "float32") for name, value in terms.items())
+
+
+def first_share(images, share):
+    """How many images a share of a batch is: at least one, also where the batch's size is known at run time only."""
+    batch_size = ops.shape(images)[0]
+    if isinstance(batch_size, int):
+        return max(1, round(share * batch_size))
+    rounded = ops.round(share * ops.cast(batch_size, "float32"))
+    return ops.maximum(ops.cast(rounded, "int32"), 1)

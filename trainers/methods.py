@@ -4,6 +4,8 @@ import importlib
 
 METHODS = {
     "one_step": ("trainers.one_step", "OneStepMethod"),
+    "semantic_face": ("trainers.semantic_face", "SemanticFaceMethod"),
+    "face_parser": ("trainers.semantic_face", "FaceParserMethod"),
 }
 
 

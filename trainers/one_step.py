@@ -3,7 +3,7 @@
 from keras import ops
 
 from deblur_zoo.losses import content, identity
-from trainers.method import Method
+from trainers.method import Method, first_share
 
 PIXEL_LOSSES = {"l1": content.l1, "l2": content.l2, "total_variation": content.total_variation}
 
@@ -28,12 +28,3 @@ class OneStepMethod(Method):
             features = self.networks["identity"](ops.concatenate([truth[:count], estimate[:count]]))
             terms["facial"] = ops.mean(identity.facial(features[:count], features[count:]))
         return terms
-
-
-def first_share(images, share):
-    """How many images a share of a batch is: at least one, also where the batch's size is known at run time only."""
-    batch_size = ops.shape(images)[0]
-    if isinstance(batch_size, int):
-        return max(1, round(share * batch_size))
-    rounded = ops.round(share * ops.cast(batch_size, "float32"))
-    return ops.maximum(ops.cast(rounded, "int32"), 1)

@@ -42,13 +42,56 @@ def resolve_recipe(flags, folder):
     return complete_recipe(recipe)
 
 
-def build_models(preset, precision):
-    """The model to train, in the given precision, and its moving average, in float32."""
-    with _precision(precision):
-        model = zoo.load(preset, weights=False)
-    with _precision("float32"):
-        average = zoo.load(preset, weights=False)
-    return model, average
+def build_models(preset, precision, arguments=None):
+    """The model to train, in the given precision, and its moving average, in float32.
+
+    Args:
+        preset: a preset's name or folder.
+        precision: Keras dtype policy.
+        arguments: constructor arguments in place of the preset's, as an ablation has them.
+    """
+    config = presets.read_config(zoo.preset_folder(preset))
+    config = {**config, "arguments": {**config["arguments"], **(arguments or {})}}
+    models = []
+    for policy in (precision, "float32"):
+        with _precision(policy):
+            models.append(presets.build_model(config))
+    return models
+
+
+def load_parts(model, changes):
+    """Fill parts of a model from other presets' parts of the same name.
+
+    Args:
+        model: the model.
+        changes: list of "part=source", the source as ``zoo.load`` takes it.
+
+    Raises:
+        ValueError, FileNotFoundError: no such part, or one of another shape.
+    """
+    for change in changes:
+        name, _, source = change.partition("=")
+        part = getattr(model, name, None)
+        if not source or not hasattr(part, "set_weights"):
+            raise ValueError(f"--init_parts {change!r} is not part=preset with a part of the model")
+        donor = getattr(zoo.load(source), name, None)
+        if not hasattr(donor, "get_weights"):
+            raise ValueError(f"{source} has no part {name!r}")
+        try:
+            part.set_weights(donor.get_weights())
+        except ValueError as error:
+            raise ValueError(f"the part {name!r} of {source} does not fit the model's: {error}") from None
+
+
+def stages_with_labels(recipe):
+    """Names of the stages whose losses need parsing labels."""
+    method = method_class(recipe["method"])
+    networks = dict.fromkeys(method.needs.values())
+    return [
+        stage["name"]
+        for stage in recipe["stages"]
+        if method(stage["losses"], stage["critic_losses"], networks, **stage["options"]).needs_labels
+    ]
 
 
 def build_network(specification, precision, crop_size):
@@ -140,8 +183,18 @@ def _load_network(specification):
 
 
 def build_pair_maker(store, recipe):
-    """The training pairs of faces and the recipe's kernels."""
+    """The training pairs of faces and the recipe's kernels, with labels where a stage needs them.
+
+    Raises:
+        ValueError: a stage needs labels, and the faces have none.
+    """
     data = recipe["data"]
+    needing = stages_with_labels(recipe)
+    if needing and store.labels is None:
+        raise ValueError(
+            f"the stage {needing[0]!r} needs parsing labels: name their folders by --labels, as "
+            "`python -m trainers.label_faces` writes them"
+        )
     banks = {
         kind: make_bank(kind, entry["count"], entry["sizes"], entry["seed"], split="train")
         for kind, entry in data["kernels"].items()
@@ -153,7 +206,7 @@ def build_pair_maker(store, recipe):
         unblurred_share=data["unblurred_share"],
         shares={kind: entry["share"] for kind, entry in data["kernels"].items()},
     )
-    return PairMaker(store.faces, banks, synthesis, recipe["seed"])
+    return PairMaker(store.faces, banks, synthesis, recipe["seed"], store.labels if needing else None)
 
 
 def run_record(flags, recipe, store, networks):

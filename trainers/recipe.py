@@ -1,4 +1,8 @@
-"""Recipes: how a preset is trained, as data. A recipe travels with its preset as ``recipe.json``."""
+"""Recipes: how a preset is trained, as data. A recipe travels with its preset as ``recipe.json``.
+
+An ablation is a recipe that names another one as its ``base`` and gives what differs: settings of the same name are
+replaced, tables are merged, null takes an entry away, and of the stages those are kept that are listed, in that order.
+"""
 
 import copy
 import json
@@ -9,6 +13,8 @@ REQUIRED = object()
 _RECIPE_KEYS = {
     "format_version": REQUIRED,
     "method": REQUIRED,
+    "note": "",
+    "arguments": {},
     "seed": 0,
     "batch_size": 16,
     "precision": "float32",
@@ -102,17 +108,44 @@ def complete_recipe(recipe):
 
 
 def read_recipe(path):
-    """Read and check a recipe file.
+    """Read and check a recipe file, with what it takes from its base.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: it is no JSON, or not a recipe.
     """
-    path = Path(path)
+    return complete_recipe(_read_with_base(Path(path), ()))
+
+
+def _read_with_base(path, readers):
     if not path.is_file():
         raise FileNotFoundError(f"no recipe at {path}")
+    if path.resolve() in readers:
+        raise ValueError(f"the recipe {path} is its own base")
     try:
         recipe = json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise ValueError(f"{path} is not JSON: {error}") from None
-    return complete_recipe(recipe)
+    if not isinstance(recipe, dict) or "base" not in recipe:
+        return recipe
+    base = _read_with_base(path.parent / str(recipe.pop("base")), (*readers, path.resolve()))
+    return _with_changes(base, recipe)
+
+
+def _with_changes(base, changes):
+    """A copy of the base with the changes merged in."""
+    result = copy.deepcopy(base)
+    for key, value in changes.items():
+        if key == "stages" and isinstance(value, list):
+            stages = {stage["name"]: stage for stage in base["stages"]}
+            unknown = [stage.get("name") for stage in value if stage.get("name") not in stages]
+            if unknown:
+                raise ValueError(f"the recipe changes a stage {unknown[0]!r}; its base has {', '.join(stages)}")
+            result[key] = [_with_changes(stages[stage["name"]], stage) for stage in value]
+        elif value is None:
+            result.pop(key, None)
+        elif isinstance(value, dict) and isinstance(result.get(key), dict):
+            result[key] = _with_changes(result[key], value)
+        else:
+            result[key] = copy.deepcopy(value)
+    return result

@@ -52,7 +52,8 @@ class Run:
         preset = zoo.preset_folder(flags["preset"])
         recipe = preparation.resolve_recipe(flags, preset)
         crop_size = recipe["data"]["crop_size"]
-        store = load_faces(flags["faces"], crop_size)
+        store = load_faces(flags["faces"], crop_size, labels=[folder or None for folder in flags["labels"]])
+        pair_maker = preparation.build_pair_maker(store, recipe)
         development = None
         if flags["development"]:
             faces = load_faces([flags["development"]], crop_size, flags["development_faces"]).faces
@@ -60,9 +61,10 @@ class Run:
         networks = preparation.load_networks(recipe, flags)
 
         keras.utils.set_random_seed(recipe["seed"])
-        model, average = preparation.build_models(preset, recipe["precision"])
+        model, average = preparation.build_models(preset, recipe["precision"], recipe["arguments"])
         if flags["init_from"]:
             zoo.load_initial_weights(model, flags["init_from"])
+        preparation.load_parts(model, flags["init_parts"])
         critic, auxiliary = (
             preparation.build_network(recipe[name], recipe["precision"], crop_size) for name in ("critic", "auxiliary")
         )
@@ -71,7 +73,7 @@ class Run:
         folder = Path(flags["out"])
         folder.mkdir(parents=True, exist_ok=True)
         record = preparation.run_record(flags, recipe, store, networks)
-        return cls(folder, recipe, trainer, preparation.build_pair_maker(store, recipe), development, networks, record)
+        return cls(folder, recipe, trainer, pair_maker, development, networks, record)
 
     @property
     def checkpoint_path(self):

@@ -102,7 +102,7 @@ class ParsingNetwork(layers.Layer):
         features, skips = images, []
         for convolution, normalisation in zip(self.encoder, self.encoder_normalisations, strict=True):
             if skips:
-                features = ops.max_pool(features, 2)
+                features = ops.max_pool(features, 2, strides=2)
             features = ops.relu(normalisation(convolution(features), training=training))
             skips.append(features)
         for upsampling, convolution, normalisation, skip in zip(

@@ -308,7 +308,7 @@ class SemanticFace(Deblurrer):
             # An unknown pixel is of no class.
             classes = ops.arange(len(face_parser.CLASS_NAMES), dtype="int32")
             probabilities = ops.cast(ops.equal(ops.expand_dims(labels, -1), classes), "float32")
-        probabilities_half = ops.max_pool(probabilities, 2)
+        probabilities_half = ops.max_pool(probabilities, 2, strides=2)
         for stage in range(self.settings["fine_stages"]):
             # The image that is refined comes first; the predecessor's is the blurred one itself.
             refined = [] if self.coarse is None else [previous]

@@ -46,7 +46,7 @@ RECIPE = {
 }
 FLAGS = {
     "recipe": None, "seed": None, "batch_size": None, "precision": None, "steps": [], "identity_network": None,
-    "networks": [], "init_from": None, "development_faces": 3,
+    "networks": [], "labels": [], "init_parts": [], "init_from": None, "development_faces": 3,
 }  # fmt: skip
 
 
