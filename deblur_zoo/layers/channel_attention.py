@@ -18,4 +18,4 @@ def channel_attention(features, gains):
     """
     # In float32: a sum over many pixels.
     means = ops.mean(ops.cast(features, "float32"), axis=(1, 2), keepdims=True)
-    return features * (1 + 2 * ops.tanh(gains(means) / 2))
+    return features * ops.cast(1 + 2 * ops.tanh(gains(means) / 2), features.dtype)

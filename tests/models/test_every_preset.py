@@ -1,0 +1,372 @@
+"""What every preset of every method keeps to. A new preset joins by a row in ``PARAMETERS``, a new class by ``SMALL``.
+
+Networks run at test width: the preset's arguments with few channels and blocks; everything else is the preset's.
+"""
+
+import functools
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+from deblur_zoo import presets, zoo
+
+INDEX = presets.read_json(zoo.hub_folder() / "index.json")["presets"]
+
+
+def narrow(widths):
+    return [4 + 2 * i for i in range(len(widths))]
+
+
+# Class to the arguments that make its test width, given the preset's.
+SMALL = {
+    "OneStep": lambda arguments: {"width": 8, "reduced_width": 4, "modules": 2},
+    "FaceParser": lambda arguments: {"widths": narrow(arguments["widths"])},
+    "SemanticFace": lambda arguments: {
+        "width": 8,
+        "residual_blocks": 1,
+        "parser_widths": narrow(arguments["parser_widths"]),
+        **{name: 6 for name in ("residual_width", "coarse_width") if arguments[name]},
+        **{name: 2 for name in ("coarse_residual_blocks",) if arguments[name]},
+    },
+}
+
+
+def convolution(size, channels, filters):
+    """Parameters of a convolution with biases."""
+    return size * size * channels * filters + filters
+
+
+def normalised(size, channels, filters):
+    """A convolution without biases, and the four numbers a channel of its batch normalisation."""
+    return size * size * channels * filters + 4 * filters
+
+
+# An Inception module of one_step: reductions to 32, branches whose squared sizes sum to `squares`, 1x1 merge.
+def inception(width, sizes, squares):
+    return sizes * convolution(1, width, 32) + squares * 32 * 32 + sizes * 32 + convolution(1, sizes * 32, width)
+
+
+# P of Shen et al.: six convolutions down, five steps of a transposed 4x4 (no bias) and a 3x3 up, 3x3 to 11 classes.
+PARSER = (
+    normalised(3, 3, 32)
+    + normalised(3, 32, 64)
+    + normalised(5, 64, 96)
+    + normalised(3, 96, 160)
+    + normalised(3, 160, 160)
+    + normalised(3, 160, 256)
+    + (16 * 256 * 160 + normalised(3, 160, 160))
+    + (16 * 160 * 160 + normalised(3, 160, 160))
+    + (16 * 160 * 96 + normalised(3, 96, 96))
+    + (16 * 96 * 64 + normalised(3, 64, 64))
+    + (16 * 64 * 32 + normalised(3, 32, 32))
+    + convolution(3, 32, 11)
+)
+# At a quarter of the resolution: first 12x12, three scales, last a transposed convolution of 4x4.
+PARSER_LITE = (
+    normalised(12, 3, 48)
+    + normalised(3, 48, 96)
+    + normalised(5, 96, 144)
+    + (16 * 144 * 96 + normalised(3, 96, 96))
+    + (16 * 96 * 48 + normalised(3, 48, 48))
+    + convolution(4, 48, 11)
+)
+
+
+# A scale: first convolution, 4 + 12 inner ones of 64 channels, last to RGB. Doubling between the scales: 4x4 of 3 to 3.
+def paper_scale(channels):
+    return convolution(11, channels, 64) + 16 * convolution(5, 64, 64) + convolution(5, 64, 3)
+
+
+# The same at 1/4: first 8x8; ResBlocks with gains; last transposed 4x4.
+def lite_scale(channels, width, blocks):
+    block = 2 * convolution(3, width, width) + convolution(1, width, width)
+    return (
+        convolution(8, channels, width) + 4 * convolution(3, width, width) + blocks * block + convolution(4, width, 3)
+    )
+
+
+DOUBLE = convolution(4, 3, 3)
+PARAMETERS = {
+    "one_step": (convolution(3, 3, 64) + 6 * inception(64, 5, 280) + convolution(1, 64, 3), 1_847_491),
+    # Gains of channel attention: 96 to 96 in each of the 16 modules.
+    "one_step_lite": (
+        convolution(12, 3, 96) + 16 * (inception(96, 3, 35) + convolution(1, 96, 96)) + convolution(4, 96, 3),
+        1_068_131,
+    ),
+    "face_parser": (PARSER, 2_950_091),
+    # Coarse: 3 channels, then 3 and the doubled 3. Fine: 3 + 3 + 11, then 3 + 3 + 11 + 3.
+    "semantic_face": (
+        (paper_scale(3) + DOUBLE + paper_scale(6)) + PARSER + (paper_scale(17) + DOUBLE + paper_scale(20)),
+        9_883_773,
+    ),
+    "semantic_face_lite": (
+        (lite_scale(3, 28, 6) + DOUBLE + lite_scale(6, 28, 6))
+        + PARSER_LITE
+        + (lite_scale(17, 64, 8) + DOUBLE + lite_scale(20, 64, 8)),
+        2_773_701,
+    ),
+}
+
+
+def test_every_preset_takes_part():
+    assert set(PARAMETERS) == set(INDEX) and {entry["class"] for entry in INDEX.values()} <= set(SMALL)
+
+
+@functools.cache
+def small_config(name):
+    config = presets.read_config(zoo.hub_folder() / name)
+    return {**config, "arguments": {**config["arguments"], **SMALL[config["class"]](config["arguments"])}}
+
+
+def randomise(model):
+    """Random weights everywhere: zeros at the start would hide faults."""
+    random = np.random.default_rng(0)
+    for weight in model.weights:
+        if weight.path.endswith(("gamma", "moving_variance")):
+            weight.assign(random.uniform(0.5, 1.5, weight.shape))
+        elif len(weight.shape) != 0:
+            weight.assign(random.normal(scale=1 / np.sqrt(max(1, np.prod(weight.shape[:-1]))), size=weight.shape))
+    return model
+
+
+@functools.cache
+def small_model(name):
+    return randomise(presets.build_model(small_config(name)))
+
+
+def images(*shape, seed=1):
+    return np.random.default_rng(seed).uniform(size=(*shape, 3)).astype("float32")
+
+
+def infer(model, batch):
+    return ops.convert_to_numpy(model(batch, training=False))
+
+
+def outputs(model, batch, training):
+    """Training outputs as arrays; what training moves, such as the averages of a normalisation, is put back."""
+    before = model.get_weights()
+    values = {
+        key: ops.convert_to_numpy(value) for key, value in model.training_outputs(batch, training=training).items()
+    }
+    model.set_weights(before)
+    return values
+
+
+def gradients(model, batch):
+    """Gradient of each trainable variable of a loss that looks at every pixel of every training output."""
+
+    def loss():
+        random = np.random.default_rng(2)
+        squares = [
+            ops.mean(ops.square(value - random.normal(size=value.shape).astype("float32")))
+            for _, value in sorted(model.training_outputs(batch, training=True).items())
+        ]
+        return sum(squares)
+
+    if keras.backend.backend() == "jax":
+        import jax
+
+        def stateless(values):
+            with keras.StatelessScope(state_mapping=list(zip(model.trainable_variables, values, strict=True))):
+                return loss()
+
+        return jax.grad(stateless)([variable.value for variable in model.trainable_variables])
+    tf = pytest.importorskip("tensorflow")
+    with tf.GradientTape() as tape:
+        value = loss()
+    return tape.gradient(value, model.trainable_variables)
+
+
+def assert_all_receive_gradients(model, batch):
+    found = gradients(model, batch)
+    sizes = []
+    for variable, gradient in zip(model.trainable_variables, found, strict=True):
+        assert gradient is not None, f"{variable.path} has no gradient"
+        gradient = ops.convert_to_numpy(gradient)
+        assert np.all(np.isfinite(gradient)), variable.path
+        sizes.append(np.abs(gradient).max())
+    # A bias before a normalisation has a gradient of rounding errors, parts in 10**7, and not exactly zero.
+    for variable, size in zip(model.trainable_variables, sizes, strict=True):
+        assert size > 1e-5 * np.median(sizes), f"{variable.path}: gradient of {size}, others of {np.median(sizes)}"
+
+
+every_preset = pytest.mark.parametrize("name", sorted(INDEX))
+
+
+@every_preset
+def test_parameters_by_hand(name):
+    worked, number = PARAMETERS[name]
+    model = presets.build_model(presets.read_config(zoo.hub_folder() / name))
+    assert model.count_params() == worked == number == INDEX[name]["parameters"]
+
+
+@every_preset
+def test_config_round_trip(name):
+    model = small_model(name)
+    config = model.get_config()
+    assert json.loads(json.dumps(config)) == config
+    assert small_config(name)["arguments"].items() <= config.items()
+    for twin in (
+        type(model).from_config(config),
+        keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(model)),
+    ):
+        assert type(twin) is type(model) and twin.get_config() == config
+        twin.build()
+        assert [weight.shape for weight in twin.weights] == [weight.shape for weight in model.weights]
+
+
+@every_preset
+def test_files_round_trip_bit_for_bit(name, tmp_path):
+    model, batch = small_model(name), images(1, 18, 10)
+    model.save(tmp_path / "model.keras")
+    model.save_weights(tmp_path / "model.weights.h5")
+    loaded = presets.build_model(small_config(name))
+    loaded.load_weights(tmp_path / "model.weights.h5")
+    for twin in (keras.saving.load_model(tmp_path / "model.keras"), loaded):
+        for weight, original in zip(twin.get_weights(), model.get_weights(), strict=True):
+            np.testing.assert_array_equal(weight, original)
+        np.testing.assert_array_equal(infer(twin, batch), infer(model, batch))
+
+
+@every_preset
+def test_every_weight_receives_a_gradient(name):
+    assert_all_receive_gradients(small_model(name), images(2, 32, 32))
+
+
+@every_preset
+def test_each_stage_of_the_recipe_reaches_the_parts_that_it_trains(name):
+    """A stage's "train" names parts of the model; a stage without it trains everything."""
+    path = zoo.hub_folder() / name / "recipe.json"
+    stages = presets.read_json(path)["stages"] if path.is_file() else []
+    if not any("train" in stage for stage in stages):
+        pytest.skip(f"no stage of {name} names the parts that it trains")
+    model = presets.build_model(small_config(name))
+    for stage in stages:
+        parts = stage.get("train")
+        randomise(model)
+        if parts is not None:
+            for layer in model.layers:
+                layer.trainable = False
+            for part in parts:
+                # A network beside the model, that is trained with it and not shipped.
+                if part != "auxiliary":
+                    getattr(model, part).trainable = True
+        assert_all_receive_gradients(model, images(2, 32, 32))
+        model.trainable = True
+
+
+@every_preset
+@pytest.mark.parametrize("height, width", [(1, 1), (7, 13), (128, 128), (131, 97)])
+def test_any_size_and_range(name, height, width):
+    batch = images(1, height, width)
+    result = infer(small_model(name), batch)
+    channels = {"deblurrer": 3, "parser": 11}[INDEX[name]["kind"]]
+    assert result.shape == (1, height, width, channels) and result.dtype == np.float32
+    assert result.min() >= 0 and result.max() <= 1 and result.std() > 0
+    if INDEX[name]["kind"] == "parser":
+        np.testing.assert_allclose(result.sum(-1), 1, atol=1e-5)
+
+
+@every_preset
+def test_batch_independence(name):
+    model, batch = small_model(name), images(3, 32, 48)
+    alone = np.concatenate([infer(model, batch[i : i + 1]) for i in range(3)])
+    # Float32 has 7 digits; sums in another order differ in the last.
+    np.testing.assert_allclose(infer(model, batch), alone, atol=1e-5)
+
+
+@every_preset
+def test_mixed_precision(name):
+    model, batch = small_model(name), images(2, 32, 32)
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        mixed = presets.build_model(small_config(name))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    mixed.set_weights(model.get_weights())
+    exact, rounded = (outputs(network, batch, training=False) for network in (model, mixed))
+    for key, value in exact.items():
+        assert rounded[key].dtype == np.float32
+        error = np.linalg.norm(rounded[key] - value) / np.linalg.norm(value)
+        # bfloat16 rounds by up to 2**-9 = 0.2 % wherever a layer reads or writes, some 60 times one after the other,
+        # errors that add like a random walk: 1.5 %. Networks with gains multiply features, and so errors, once more.
+        assert 0 < error < 0.03, (key, error)
+
+
+@every_preset
+def test_training_and_inference_differ_only_where_they_should(name):
+    model, batch = small_model(name), 2 * images(2, 32, 32)
+    before = model.get_weights()
+    inference = outputs(model, batch, training=False)
+    training = outputs(model, batch, training=True)
+    result = infer(model, batch)
+    for weight, original in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weight, original)
+    # Inference clips, and gives no extras.
+    if INDEX[name]["kind"] == "parser":
+        expected = ops.convert_to_numpy(ops.softmax(inference["parsing_logits"], axis=-1))
+    else:
+        assert inference["restored"].max() > 1 or inference["restored"].min() < 0
+        expected = np.clip(inference["restored"], 0, 1)
+        np.testing.assert_array_equal(ops.convert_to_numpy(model(batch, training=True)), training["restored"])
+        model.set_weights(before)
+    np.testing.assert_array_equal(result, expected)
+    # Only normalisation by the batch's statistics, and dropout, may tell the two apart.
+    assert set(training) == set(inference)
+    kinds = (layers.BatchNormalization, layers.Dropout, layers.SpatialDropout2D)
+    special = [layer for layer in model._flatten_layers() if isinstance(layer, kinds)]
+    changed = any(np.any(training[key] != inference[key]) for key in training)
+    assert changed == bool(special)
+    # A frozen part normalises by its running statistics, and leaves them alone.
+    model.trainable = False
+    frozen = {key: ops.convert_to_numpy(value) for key, value in model.training_outputs(batch, training=True).items()}
+    model.trainable = True
+    if not any(isinstance(layer, kinds[1:]) for layer in special):
+        for key, value in frozen.items():
+            np.testing.assert_array_equal(value, inference[key])
+        for weight, original in zip(model.get_weights(), before, strict=True):
+            np.testing.assert_array_equal(weight, original)
+
+
+OTHER_BACKEND = """
+import sys
+import numpy as np, keras
+from deblur_zoo import presets
+for name, folder in zip(sys.argv[1::2], sys.argv[2::2]):
+    model = presets.build_model(presets.read_config(folder))
+    model.load_weights(folder + "/random.weights.h5")
+    stored = np.load(folder + "/values.npz")
+    value = np.asarray(model(stored["images"], training=False))
+    print(name, keras.backend.backend(), float(np.abs(value - stored["value"]).max()))
+"""
+
+
+def test_the_other_backend_gives_the_same(tmp_path):
+    """Weights and outputs of one backend, computed again by the other in a process of its own."""
+    other = {"tensorflow": "jax", "jax": "tensorflow"}[keras.backend.backend()]
+    pytest.importorskip(other)
+    arguments = []
+    for name in INDEX:
+        folder, model, batch = tmp_path / name, small_model(name), images(1, 18, 10)
+        folder.mkdir()
+        (folder / "config.json").write_text(json.dumps(small_config(name)))
+        model.save_weights(folder / "random.weights.h5")
+        np.savez(folder / "values.npz", images=batch, value=infer(model, batch))
+        arguments += [name, str(folder)]
+    root = str(Path(__file__).parents[2])
+    path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = {**os.environ, "KERAS_BACKEND": other, "PYTHONPATH": path}
+    command = [sys.executable, "-c", OTHER_BACKEND, *arguments]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stderr[-2000:]
+    rows = [line.split() for line in result.stdout.splitlines()]
+    assert [(name, backend) for name, backend, _ in rows] == [(name, other) for name in INDEX]
+    # Sums in another order.
+    assert all(float(difference) < 2e-5 for _, _, difference in rows), rows
