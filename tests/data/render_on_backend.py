@@ -71,6 +71,7 @@ def jax_training_takes_device_batches(faces, kernels, plan, size):
 
 
 if __name__ == "__main__":
+    sys.modules["tensorflow"] = None  # an import of it fails: other backends must do without
     with np.load(sys.argv[1]) as file:
         inputs = dict(file)
     plan = {name.removeprefix("plan_"): inputs.pop(name) for name in list(inputs) if name.startswith("plan_")}
@@ -79,4 +80,7 @@ if __name__ == "__main__":
 
     outputs = device_outputs(**inputs, plan=plan, compile=jax.jit)
     no_copy = jax_training_takes_device_batches(inputs["faces"], inputs["kernels"], plan, inputs["size"])
-    np.savez(sys.argv[2], **outputs, no_copy=no_copy)
+    from deblur_zoo.data.places import choose_place
+    from deblur_zoo.data.synthesis import Synthesis
+
+    np.savez(sys.argv[2], **outputs, no_copy=no_copy, place=choose_place("auto", Synthesis()))

@@ -171,6 +171,10 @@ def test_keras_under_jax_trains_on_the_device_arrays_themselves(on_jax):
     assert on_jax["no_copy"]
 
 
+def test_auto_is_the_host_on_a_processor_under_jax(on_jax):
+    assert on_jax["place"] == "host"
+
+
 def test_mirrored_labels_swap_left_and_right(maker):
     number = next(n for n in range(5, 50) if maker.plan(n)["mirrored"])
     plan = maker.plan(number)

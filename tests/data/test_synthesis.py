@@ -65,6 +65,21 @@ def test_plans_are_the_single_plans(faces, banks):
         np.testing.assert_array_equal(values, plans[name])
 
 
+def test_draws_stay_what_they_are(faces, banks):
+    """A run that goes on with a later version must see the same samples: those of seed 0, number 126."""
+    plan = pair_maker(faces, banks, unblurred_share=0.25).plan(126)
+    expected = {
+        "face": 2,
+        "matrix": [[-60039, 31320, 2007785], [31320, 60039, 210219]],
+        "mirrored": True,
+        "unblurred": True,
+        "kernel": 10,
+        "sigma": 0.008125409483909607,
+        "key": [1184071339, 1517447849],
+    }
+    assert {name: value.tolist() for name, value in plan.items()} == expected
+
+
 def test_keys_and_warps_are_all_different(faces, banks):
     plans = pair_maker(faces, banks).plans(0, 500)
     assert len(np.unique(plans["key"], axis=0)) == len(np.unique(plans["matrix"], axis=0)) == 500
