@@ -12,11 +12,11 @@ the same on every backend and in a graph.
 
 import pathlib
 
-import keras
 import numpy as np
 from keras import ops
 
 from deblur_zoo.alignment import ARCFACE_POINTS, ARCFACE_SIZE, CROP_SIZE, canonical_points
+from deblur_zoo.features.frozen_model import frozen_with_layers, read_keras_file
 
 
 def arcface_scale_and_shift(canonical_size=CROP_SIZE):
@@ -88,7 +88,7 @@ class IdentityNetwork:
         self.path = str(path)
         self.layer_names = tuple(layers)
         self._network = _load_frozen(path, self.layer_names, dtype)
-        self.embedding_size = self._network.output["embedding"].shape[-1]
+        self.embedding_size = self._network.output["output"].shape[-1]
         top, left, height, width = region or (0, 0, canonical_size, canonical_size)
         self.input_shape = (height, width, 3)
         scale, shift = arcface_scale_and_shift(canonical_size)
@@ -125,7 +125,7 @@ class IdentityNetwork:
         """
         outputs = self._network(self.warp(images) * 255.0, training=False)
         layers = {name: ops.cast(outputs[f"layer/{name}"], "float32") for name in self.layer_names}
-        return ops.cast(outputs["embedding"], "float32"), layers
+        return ops.cast(outputs["output"], "float32"), layers
 
     def warp(self, images):
         """Faces (N, height, width, 3) in canonical alignment to (N, 112, 112, 3) at the ArcFace points, float32."""
@@ -140,36 +140,14 @@ class IdentityNetwork:
 
 
 def _load_frozen(path, layer_names, dtype):
-    """The network of a Keras file, frozen, in the wanted dtype, with outputs [embedding, *named layers]."""
-    path = pathlib.Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no identity network at {path}: give the path of a .keras file")
-    if path.suffix != ".keras":
-        raise ValueError(f"an identity network is a .keras file, got {path.name}")
-    try:
-        network = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # Keras raises many types here: a zip error, a missing class, an unsafe Lambda.
-        reason = " ".join(str(error).split())[:200]
-        raise ValueError(f"{path.name} cannot be read as a Keras network ({type(error).__name__}: {reason})") from error
+    """The network of a Keras file, frozen, in the wanted dtype, with "output" (the embedding) and the named layers."""
+    network, name = read_keras_file(path, "an identity network"), pathlib.Path(path).name
     wanted = (None, ARCFACE_SIZE, ARCFACE_SIZE, 3)
     inputs, outputs = getattr(network, "inputs", None) or [], getattr(network, "outputs", None) or []
     shapes = [tuple(tensor.shape) for tensor in (*inputs, *outputs)]
     if len(inputs) != 1 or len(outputs) != 1 or shapes[0] != wanted or len(shapes[1]) != 2:
         raise ValueError(
-            f"{path.name} is no identity network: its inputs and outputs have the shapes {shapes}; "
+            f"{name} is no identity network: its inputs and outputs have the shapes {shapes}; "
             f"one input {wanted} and one output (None, D) are accepted"
         )
-    names = [layer.name for layer in network.layers]
-    unknown = [name for name in layer_names if name not in names]
-    if unknown:
-        raise ValueError(f"{path.name} has no layer {unknown[0]!r}; its layers are {', '.join(names)}")
-
-    def in_wanted_dtype(layer):
-        return layer.__class__.from_config({**layer.get_config(), "dtype": dtype})
-
-    clone = keras.models.clone_model(network, clone_function=in_wanted_dtype)
-    clone.set_weights(network.get_weights())
-    named = {f"layer/{name}": clone.get_layer(name).output for name in layer_names}
-    frozen = keras.Model(clone.inputs, {"embedding": clone.outputs[0], **named})
-    frozen.trainable = False
-    return frozen
+    return frozen_with_layers(network, name, layer_names, dtype)

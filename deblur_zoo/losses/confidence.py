@@ -2,6 +2,8 @@
 
 from keras import ops
 
+from deblur_zoo.losses.content import absolute
+
 
 def confidence_guided(truth, estimate, masks, confidences, weight=0.01, smallest=1e-6):
     """Sum over classes of C_i L(m_i estimate, m_i truth) - weight log(C_i) (eq. 4, where lambda is the weight).
@@ -24,7 +26,7 @@ def confidence_guided(truth, estimate, masks, confidences, weight=0.01, smallest
     confidences = ops.cast(confidences, "float32")
     if len(confidences.shape) == 2:
         confidences = ops.expand_dims(confidences, -1)
-    difference = ops.abs(ops.cast(estimate, "float32") - ops.cast(truth, "float32"))
+    difference = absolute(ops.cast(estimate, "float32") - ops.cast(truth, "float32"))
     masks = ops.cast(masks, "float32")
     # (N, H, W, M, 1) times (N, H, W, 1, C), averaged over the pixels: one value a class and channel.
     costs = ops.mean(ops.expand_dims(masks, -1) * ops.expand_dims(difference, -2), axis=(1, 2))

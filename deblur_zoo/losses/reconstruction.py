@@ -21,8 +21,8 @@ def gradient(truth, estimate):
     difference = ops.cast(estimate, "float32") - ops.cast(truth, "float32")
     shape = ops.shape(difference)
     values = ops.cast(shape[1] * shape[2] * shape[3], "float32")
-    across = ops.abs(difference[:, :, 1:, :] - difference[:, :, :-1, :])
-    down = ops.abs(difference[:, 1:, :, :] - difference[:, :-1, :, :])
+    across = content.absolute(difference[:, :, 1:, :] - difference[:, :, :-1, :])
+    down = content.absolute(difference[:, 1:, :, :] - difference[:, :-1, :, :])
     return (ops.sum(across, axis=(1, 2, 3)) + ops.sum(down, axis=(1, 2, 3))) / values
 
 

@@ -2,6 +2,8 @@
 
 from keras import ops
 
+from deblur_zoo.losses.content import absolute
+
 # Labels of the components in the project's parsing: both brows, both eyes, nose, upper lip, inner mouth (teeth), lower
 # lip. Background, skin and hair have little texture and are left out (section 3.3 of the paper).
 COMPONENT_LABELS = (2, 3, 4, 5, 6, 7, 8, 9)
@@ -64,5 +66,5 @@ def adaptive_structural(truth, estimate, masks, constant=None, minimum_size=0.0)
 
 
 def _weighted(truth, estimate, weight_map):
-    difference = ops.abs(ops.cast(estimate, "float32") - ops.cast(truth, "float32"))
+    difference = absolute(ops.cast(estimate, "float32") - ops.cast(truth, "float32"))
     return ops.mean(weight_map * difference, axis=(1, 2, 3))

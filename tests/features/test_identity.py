@@ -135,26 +135,19 @@ def test_larger_canonical_crop_of_the_same_face_gives_nearly_the_same_warp(netwo
     assert np.abs(difference[:, 14:]).max() < 3 / 255
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="takes the gradient with TensorFlow's tape")
-def test_gradient_reaches_the_image_and_no_weight_trains(network_file):
-    import tensorflow as tf
-
+def test_gradient_reaches_the_image_and_no_weight_trains(network_file, slope):
     network = IdentityNetwork(network_file)
-    images = tf.constant(smooth_faces())
-    direction = tf.constant(np.random.default_rng(5).standard_normal(images.shape), tf.float32)
+    images = smooth_faces()
+    direction = np.random.default_rng(5).standard_normal(images.shape).astype(np.float32)
 
-    @tf.function
-    def value_and_gradient(x):
-        with tf.GradientTape() as tape:
-            tape.watch(x)
-            value = tf.reduce_sum(network(x) ** 2)
-        return value, tape.gradient(value, x)
+    def value(x):
+        return float(ops.sum(network(x) ** 2))
 
-    _, gradient = value_and_gradient(images)
+    gradient = slope(lambda x: network(x) ** 2, images)
     step = 1e-3
-    above, below = (value_and_gradient(images + sign * step * direction)[0] for sign in (1, -1))
-    slope = float(tf.reduce_sum(gradient * direction))
-    assert abs((float(above) - float(below)) / (2 * step) - slope) < 0.02 * abs(slope)
+    difference = (value(images + step * direction) - value(images - step * direction)) / (2 * step)
+    along = float(np.sum(gradient * direction))
+    assert abs(difference - along) < 0.02 * abs(along)
     assert network._network.trainable_variables == []
 
 

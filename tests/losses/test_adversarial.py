@@ -69,39 +69,55 @@ def test_half_precision_is_computed_in_float32():
     np.testing.assert_allclose(value(adversarial.wasserstein_critic(-scores, scores)), [80000.0], rtol=1e-6)
 
 
-def test_losses_and_gradients_are_finite_for_sure_discriminators():
-    tf = pytest.importorskip("tensorflow")
-    truth, estimate = tf.Variable([[1e4], [-1e4]]), tf.Variable([[-1e4], [1e4]])
-    with tf.GradientTape(persistent=True) as tape:
-        critic = adversarial.sigmoid_discriminator(truth, estimate)
-        generator = adversarial.sigmoid_generator(truth, estimate)
-        total = tf.reduce_sum(critic)
+def test_losses_and_gradients_are_finite_for_sure_discriminators(gradients):
+    truth, estimate = np.array([[1e4], [-1e4]], "float32"), np.array([[-1e4], [1e4]], "float32")
     # Right and sure costs 0; wrong and sure costs 1e4 twice, with slopes of 1.
-    np.testing.assert_allclose(critic, [0.0, 2e4])
-    np.testing.assert_allclose(generator, [1e4, 0.0])
-    np.testing.assert_allclose(tape.gradient(total, truth), [[0.0], [-1.0]], atol=1e-6)
-    np.testing.assert_allclose(tape.gradient(total, estimate), [[0.0], [1.0]], atol=1e-6)
-    np.testing.assert_allclose(tape.gradient(generator, estimate), [[-1.0], [0.0]], atol=1e-6)
+    np.testing.assert_allclose(value(adversarial.sigmoid_discriminator(truth, estimate)), [0.0, 2e4])
+    np.testing.assert_allclose(value(adversarial.sigmoid_generator(truth, estimate)), [1e4, 0.0])
+    of_truth, of_estimate = gradients(adversarial.sigmoid_discriminator, truth, estimate)
+    np.testing.assert_allclose(of_truth, [[0.0], [-1.0]], atol=1e-6)
+    np.testing.assert_allclose(of_estimate, [[0.0], [1.0]], atol=1e-6)
+    of_truth, of_estimate = gradients(adversarial.sigmoid_generator, truth, estimate)
+    np.testing.assert_array_equal(of_truth, 0)
+    np.testing.assert_allclose(of_estimate, [[-1.0], [0.0]], atol=1e-6)
 
 
-def test_gradient_of_the_penalty_is_finite_at_zero():
-    tf = pytest.importorskip("tensorflow")
-    gradients = tf.Variable(np.zeros((1, 2, 2, 3), "float32"))
-    with tf.GradientTape() as tape:
-        penalty = adversarial.gradient_penalty(gradients)
-    np.testing.assert_array_equal(tape.gradient(penalty, gradients), 0)
+def test_gradients_of_the_wasserstein_pair(gradients):
+    # One of two images, each a map of two patches: a slope of 1/2 each, whatever the scores are.
+    truth, estimate = np.full((2, 1, 2, 1), 7.0), np.full((2, 1, 2, 1), -3.0)
+    of_truth, of_estimate = gradients(adversarial.wasserstein_critic, truth, estimate)
+    np.testing.assert_allclose(of_truth, np.full((2, 1, 2, 1), -0.5))
+    np.testing.assert_allclose(of_estimate, np.full((2, 1, 2, 1), 0.5))
+    np.testing.assert_allclose(gradients(adversarial.wasserstein_generator, truth, estimate)[1], -of_estimate)
 
 
-def test_penalty_trains_a_critic_through_the_gradient_of_its_gradient():
+def test_a_conditional_pair_is_a_discriminator_of_two_images(gradients):
+    # A discriminator that sees condition and image side by side in channels: logit = mean(3 condition - image).
+    condition, truth, estimate = (np.full((1, 2, 2, 1), number, "float32") for number in (0.5, 1.5, 0.25))
+
+    def discriminator(image):
+        return ops.mean(ops.concatenate([condition, image], axis=-1) * np.array([3.0, -1.0], "float32") * 2, (1, 2, 3))
+
+    def loss(image):
+        return adversarial.sigmoid_discriminator(discriminator(truth), discriminator(image))
+
+    # Logits 0 and 1.25: log 2 + log(1 + e^1.25); slope sigmoid(1.25) times -1/4 a pixel.
+    np.testing.assert_allclose(value(loss(estimate)), [np.log(2) + np.log1p(np.exp(1.25))], rtol=1e-6)
+    np.testing.assert_allclose(gradients(loss, estimate)[0], np.full((1, 2, 2, 1), -0.25 / (1 + np.exp(-1.25))), 1e-5)
+
+
+def test_gradient_of_the_penalty_is_finite_at_zero(gradients):
+    np.testing.assert_array_equal(gradients(adversarial.gradient_penalty, np.zeros((1, 2, 2, 3)))[0], 0)
+
+
+@pytest.mark.parametrize("start,slope", [([3.0, 4.0], [4.8, 6.4]), ([0.0, 0.0], [0.0, 0.0])])
+def test_penalty_trains_a_critic_through_the_gradient_of_its_gradient(start, slope, gradients, gradient_tensors):
     # A linear critic w . x has the gradient w at every point: penalty (|w| - 1)^2, slope 2 (|w| - 1) w / |w|.
     # With w = (3, 4): slope 8 * (0.6, 0.8). With w = 0 it must be finite.
-    tf = pytest.importorskip("tensorflow")
-    for start, slope in (([3.0, 4.0], [4.8, 6.4]), ([0.0, 0.0], [0.0, 0.0])):
-        weights = tf.Variable(start)
-        images = tf.random.stateless_uniform((1, 1, 1, 2), seed=(1, 2))
-        with tf.GradientTape() as outer:
-            with tf.GradientTape() as inner:
-                inner.watch(images)
-                score = tf.reduce_sum(images * weights)
-            penalty = tf.reduce_sum(adversarial.gradient_penalty(inner.gradient(score, images)))
-        np.testing.assert_allclose(outer.gradient(penalty, weights), slope, rtol=1e-5)
+    images = np.random.default_rng(0).random((1, 1, 1, 2)).astype("float32")
+
+    def penalty(weights):
+        (of_images,) = gradient_tensors(lambda x: ops.sum(x * weights, axis=(1, 2, 3)), images)
+        return adversarial.gradient_penalty(of_images)
+
+    np.testing.assert_allclose(gradients(penalty, start)[0], slope, rtol=1e-5)

@@ -1,5 +1,4 @@
 import numpy as np
-import pytest
 from keras import ops
 
 from deblur_zoo.losses import confidence
@@ -59,13 +58,22 @@ def test_half_precision_is_computed_in_float32():
     np.testing.assert_allclose(value(loss), [0.5 - 0.01 * np.log(0.5e-6)], rtol=1e-5)
 
 
-def test_gradients():
-    tf = pytest.importorskip("tensorflow")
-    estimate, masks = tf.Variable(ESTIMATE), tf.Variable(MASKS)
-    confidences = tf.Variable([[0.0, 1e-4, 0.5]])
-    with tf.GradientTape() as tape:
-        loss = tf.reduce_sum(confidence.confidence_guided(TRUTH, estimate, masks, confidences))
-    of_estimate, of_masks, of_confidences = tape.gradient(loss, [estimate, masks, confidences])
+def test_gradients(gradients):
+    of_estimate, of_masks, of_confidences = gradients(
+        lambda estimate, masks, confidences: confidence.confidence_guided(TRUTH, estimate, masks, confidences),
+        *(ESTIMATE, MASKS, [[0.0, 1e-4, 0.5]]),
+    )
     # L - lambda / C: below the smallest confidence the logarithm no longer pulls.
     np.testing.assert_allclose(of_confidences, [[0.1, 0.1 - 100.0, -0.02]], rtol=1e-5)
-    assert np.all(np.isfinite(of_estimate)) and np.all(np.isfinite(of_masks))
+    # The right pixel, half in class 1 of confidence 1e-4, and the left one in class 0 of confidence 0.
+    np.testing.assert_allclose(of_estimate.ravel(), [0, 0, -1e-4 / 8, 1e-4 / 8], rtol=1e-5)
+    # C_i |difference| summed over channels, over 4 values.
+    np.testing.assert_allclose(of_masks.reshape(2, 3), [[0, 1e-5, 0.05], [0, 2e-5, 0.1]], rtol=1e-5)
+
+
+def test_gradients_are_finite_with_empty_masks_and_no_confidence(gradients):
+    for loss_gradients in gradients(
+        lambda estimate, masks, confidences: confidence.confidence_guided(estimate, TRUTH, masks, confidences),
+        *(TRUTH, np.zeros_like(MASKS), np.zeros((1, 3))),
+    ):
+        np.testing.assert_array_equal(loss_gradients, 0)
