@@ -208,8 +208,12 @@ def test_refusals(folder, tmp_path):
         load_faces([tmp_path / "new.npz"])
     with np.load(tmp_path / "pack.npz") as file:
         arrays = dict(file)
-    np.savez(tmp_path / "bad.npz", **{**arrays, "offsets": arrays["offsets"] + 1})
-    with pytest.raises(ValueError, match="offsets do not fit"):
+    for change in ({"offsets": arrays["offsets"] + 1}, {"data": arrays["data"][:-1]}):
+        np.savez(tmp_path / "bad.npz", **{**arrays, **change})
+        with pytest.raises(ValueError, match="offsets do not fit"):
+            load_faces([tmp_path / "bad.npz"])
+    np.savez(tmp_path / "bad.npz", **{**arrays, "names": arrays["names"][:-1]})
+    with pytest.raises(ValueError, match="5 faces, but 4 names"):
         load_faces([tmp_path / "bad.npz"])
 
 
