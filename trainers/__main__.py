@@ -4,8 +4,11 @@
 
 Faces are crops of 128x128 or more, as `python -m deblur_zoo.faces --margin 16` writes them. The recipe that travels
 with the preset says everything else. The same command goes on where a killed run stopped. The run's folder gets the
-resolved recipe, the log, the checkpoint and, in best.weights.h5, the best moving average of the weights.
+resolved recipe, the log, the checkpoint and, in best.weights.h5, the best moving average of the weights; strip.png
+shows a few development faces blurred, restored and sharp. See docs/training.md.
 """
+
+import sys
 
 from absl import flags
 
@@ -29,9 +32,18 @@ flags.DEFINE_enum(
     "precision", None, ["float32", "mixed_bfloat16", "mixed_float16"], "another precision than the recipe's"
 )
 flags.DEFINE_list("steps", [], "other numbers of steps than the recipe's, as stage=steps, separated by commas")
+flags.DEFINE_string("development_labels", None, "folder of the development faces' labels, to measure a parser")
 flags.DEFINE_integer("development_faces", 120, "how many development faces to measure on", lower_bound=1)
-flags.DEFINE_bool("tensorboard", False, "also write TensorBoard scalars to the run's folder")
-flags.DEFINE_integer("verbose", 1, "Keras progress: 0 silent, 1 a bar, 2 a line an epoch", lower_bound=0, upper_bound=2)
+flags.DEFINE_enum(
+    "distribution", "none", ["none", "mirrored", "multi_worker", "data_parallel"],
+    "several GPUs of this machine (mirrored; data_parallel under JAX) or machines by TF_CONFIG (multi_worker)",
+)  # fmt: skip
+flags.DEFINE_integer("replicas", None, "on how many devices; all GPUs where it is not given", lower_bound=1)
+flags.DEFINE_bool("tensorboard", False, "also write losses, rates, measurements and pictures for TensorBoard")
+flags.DEFINE_integer(
+    "verbose", None, "0 silent, 1 a progress bar, 2 a line an epoch; where not given: 1 on a terminal, 2 elsewhere",
+    lower_bound=0, upper_bound=2,
+)  # fmt: skip
 
 
 def train(arguments):
@@ -40,8 +52,8 @@ def train(arguments):
     if not FLAGS.faces:
         raise UsageError("--faces is missing: name the folders of aligned crops to train on")
     # Heavy imports wait until the flags are known to be good.
-    from trainers.callbacks import NonFiniteLoss
-    from trainers.checkpoint import OtherRun
+    from trainers.distribution import WorkerLost
+    from trainers.errors import RunStopped
     from trainers.run import Run
 
     try:
@@ -49,8 +61,8 @@ def train(arguments):
     except ValueError as error:
         raise UsageError(str(error)) from None
     try:
-        run.train(verbose=FLAGS.verbose, tensorboard=FLAGS.tensorboard)
-    except (NonFiniteLoss, OtherRun) as error:
+        run.train(verbose=FLAGS.verbose if FLAGS.verbose is not None else 1 if sys.stdout.isatty() else 2)
+    except (RunStopped, WorkerLost) as error:
         raise UsageError(str(error)) from None
     return 0
 

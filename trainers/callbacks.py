@@ -1,16 +1,17 @@
-"""What happens between steps: checkpoints, validation on other people's faces, a stop where the loss is not finite."""
+"""What happens between steps: progress, checkpoints, validation, event files, a stop where the loss is not finite."""
 
+import datetime
 import math
 import time
 
 import keras
 
-from deblur_zoo.atomic_file import atomic_path
-from trainers.checkpoint import save_checkpoint
+from deblur_zoo import images
+from trainers.checkpoint import save_checkpoint, save_weights, writing
+from trainers.errors import NonFiniteLoss
+from trainers.run_log import append_row
 
-
-class NonFiniteLoss(ArithmeticError):
-    """The loss became NaN or infinite; the last good checkpoint is kept."""
+ADVICE = "the last good checkpoint is kept; a lower learning rate, a longer warm-up or float32 usually helps"
 
 
 class StopOnNonFinite(keras.callbacks.Callback):
@@ -37,10 +38,52 @@ class StopOnNonFinite(keras.callbacks.Callback):
     def _check(self, logs, where):
         for name in ("loss", "critic_loss"):
             if logs and name in logs and not math.isfinite(float(logs[name])):
-                raise NonFiniteLoss(
-                    f"the {name} is not finite in epoch {self.epoch + 1}, {where}: the last good checkpoint is kept; a "
-                    "lower learning rate, a longer warm-up or float32 usually helps"
-                )
+                raise NonFiniteLoss(f"the {name} is not finite in epoch {self.epoch + 1}, {where}: {ADVICE}")
+
+
+class Progress(keras.callbacks.Callback):
+    """A line after each epoch: steps, losses, faces/s, and the time left of the stage and of the run.
+
+    Time left counts what lies between epochs too (measurements, checkpoints), and takes later stages to be as fast as
+    this one.
+
+    Args:
+        batch_size: faces a step.
+        later_steps: steps of the stages after this one.
+        clock: function that gives seconds.
+    """
+
+    def __init__(self, batch_size, later_steps=0, clock=time.monotonic):
+        super().__init__()
+        self.batch_size = batch_size
+        self.later_steps = later_steps
+        self.clock = clock
+        self.last_end, self.compiled, self.whole_epochs = None, False, []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.begun = self.clock()
+
+    def on_epoch_end(self, epoch, logs=None):
+        now, steps, epochs = self.clock(), self.params["steps"], self.params["epochs"]
+        whole = now - (self.begun if self.last_end is None else self.last_end)
+        # The first epoch compiles: it counts only until there is another one.
+        self.whole_epochs = [*self.whole_epochs[-8:], whole] if self.compiled else [whole]
+        self.compiled = self.last_end is not None
+        self.last_end = now
+        rate = sum(self.whole_epochs) / len(self.whole_epochs) / steps
+        of_stage = (epochs - epoch - 1) * steps
+        left = [_duration(rate * count) for count in (of_stage, of_stage + self.later_steps)]
+        losses = "  ".join(f"{name} {value:.4g}" for name, value in (logs or {}).items())
+        print(
+            f"step {(epoch + 1) * steps:,} of {epochs * steps:,}  {losses}  "
+            f"{steps * self.batch_size / max(now - self.begun, 1e-9):.1f} faces/s  "
+            f"left: {left[0]} of the stage, {left[1]} in all",
+            flush=True,
+        )
+
+
+def _duration(seconds):
+    return str(datetime.timedelta(seconds=round(seconds)))
 
 
 class Checkpoint(keras.callbacks.Callback):
@@ -56,24 +99,59 @@ class Checkpoint(keras.callbacks.Callback):
         save_checkpoint(self.path, self.model, self.progress)
 
 
+class Events(keras.callbacks.Callback):
+    """Write every loss term of both players, their learning rates and loss scales to the event files, once an epoch.
+
+    Args:
+        event_log: see ``trainers.event_log``.
+    """
+
+    def __init__(self, event_log):
+        super().__init__()
+        self.event_log = event_log
+
+    def on_epoch_end(self, epoch, logs=None):
+        values = {f"train/{name}": value for name, value in (logs or {}).items()}
+        values |= {f"learning_rate/{name}": rate for name, rate in learning_rates(self.model).items()}
+        for name, player in self.model.optimizer.players.items():
+            if isinstance(player, keras.optimizers.LossScaleOptimizer):
+                values[f"loss_scale/{name}"] = float(player.dynamic_scale)
+        with writing("the folder of event files"):
+            self.event_log.scalars(int(self.model.step.numpy()), values)
+
+
+def learning_rates(trainer):
+    """Dict from each player's name to its learning rate now."""
+    return {name: float(optimizer.learning_rate) for name, optimizer in trainer.optimizer.inner.items()}
+
+
 class Validation(keras.callbacks.Callback):
     """Measure the moving average on development faces, log it, and keep the best weights.
 
     Args:
-        measure: maps a Deblurrer to a dict with "psnr", "psnr_gain" and "sharp_in_psnr".
+        development: an object as ``trainers.validation`` describes it.
         every: epochs between measurements.
-        run: the run's folder; gets ``log.tsv`` and ``best.weights.h5``.
+        folder: the run's folder; gets ``log.tsv``, ``best.weights.h5``, and ``strip.png`` (the newest) and
+            ``best_strip.png`` to look at.
         progress: the run's progress dict; "best" is kept there.
         halve_after: halve the learning rate after so many measurements without a better one; 0: never.
+        event_log: see ``trainers.event_log``, or None.
+        shown: print each measurement.
+
+    Raises:
+        NonFiniteLoss: a measurement that is not finite.
+        CannotWrite: the disk is full, say.
     """
 
-    def __init__(self, measure, every, run, progress, halve_after=0):
+    def __init__(self, development, every, folder, progress, halve_after=0, event_log=None, shown=True):
         super().__init__()
-        self.measure = measure
+        self.development = development
         self.every = every
-        self.run = run
+        self.folder = folder
         self.progress = progress
         self.halve_after = halve_after
+        self.event_log = event_log
+        self.shown = shown
         self.started = time.time()
 
     def on_epoch_end(self, epoch, logs=None):
@@ -81,30 +159,42 @@ class Validation(keras.callbacks.Callback):
         self.started = time.time()
         if (epoch + 1) % self.every and epoch + 1 != self.params["epochs"]:
             return
-        scores = self.measure(self.model.average)
-        best = self.progress.get("best")
-        if best is None or scores["psnr"] > best:
-            self.progress["best"] = scores["psnr"]
-            self.progress["best_step"] = int(self.model.step)
-            self.progress["waited"] = 0
-            save_weights(self.model.average, self.run / "best.weights.h5")
+        scores = self.development.measure(self.model.average)
+        score = scores[self.development.score]
+        if not math.isfinite(score):
+            raise NonFiniteLoss(f"{self.development.score} on the development faces is not finite: {ADVICE}")
+        picture = self.development.strip(self.model.average)
+        self._write_picture("strip.png", picture)
+        if self.progress.get("best") is None or score > self.progress["best"]:
+            self.progress.update(best=score, best_step=int(self.model.step.numpy()), waited=0)
+            save_weights(self.model.average, self.folder / "best.weights.h5")
+            self._write_picture("best_strip.png", picture)
         else:
             self.progress["waited"] = self.progress.get("waited", 0) + 1
             if self.halve_after and self.progress["waited"] >= self.halve_after:
                 self.progress["waited"] = 0
                 self.model.halve_rates()
+        if self.event_log is not None:
+            with writing("the folder of event files"):
+                step = int(self.model.step.numpy())
+                self.event_log.scalars(step, {f"validation/{name}": value for name, value in scores.items()})
+                self.event_log.image(step, "validation/strip", picture)
+        self._log(logs or {}, scores)
+
+    def _write_picture(self, name, picture):
+        with writing(self.folder / name):
+            images.write(self.folder / name, picture)
+
+    def _log(self, logs, scores):
         row = {
             "stage": self.progress["stage"],
-            "step": int(self.model.step),
+            "step": int(self.model.step.numpy()),
             "seconds": round(self.progress["seconds"]),
         }
-        row |= {name: f"{value:.5f}" for name, value in {**(logs or {}), **scores}.items()}
-        with open(self.run / "log.tsv", "a", encoding="utf-8") as log:
-            log.write("\t".join(f"{name}={value}" for name, value in row.items()) + "\n")
-        print("\n" + "  ".join(f"{name} {value}" for name, value in row.items()), flush=True)
-
-
-def save_weights(model, path):
-    """Write a model's weights as float32 ``.weights.h5``, whole or not at all."""
-    with atomic_path(path) as temporary:
-        model.save_weights(temporary)
+        # Losses and rates may be tiny: digits, not places.
+        row |= {name: f"{value:.6g}" for name, value in logs.items()}
+        row |= {f"learning_rate_{name}": f"{rate:.6g}" for name, rate in learning_rates(self.model).items()}
+        row |= {name: f"{value:.5f}" for name, value in scores.items()}
+        append_row(self.folder / "log.tsv", row)
+        if self.shown:
+            print("  ".join(f"{name} {value}" for name, value in row.items()), flush=True)

@@ -7,17 +7,21 @@ from pathlib import Path
 import keras
 
 from deblur_zoo import zoo
-from deblur_zoo.atomic_file import atomic_path
 from deblur_zoo.blur.kernels import standard_test_bank
 from deblur_zoo.data.augmentation import Augmentation
 from deblur_zoo.data.face_store import load_faces
 from trainers import preparation
-from trainers.callbacks import Checkpoint, StopOnNonFinite, Validation, save_weights
-from trainers.checkpoint import OtherRun, read_progress, restore_checkpoint
-from trainers.engines import trainer_class, training_batches
+from trainers.callbacks import Checkpoint, Events, Progress, StopOnNonFinite, Validation
+from trainers.checkpoint import read_checkpoint, save_weights, whole_file
+from trainers.distribution import Distribution, make_distribution
+from trainers.engines import trainer_class
+from trainers.errors import OtherRun
+from trainers.event_log import open_event_log
 from trainers.methods import method_class
+from trainers.record import provenance
+from trainers.run_log import forget_after
 from trainers.schedule import Schedule
-from trainers.validation import DevelopmentSet
+from trainers.validation import development_set, identity_network
 
 
 class Run:
@@ -31,9 +35,12 @@ class Run:
         development: a DevelopmentSet, or None.
         networks: frozen feature networks by name.
         record: dict that describes the run, written to ``run.json``.
+        distribution: a Distribution, within whose scope the trainer was created; None: one device.
+        event_log: writer of TensorBoard's event files, see ``trainers.event_log``; or None.
     """
 
-    def __init__(self, folder, recipe, trainer, pair_maker, development, networks, record):
+    def __init__(self, folder, recipe, trainer, pair_maker, development, networks, record, distribution=None,
+                 event_log=None):  # fmt: skip
         self.folder = folder
         self.recipe = recipe
         self.trainer = trainer
@@ -41,6 +48,8 @@ class Run:
         self.development = development
         self.networks = networks
         self.record = record
+        self.distribution = distribution or Distribution()
+        self.event_log = event_log
 
     @classmethod
     def prepare(cls, flags):
@@ -49,15 +58,24 @@ class Run:
         Raises:
             ValueError, FileNotFoundError: a flag, a recipe or data that cannot be used.
         """
+        # First, since devices are divided before anything is put on them.
+        distribution = make_distribution(flags.get("distribution", "none"), flags.get("replicas"))
+        with distribution.scope():
+            return cls._prepare(flags, distribution)
+
+    @classmethod
+    def _prepare(cls, flags, distribution):
         preset = zoo.preset_folder(flags["preset"])
         recipe = preparation.resolve_recipe(flags, preset)
+        distribution.check(recipe["batch_size"])
         crop_size = recipe["data"]["crop_size"]
         store = load_faces(flags["faces"], crop_size, labels=[folder or None for folder in flags["labels"]])
         pair_maker = preparation.build_pair_maker(store, recipe)
-        development = None
-        if flags["development"]:
-            faces = load_faces([flags["development"]], crop_size, flags["development_faces"]).faces
-            development = DevelopmentSet(faces, standard_test_bank(), crop_size)
+        test_bank, development_store = standard_test_bank(), None
+        if flags["development"] and distribution.is_chief:
+            labels = flags.get("development_labels")
+            labels = [labels] if labels else None
+            development_store = load_faces([flags["development"]], crop_size, flags["development_faces"], labels=labels)
         networks = preparation.load_networks(recipe, flags)
 
         keras.utils.set_random_seed(recipe["seed"])
@@ -68,44 +86,65 @@ class Run:
         critic, auxiliary = (
             preparation.build_network(recipe[name], recipe["precision"], crop_size) for name in ("critic", "auxiliary")
         )
+        development = None
+        if development_store is not None:
+            identity = identity_network(flags["identity_network"], crop_size)
+            development = development_set(model.kind, development_store, test_bank, crop_size, identity)
         trainer = trainer_class()(model, average, recipe["average"], critic, auxiliary)
 
         folder = Path(flags["out"])
+        event_log = None
+        if flags.get("tensorboard") and distribution.is_chief:
+            event_log = open_event_log(folder / "tensorboard")
         folder.mkdir(parents=True, exist_ok=True)
-        record = preparation.run_record(flags, recipe, store, networks)
-        return cls(folder, recipe, trainer, pair_maker, development, networks, record)
+        record = {
+            **preparation.run_record(flags, recipe, store, networks),
+            **provenance(flags, recipe, distribution, test_bank, development_store),
+        }
+        return cls(folder, recipe, trainer, pair_maker, development, networks, record, distribution, event_log)
 
     @property
     def checkpoint_path(self):
         return self.folder / "checkpoint.npz"
 
-    def train(self, verbose=1, tensorboard=False):
+    def train(self, verbose=1):
         """Go through the stages, from the checkpoint on where there is one.
 
+        Args:
+            verbose: 0 silent, 1 Keras' progress bar and a line an epoch, 2 a line an epoch.
+
         Raises:
-            NonFiniteLoss: the loss became NaN or infinite.
-            OtherRun: the folder holds a run of another preset, another recipe or other faces.
+            RunStopped: a loss that is not finite, a disk that is full, a folder that holds another run, a damaged
+                checkpoint; see ``trainers.errors``.
         """
         names = [stage["name"] for stage in self.recipe["stages"]]
-        progress = read_progress(self.checkpoint_path) or {"stage": names[0], "epochs_done": 0}
+        stored = read_checkpoint(self.checkpoint_path) if self.distribution.is_chief else None
+        progress = json.dumps(stored.progress if stored else {"stage": names[0], "epochs_done": 0}).encode()
+        progress = json.loads(self.distribution.from_chief(progress).decode())
         if progress["stage"] not in names:
             raise OtherRun(f"{self.folder} holds a run at stage {progress['stage']!r}, which the recipe does not have")
         for what, value in (("recipe", self.record["recipe_sha256"]), ("faces", self.record["faces"]["sha256"])):
             if progress.setdefault(what, value) != value:
                 raise OtherRun(f"{self.folder} holds a run with another recipe or other faces (the {what} differ); "
                                "continue with the ones that it began with, or start in another folder")  # fmt: skip
-        with atomic_path(self.folder / "run.json") as path:
-            path.write_text(json.dumps(self.record, indent=1) + "\n", encoding="utf-8")
+        if self.distribution.is_chief:
+            forget_after(self.folder / "log.tsv", stored.step if stored else 0)
+            self._write("run.json", self.record)
         first_step = 0
         for number, stage in enumerate(self.recipe["stages"]):
             if number >= names.index(progress["stage"]):
-                self._train_stage(stage, first_step, progress, verbose, tensorboard)
+                self._train_stage(stage, first_step, progress, stored, verbose)
+                stored = None
                 if number + 1 < len(names):
                     progress.update(stage=names[number + 1], epochs_done=0, waited=0)
             first_step += stage["steps"] * stage["critic_steps"]
-        save_weights(self.trainer.average, self.folder / "last.weights.h5")
-        with atomic_path(self.folder / "progress.json") as path:
-            path.write_text(json.dumps(progress, indent=1) + "\n", encoding="utf-8")
+        if self.distribution.is_chief:
+            save_weights(self.trainer.average, self.folder / "last.weights.h5")
+            self._write("progress.json", progress)
+
+    def _write(self, name, content):
+        with whole_file(self.folder / name) as path:
+            path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
     def start_stage(self, stage):
         """Give the trainer a stage's losses and optimisers."""
@@ -124,40 +163,59 @@ class Run:
             loss_scaling=self.recipe["precision"] == "mixed_float16",
         )
 
-    def _train_stage(self, stage, first_step, progress, verbose, tensorboard):
+    def _train_stage(self, stage, first_step, progress, stored, verbose):
         trainer, recipe = self.trainer, self.recipe
         epoch_steps = recipe["steps_per_epoch"]
         epochs = stage["steps"] // epoch_steps
-        self.start_stage(stage)
+        with self.distribution.scope():
+            self.start_stage(stage)
+        if stored is not None:
+            stored.restore(trainer)
+        self.distribution.start(trainer)
         if progress["epochs_done"]:
-            restore_checkpoint(self.checkpoint_path, trainer)
-            print(f"Going on at step {int(trainer.step)} (stage {stage['name']}).", flush=True)
+            print(f"Going on at step {int(trainer.step.numpy())} (stage {stage['name']}).", flush=True)
         if progress["epochs_done"] >= epochs:
             return
         # In batches: a step with several critic steps takes as many.
         step = first_step + progress["epochs_done"] * epoch_steps * trainer.critic_steps
         augmentation = Augmentation(**{**recipe["data"]["augmentation"], **stage["augmentation"]})
         pair_maker = self.pair_maker.with_augmentation(augmentation)
-        batches = training_batches(
-            pair_maker, recipe["batch_size"] * trainer.critic_steps, step // trainer.critic_steps
-        )
+        first = step // trainer.critic_steps
+        batches = self.distribution.batches(pair_maker, recipe["batch_size"], trainer.critic_steps, first)
         callbacks = [StopOnNonFinite()]
-        if self.development is not None:
-            every = recipe["validate_every"] // epoch_steps
-            callbacks.append(Validation(self.development.measure, every, self.folder, progress, stage["halve_after"]))
-        # After the validation, so that the checkpoint knows its outcome.
-        callbacks.append(Checkpoint(self.checkpoint_path, progress))
-        if tensorboard:
-            callbacks.append(keras.callbacks.TensorBoard(self.folder / "tensorboard", update_freq=50))
+        if self.distribution.is_chief:
+            callbacks += self._chief_callbacks(stage, progress, verbose)
         started = time.time()
-        trainer.fit(
+        self.distribution.fit(
+            trainer,
             batches,
             steps_per_epoch=epoch_steps,
             epochs=epochs,
             initial_epoch=progress["epochs_done"],
-            shuffle=False,
             callbacks=callbacks,
-            verbose=verbose,
+            verbose=int(verbose == 1),
         )
         done = (epochs * epoch_steps) - (step - first_step) // trainer.critic_steps
         print(f"Stage {stage['name']}: {done * recipe['batch_size'] / (time.time() - started):.1f} faces/s", flush=True)
+
+    def _chief_callbacks(self, stage, progress, verbose):
+        """What one process alone does: it measures, writes logs and checkpoints, and changes the learning rates."""
+        callbacks = []
+        if verbose:
+            stages = self.recipe["stages"]
+            later = sum(other["steps"] for other in stages[stages.index(stage) + 1 :])
+            # The bar first, so that it has ended its line before anything else is printed.
+            callbacks += [keras.callbacks.ProgbarLogger()] if verbose == 1 else []
+            callbacks.append(Progress(self.recipe["batch_size"], later))
+        if self.event_log is not None:
+            callbacks.append(Events(self.event_log))
+        if self.development is not None:
+            every = self.recipe["validate_every"] // self.recipe["steps_per_epoch"]
+            callbacks.append(
+                Validation(
+                    self.development, every, self.folder, progress, stage["halve_after"], self.event_log, bool(verbose)
+                )
+            )
+        # After the validation, so that the checkpoint knows its outcome.
+        callbacks.append(Checkpoint(self.checkpoint_path, progress))
+        return callbacks

@@ -1,0 +1,66 @@
+"""Event files for TensorBoard. TensorFlow writes them where it is the backend, the package tensorboard elsewhere."""
+
+import importlib.util
+import io
+import time
+
+import numpy as np
+
+from trainers.engines import check_backend
+
+
+def open_event_log(folder):
+    """A writer of event files into a folder, which is made when the first value comes.
+
+    Returns:
+        an object with ``scalars(step, dict of floats)``, ``image(step, name, uint8 (H, W, 3))`` and ``close()``.
+
+    Raises:
+        ValueError: another backend than TensorFlow, without the package tensorboard.
+    """
+    if check_backend() == "tensorflow":
+        from trainers.tensorflow.event_log import TensorFlowEventLog
+
+        return TensorFlowEventLog(folder)
+    if importlib.util.find_spec("tensorboard") is None:
+        raise ValueError(
+            f"--tensorboard under the backend {check_backend()} needs the package tensorboard: pip install tensorboard"
+        )
+    return PackageEventLog(folder)
+
+
+class PackageEventLog:
+    """Event files by the package tensorboard's own writer, which needs no TensorFlow."""
+
+    def __init__(self, folder):
+        self._folder = folder
+        self._writer = None
+
+    def scalars(self, step, values):
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        self._add(step, [Summary.Value(tag=name, simple_value=float(value)) for name, value in values.items()])
+
+    def image(self, step, name, pixels):
+        from PIL import Image
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        data = io.BytesIO()
+        Image.fromarray(np.asarray(pixels)).save(data, "PNG")
+        height, width, channels = pixels.shape
+        picture = Summary.Image(height=height, width=width, colorspace=channels, encoded_image_string=data.getvalue())
+        self._add(step, [Summary.Value(tag=name, image=picture)])
+
+    def close(self):
+        if self._writer is not None:
+            self._writer.close()
+
+    def _add(self, step, values):
+        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.compat.proto.summary_pb2 import Summary
+        from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+        if self._writer is None:
+            self._writer = EventFileWriter(str(self._folder))
+        self._writer.add_event(Event(wall_time=time.time(), step=step, summary=Summary(value=values)))
+        self._writer.flush()
