@@ -48,7 +48,7 @@ class RestorationTrainer(keras.Model):
         self.built = True
 
     def start_stage(self, method, optimizer, schedule, critic_optimizer=None, critic_schedule=None, critic_steps=1,
-                    train=None, loss_scaling=False, replicas=1):  # fmt: skip
+                    train=None, loss_scaling=False):  # fmt: skip
         """Begin a stage: its losses, fresh optimisers, and which parts of the model are trained.
 
         Args:
@@ -58,7 +58,6 @@ class RestorationTrainer(keras.Model):
             critic_steps: critic steps for one step of the generator.
             train: names of the model's parts that this stage trains ("auxiliary" among them); None: everything.
             loss_scaling: scale losses against underflow, for float16.
-            replicas: how many replicas share each batch.
 
         Raises:
             ValueError: a part that the model does not have, or adversarial losses without a critic.
@@ -77,7 +76,7 @@ class RestorationTrainer(keras.Model):
         if method.critic_weights:
             names += ["critic_loss", *method.critic_weights]
         self.trackers = {name: keras.metrics.Mean(name=name) for name in names}
-        composite = PlayersOptimizer(players, schedules, loss_scaling, replicas)
+        composite = PlayersOptimizer(players, schedules, loss_scaling, self.replicas)
         # XLA is JAX's compiler, without which it would run op by op; under TensorFlow on a CPU it is slower.
         self.compile(optimizer=composite, jit_compile=keras.backend.backend() == "jax", auto_scale_loss=False)
         composite.build_players(variables)
@@ -100,6 +99,13 @@ class RestorationTrainer(keras.Model):
             layer.trainable = layer in chosen
 
     @property
+    def replicas(self):
+        """How many replicas share each batch and sum their gradients. (JAX's data parallelism is one: one step for the
+        global batch.)
+        """
+        return 1
+
+    @property
     def generator_variables(self):
         """What the generator's player trains in this stage."""
         extra = self.auxiliary.trainable_variables if self.auxiliary is not None else []
@@ -112,11 +118,16 @@ class RestorationTrainer(keras.Model):
     def call(self, images, training=False):
         return self.model(images, training=training)
 
-    def batches_of(self, data):
-        """Split the data of a step into the dicts that a Method takes, one a critic step."""
+    def batches_of(self, data, replica=0):
+        """Split the data of a step into the dicts that a Method takes, one a critic step.
+
+        Args:
+            data: (blurred, sharp[, labels]), a replica's part of the global batch.
+            replica: which part: int, or a scalar int32 tensor.
+        """
         count = ops.shape(data[0])[0] // self.critic_steps
         # Counted up from the run's first step; int32 products must not overflow, hence the two remainders.
-        numbers = ops.arange(count, dtype="int32") + ops.mod(self.step, 65536) * 251
+        numbers = ops.arange(count, dtype="int32") + replica * count + ops.mod(self.step, 65536) * 251
         parts = []
         for i in range(self.critic_steps):
             blurred, sharp = (

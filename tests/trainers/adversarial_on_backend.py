@@ -42,7 +42,8 @@ class Small(Deblurrer):
         self.frozen = keras.Sequential([layers.Conv2D(3, 1), layers.BatchNormalization()])
 
     def restore(self, images, training=False):
-        return images + self.second(ops.tanh(self.first(images, training=training))) + self.frozen(images)
+        change = self.second(ops.tanh(self.first(images, training=training))) + self.frozen(images)
+        return images + ops.cast(change, images.dtype)
 
 
 class Critic(keras.Model):
@@ -56,7 +57,7 @@ class Critic(keras.Model):
         ]
 
     def call(self, images, training=False):
-        return self.convolutions[1](ops.tanh(self.convolutions[0](images)))
+        return ops.cast(self.convolutions[1](ops.tanh(self.convolutions[0](images))), "float32")
 
 
 class Confidence(keras.Model):
@@ -75,7 +76,7 @@ class AdversarialMethod(Method):
 
     def terms(self, batch, outputs, trainer):
         truth, estimate = batch["sharp"], outputs["restored"]
-        confidence = trainer.auxiliary(estimate)[:, 0]
+        confidence = ops.cast(trainer.auxiliary(estimate)[:, 0], "float32")
         scores = trainer.critic(estimate, training=True)
         loss = getattr(adversarial, f"{self.options['kind']}_generator")
         return {

@@ -6,11 +6,18 @@ from trainers.restoration_trainer import CRITIC, GENERATOR, RestorationTrainer
 
 
 class TensorFlowTrainer(RestorationTrainer):
-    """RestorationTrainer with GradientTape steps, on one device or on the replicas of a ``tf.distribute`` strategy."""
+    """RestorationTrainer with GradientTape steps, on one device or on the replicas of a ``tf.distribute`` strategy.
+
+    Trainer, models and each stage's optimisers are created, and stages started, within the strategy's scope.
+    """
+
+    @property
+    def replicas(self):
+        return self.distribute_strategy.num_replicas_in_sync
 
     def train_step(self, data):
         """One step on a batch (blurred, sharp[, labels]); gives the running means for the progress bar."""
-        batches = self.batches_of(data)
+        batches = self.batches_of(data, tf.distribute.get_replica_context().replica_id_in_sync_group)
         with tf.GradientTape() as tape:
             loss, terms, outputs = self.generator_loss(batches[0])
             scaled = self.optimizer.players[GENERATOR].scale_loss(loss)
