@@ -1,0 +1,66 @@
+"""How well a parsing agrees with the labels: F-score by component (Shen et al. 2020, table 3)."""
+
+import numpy as np
+
+UNKNOWN = 255
+CLASSES = 11
+# The rows of table 3 by label. Background is not among them.
+COMPONENTS = {
+    "face": 1, "left_brow": 2, "right_brow": 3, "left_eye": 4, "right_eye": 5, "nose": 6, "upper_lip": 7,
+    "lower_lip": 9, "teeth": 8, "hair": 10,
+}  # fmt: skip
+
+
+def confusion(truth, estimate, classes=CLASSES):
+    """How many pixels of each true class are given each class.
+
+    Args:
+        truth: integer (...), labels below ``classes`` or 255 for unknown, which are not counted.
+        estimate: integer of the same shape, labels below ``classes``.
+        classes: number of classes.
+
+    Returns:
+        int64 (classes, classes): rows are the truth, columns the estimate. Sums over pictures may be added up.
+
+    Raises:
+        ValueError: shapes that differ, or a label out of range.
+    """
+    truth, estimate = np.asarray(truth), np.asarray(estimate)
+    if truth.shape != estimate.shape:
+        raise ValueError(f"truth and estimate have the shapes {truth.shape} and {estimate.shape}; they must be equal")
+    known = truth != UNKNOWN
+    truth, estimate = truth[known].astype(np.int64), estimate[known].astype(np.int64)
+    for name, labels in (("truth", truth), ("estimate", estimate)):
+        if labels.size and (labels.min() < 0 or labels.max() >= classes):
+            raise ValueError(f"the {name} has the label {labels.max()}; labels are 0 to {classes - 1}")
+    return np.bincount(truth * classes + estimate, minlength=classes**2).reshape(classes, classes)
+
+
+def f_scores(counts):
+    """F-score of every class: 2 TP / (2 TP + FP + FN), over all pixels that were counted.
+
+    Args:
+        counts: (K, K) as ``confusion`` gives it.
+
+    Returns:
+        float64 (K,); NaN for a class that is neither in the truth nor in the estimate.
+    """
+    counts = np.asarray(counts, np.float64)
+    hits = np.diag(counts)
+    sizes = counts.sum(axis=0) + counts.sum(axis=1)
+    return np.divide(2 * hits, sizes, out=np.full(len(counts), np.nan), where=sizes > 0)
+
+
+def component_scores(counts):
+    """F-scores by component and their average, as table 3 has them.
+
+    Args:
+        counts: (11, 11).
+
+    Returns:
+        dict from the component's name to its F-score, and "average" over those that are not NaN.
+    """
+    scores = f_scores(counts)
+    table = {name: float(scores[label]) for name, label in COMPONENTS.items()}
+    present = [value for value in table.values() if not np.isnan(value)]
+    return {**table, "average": float(np.mean(present)) if present else float("nan")}
