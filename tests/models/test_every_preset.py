@@ -4,6 +4,7 @@ Networks run at test width: the preset's arguments with few channels and blocks;
 """
 
 import functools
+import importlib.util
 import json
 import os
 import subprocess
@@ -348,10 +349,12 @@ for name, folder in zip(sys.argv[1::2], sys.argv[2::2]):
 """
 
 
+@pytest.mark.slow
 def test_the_other_backend_gives_the_same(tmp_path):
     """Weights and outputs of one backend, computed again by the other in a process of its own."""
     other = {"tensorflow": "jax", "jax": "tensorflow"}[keras.backend.backend()]
-    pytest.importorskip(other)
+    if importlib.util.find_spec(other) is None:
+        pytest.skip(f"{other} is not installed")
     arguments = []
     for name in INDEX:
         folder, model, batch = tmp_path / name, small_model(name), images(1, 18, 10)
@@ -364,7 +367,7 @@ def test_the_other_backend_gives_the_same(tmp_path):
     path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
     environment = {**os.environ, "KERAS_BACKEND": other, "PYTHONPATH": path}
     command = [sys.executable, "-c", OTHER_BACKEND, *arguments]
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
     assert result.returncode == 0, result.stderr[-2000:]
     rows = [line.split() for line in result.stdout.splitlines()]
     assert [(name, backend) for name, backend, _ in rows] == [(name, other) for name in INDEX]
