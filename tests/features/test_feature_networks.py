@@ -94,11 +94,12 @@ def test_resizing():
     row = np.array([0.0, 1.0], np.float32).reshape(1, 1, 2, 1) * np.ones((1, 1, 1, 3), np.float32)
     doubled = ops.convert_to_numpy(InputConversion(size=(1, 4))(row))
     np.testing.assert_allclose(doubled[0, 0, :, 0], [0.25, 0.25, 0.75, 0.75], atol=1e-6)
-    # Shrinking averages: stripes of one pixel become grey, a slope stays where it was.
-    stripes = np.tile(np.array([0.0, 1.0], np.float32), 16)[None, None, :, None] * np.ones((1, 4, 1, 3), np.float32)
-    shrunk = ops.convert_to_numpy(InputConversion(size=(2, 8))(stripes))
-    assert shrunk.shape == (1, 2, 8, 3)
-    np.testing.assert_allclose(shrunk, 0.5, atol=1e-6)
+    # Shrinking by 3 averages with weights 1/9, 2/9, 3/9, 2/9, 1/9: of stripes of one pixel, 5/9 are a sample's own.
+    stripes = (np.arange(33) % 2).astype(np.float32)[None, None, :, None] * np.ones((1, 3, 1, 3), np.float32)
+    shrunk = ops.convert_to_numpy(InputConversion(size=(1, 11))(stripes))
+    assert shrunk.shape == (1, 1, 11, 3)
+    np.testing.assert_allclose(shrunk[0, 0, :, 0], [5 / 9, 4 / 9] * 5 + [5 / 9], atol=1e-6)
+    # A slope stays where it was.
     slope = np.broadcast_to(np.arange(32, dtype=np.float32)[None, :, None, None], (1, 32, 4, 3))
     # Pixel i of 8 has its centre at 4 i + 1.5.
     shrunk = ops.convert_to_numpy(InputConversion(size=(8, 4))(slope))[0, 2:-2, 0, 0]
