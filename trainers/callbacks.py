@@ -21,6 +21,10 @@ class StopOnNonFinite(keras.callbacks.Callback):
     epoch's end, misses nothing, and an accelerator is not made to wait for the host after each step.
     """
 
+    # Under JAX Keras calls such callbacks from a thread of its own. Without this it would fetch the losses after each
+    # step before it starts the next. What is raised there is raised again by ``fit``, at the epoch's end at the latest.
+    async_safe = True
+
     def __init__(self, every=25):
         super().__init__()
         self.every = every

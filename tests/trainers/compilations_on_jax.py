@@ -5,11 +5,17 @@ Run by test_distribution.py in a process of its own, with KERAS_BACKEND=jax.
 
 import contextlib
 import sys
+import threading
+from pathlib import Path
 
 import adversarial_on_backend as networks
 import jax
 import keras
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from trainers.callbacks import NonFiniteLoss, StopOnNonFinite  # noqa: E402
 
 STEPS, EPOCHS = 5, 2
 
@@ -35,6 +41,20 @@ class Watch(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         self.within.close()
         self.after_steps.append(self.compiled - self.before)
+
+
+class WatchedStop(StopOnNonFinite):
+    """Says whether it is called by the thread that starts the steps, which then waits for each of them."""
+
+    waited_for = False
+    epochs_ended = 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.waited_for |= threading.current_thread() is threading.main_thread()
+        super().on_train_batch_end(batch, logs)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.epochs_ended += 1
 
 
 def counted(trainer):
@@ -73,6 +93,19 @@ def main(result_path):
             f"{name}_traced": len(traced), f"{name}_compiled": watch.after_steps, f"{name}_error": error,
             f"{name}_step": trainer.step.numpy() if not error else -1,
         }  # fmt: skip
+    stop = WatchedStop(every=2)
+    trainer = networks.build_trainer("wasserstein")
+    weights = trainer.critic.get_weights()
+    for number in (1.0, np.nan):
+        trainer.critic.set_weights([weight * number for weight in weights])
+        try:
+            trainer.fit(
+                (tuple(pair) for pair in pictures), steps_per_epoch=STEPS, epochs=1, verbose=0,
+                shuffle=False, callbacks=[stop],
+            )  # fmt: skip
+        except NonFiniteLoss as caught:
+            results["stop_error"] = str(caught)
+    results |= {"stop_waited_for": stop.waited_for, "stop_epochs_ended": stop.epochs_ended}
     np.savez(result_path, **results)
 
 

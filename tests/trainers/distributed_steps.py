@@ -1,4 +1,4 @@
-"""Steps on one device and on two, on the backend that KERAS_BACKEND names: ``python distributed_steps.py RESULT.npz``.
+"""Steps on one device and on two, on the backend of KERAS_BACKEND: ``python distributed_steps.py RESULT.npz CASE...``.
 
 Run by test_distribution.py in a process of its own, since devices are divided before anything is put on them.
 """
@@ -118,7 +118,7 @@ def train(distribution, network, optimizer_name, adversarial, precision="float32
     return results
 
 
-def main(result_path):
+def main(result_path, *names):
     on_jax = keras.backend.backend() == "jax"
     two = make_distribution("data_parallel" if on_jax else "mirrored", 2)
     # JAX's step is written for the global batch: batch normalisation sees all of it.
@@ -130,12 +130,13 @@ def main(result_path):
         "float16": (Plain, "sgd", True, "mixed_float16", 2.0**8),
         # Every step overflows: the scale is halved three times, and nothing else happens.
         "overflow": (Plain, "sgd", False, "mixed_float16", 2.0**40, 1),
+        # TensorFlow alone.
+        "synchronized": (Synchronized, "sgd", True),
     }
-    if not on_jax:
-        cases["synchronized"] = (Synchronized, "sgd", True)
     results = {}
     in_use = keras.distribution.distribution()
-    for name, case in cases.items():
+    for name in names:
+        case = cases[name]
         if on_jax:
             keras.distribution.set_distribution(None)
         one_device = train(make_distribution(), *case)

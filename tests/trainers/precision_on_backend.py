@@ -69,7 +69,7 @@ def main(result_path):
     ):  # fmt: skip
         trainer = build(precision, loss_scaling)
         step(trainer)
-        case = f"{precision}{'_unscaled' if precision.endswith('float16') and not loss_scaling else ''}"
+        case = f"{precision}{'_unscaled' if precision == 'mixed_float16' and not loss_scaling else ''}"
         for player, optimizer in trainer.optimizer.inner.items():
             results |= {f"{case}/{player}_{i}": ops.convert_to_numpy(g) for i, g in enumerate(optimizer.gradients)}
 

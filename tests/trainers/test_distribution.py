@@ -48,11 +48,11 @@ RECIPE = {
 
 
 @functools.cache
-def results(script, backend):
+def results(script, backend, *arguments):
     """The arrays that a script leaves on a backend."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "result.npz"
-        command = [sys.executable, str(HERE / script), str(path)]
+        command = [sys.executable, str(HERE / script), str(path), *arguments]
         environment = {**ENVIRONMENT, "KERAS_BACKEND": backend}
         finished = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=400)
         assert finished.returncode == 0, finished.stderr
@@ -60,17 +60,28 @@ def results(script, backend):
             return dict(arrays)
 
 
-CASES = ["sgd", "adam", "adversarial", "float16", "overflow"]
+QUICK, SLOW = ("sgd", "adam", "adversarial"), ("float16", "overflow")
+# Each of these lists is a process.
+RUNS = [("tensorflow", QUICK), ("jax", QUICK), ("tensorflow", (*SLOW, "synchronized")), ("jax", SLOW)]
 
 
 @pytest.mark.parametrize(
-    "backend,case",
-    [("tensorflow", case) for case in [*CASES, "synchronized"]]
-    + [pytest.param("jax", case, marks=needs_jax) for case in CASES],
+    "backend,cases,case",
+    [
+        pytest.param(
+            backend,
+            cases,
+            case,
+            marks=[*([needs_jax] if backend == "jax" else []), *([pytest.mark.slow] if cases != QUICK else [])],
+            id=f"{backend}-{case}",
+        )
+        for backend, cases in RUNS
+        for case in cases
+    ],
 )
-def test_two_replicas_take_the_step_of_one(backend, case):
+def test_two_replicas_take_the_step_of_one(backend, cases, case):
     """Losses, weights, moving average, statistics, optimisers and scales after three steps that clip."""
-    found = results("distributed_steps.py", backend)
+    found = results("distributed_steps.py", backend, *cases)
     one, two = (
         {name.split("/")[2]: value for name, value in found.items() if name.startswith(f"{case}/{devices}/")}
         for devices in ("one", "two")
@@ -136,6 +147,15 @@ def test_jax_compiles_once_and_moves_nothing_within_a_step():
     assert found["device_compiled"].tolist() == [1] + 9 * [0]
     # The guard does see transfers: batches of the host's arrays are such.
     assert "Disallowed host-to-device transfer" in str(found["host_error"])
+
+
+@needs_jax
+def test_the_check_of_losses_does_not_hold_up_the_steps():
+    """It is made beside the steps, and still ends the training before the callbacks at the epoch's end."""
+    found = results("compilations_on_jax.py", "jax")
+    assert not found["stop_waited_for"]
+    assert "loss is not finite in epoch 1" in str(found["stop_error"])
+    assert found["stop_epochs_ended"] == 1
 
 
 @pytest.fixture(scope="module")
