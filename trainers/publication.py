@@ -1,21 +1,21 @@
 """From a run's best weights to a preset: conversion, a new measurement, the card and the index."""
 
 import json
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 from deblur_zoo import multiply_adds, presets, zoo
 from deblur_zoo.atomic_file import atomic_path
+from trainers.measures import measure_of
+from trainers.model_card import card
 
 _INDEX = "index.json"
 
 
 def _read(path):
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing: --run must name a finished run of `python -m trainers`")
-    return json.loads(path.read_text(encoding="utf-8"))
+        raise FileNotFoundError(f"{path} is missing: RUN must name a finished run of `python -m trainers`")
+    return presets.read_json(path)
 
 
 def _write(path, text):
@@ -30,55 +30,66 @@ def publish_run(flags):
         FileNotFoundError: the run is not finished, or a path is wrong.
         ValueError: weights that do not fit the preset, or a measurement that fails.
     """
-    run, target = Path(flags["run"]), zoo.preset_folder(flags["preset"])
-    record, best = _read(run / "run.json"), run / "best.weights.h5"
-    progress = _read(run / "progress.json")
+    run = Path(flags["run"])
+    record, progress, best = _read(run / "run.json"), _read(run / "progress.json"), run / "best.weights.h5"
+    if not best.is_file():
+        raise FileNotFoundError(f"{best} is missing: the run was trained without --development, which chooses it")
+    target = zoo.preset_folder(flags["preset"] or record["preset"])
     config = presets.read_config(target)
+    measure = measure_of(config["kind"])
     model = zoo.load(target, weights=False)
     zoo.load_initial_weights(model, best)
-    recipe = record["recipe"]
-    steps = flags["earlier_steps"] + progress["best_step"]
-    training = {
-        "steps": steps,
-        "faces_seen": steps * recipe["batch_size"],
-        "hours": round(flags["earlier_hours"] + progress["seconds"] / 3600, 2),
-        "device": flags["device"],
-        "data": flags["data"],
-        "note": flags["note"],
-        # Names, not paths: those are the machine's own business.
-        "init_from": record["init_from"] and Path(record["init_from"]).name,
-        "faces": {**record["faces"], "folders": [Path(folder).name for folder in record["faces"]["folders"]]},
-        "networks": record.get("networks", ["identity"] if record.get("facial_loss") else []),
-        "versions": record["versions"],
-        "recipe": recipe,
-    }
+    training = training_record(flags, record, progress)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".publish-") as temporary:
         staged = Path(temporary) / config["name"]
         license = {"code": "Apache-2.0", **(config.get("license") or {}), "weights": flags["license"]}
         paper = config.get("paper") or {"title": config["class"]}
         staged_config = presets.save_preset(model, staged, config["name"], paper=paper, license=license)
-        metrics = _measure(staged, flags)
+        metrics, table = measure.measure(staged, flags)
         _write(staged / "training.json", json.dumps(training, indent=2) + "\n")
         entry = index_entry(staged_config, model, training, metrics)
-        _write(staged / "README.md", card(staged_config, entry, training, (staged / "table.md").read_text("utf-8")))
-        (staged / "table.md").unlink()
+        _write(staged / "README.md", card(staged_config, entry, training, table))
         # Weights first and config last: the config names the weights' checksum, and the index is the last word.
         for name in (presets.WEIGHTS_FILE, "training.json", "metrics.json", "README.md", "config.json"):
             (staged / name).replace(target / name)
     update_index(target.parent / _INDEX, config["name"], entry)
-    print(f"published {config['name']}: {metrics['overall']['psnr_gain']['mean']:+.2f} dB, {training['steps']} steps")
+    print(f"published {config['name']}: {measure.headline(metrics)}, {training['steps']} steps")
 
 
-def _measure(folder, flags):
-    """Measure the converted weights in a process of their own, as a user would."""
-    command = [sys.executable, "-m", "deblur_zoo.evaluation", "--preset", str(folder), "--faces", flags["development"]]
-    command += ["--out", str(folder)]
-    for name in ("identity_network", "limit"):
-        if flags[name]:
-            command += [f"--{name}", str(flags[name])]
-    if subprocess.run(command, check=False).returncode:
-        raise ValueError("the converted weights could not be measured; nothing was published")
-    return _read(folder / "metrics.json")
+def training_record(flags, record, progress):
+    """The content of training.json: how the weights came about, without the machine's paths.
+
+    Args:
+        flags: dict of the command's flags.
+        record: the run's run.json.
+        progress: its progress.json.
+    """
+    steps = flags["earlier_steps"] + progress["best_step"]
+    device = flags["device"] or ", ".join(record.get("devices", []))
+    if not device:
+        raise ValueError("--device is missing: the run's record does not say what it was trained on")
+    networks = record.get("networks", ["identity"] if record.get("facial_loss") else [])
+    development = record.get("development")
+    return {
+        "steps": steps,
+        "faces_seen": steps * record["recipe"]["batch_size"],
+        "hours": round(flags["earlier_hours"] + progress["seconds"] / 3600, 2),
+        "device": device,
+        "data": flags["data"],
+        "note": flags["note"],
+        "init_from": record["init_from"] and Path(record["init_from"]).name,
+        "init_parts": [f"{change.partition('=')[0]}={Path(change).name}" for change in record.get("init_parts", [])],
+        "faces": {**record["faces"], "folders": [Path(folder).name for folder in record["faces"]["folders"]]},
+        "development": development and {**development, "folder": Path(development["folder"]).name},
+        "networks": networks,
+        "network_files": {
+            name: file for name, file in record.get("network_files", {}).items() if name in networks
+        },
+        "distribution": record.get("distribution"),
+        "git_revision": record.get("git_revision"),
+        "versions": record["versions"],
+        "recipe": record["recipe"],
+    }  # fmt: skip
 
 
 def index_entry(config, model, training, metrics):
@@ -91,7 +102,6 @@ def index_entry(config, model, training, metrics):
         metrics: the content of metrics.json, or None.
     """
     weights = config["weights"] or {}
-    restored = metrics and metrics["overall"]["restored"]
     return {
         "kind": config["kind"],
         "class": config["class"],
@@ -102,14 +112,7 @@ def index_entry(config, model, training, metrics):
         "training": training
         and {"steps": training["steps"], "faces": training["faces_seen"], "hours": training["hours"],
              "device": training["device"]},
-        "measured": metrics
-        and {
-            "psnr_gain_db": round(metrics["overall"]["psnr_gain"]["mean"], 2),
-            "psnr": round(restored["psnr"]["mean"], 2),
-            "ssim": round(restored["ssim"]["mean"], 4),
-            "sharp_in_psnr": round(metrics["sharp_in"]["psnr"]["mean"], 2),
-            "faces": metrics["faces"],
-        },
+        "measured": metrics and measure_of(config["kind"]).index(metrics),
     }  # fmt: skip
 
 
@@ -119,60 +122,3 @@ def update_index(path, name, entry):
     index["presets"][name] = entry
     index["presets"] = dict(sorted(index["presets"].items()))
     _write(path, json.dumps(index, indent=2) + "\n")
-
-
-def card(config, entry, training, table):
-    """The model card in Markdown, with the measured table.
-
-    Args:
-        config: the preset's config.
-        entry: its row of ``index.json``.
-        training: the content of training.json.
-        table: the evaluation's table in Markdown.
-    """
-    name, recipe = config["name"], training["recipe"]
-    stages = ", then ".join(f"{stage['name']} {stage['steps']} steps" for stage in recipe["stages"])
-    losses = dict.fromkeys(term for stage in recipe["stages"] for term in [*stage["losses"], *stage["critic_losses"]])
-    losses = f"losses {', '.join(losses)}"
-    return f"""# {name}
-
-Restores a face that motion has blurred. Method: {", ".join(str(value) for value in config["paper"].values())}.
-
-```python
-import deblur_zoo
-
-sharp = deblur_zoo.load("{name}").deblur("blurred_face.png")
-```
-
-| | |
-|---|---|
-| class | `{config["class"]}`, arguments in `config.json` |
-| parameters | {entry["parameters"]:,} |
-| multiply-adds at 128x128 | {entry["gmac_128"]} G |
-| weights | {entry["weights_bytes"] / 1e6:.2f} MB, float16, sha256 `{entry["weights_sha256"]}` |
-| input | RGB in [0, 1], any height and width; face in the canonical alignment of `config.json` |
-| trained on | {training["data"]} |
-| training | {stages} ({losses}), batches of {recipe["batch_size"]}, seed {recipe["seed"]}; best weights at step \
-{training["steps"]} ({training["faces_seen"]:,} faces), {training["hours"]} hours on {training["device"]} |
-| licence | code {config["license"]["code"]}; weights: {config["license"]["weights"]} |
-
-The recipe is `recipe.json`; what was really run, with versions and the data's fingerprint, is `training.json`.\
-{" " + training["note"] if training["note"] else ""}
-Weights are the moving average over training, chosen by PSNR on development faces.
-
-## Measured
-
-    python -m deblur_zoo.evaluation --preset {name} --faces DEVELOPMENT_FACES
-
-{table.strip()}
-
-The noise, kernels and faces measured on were not trained on. PSNR and SSIM are as `docs/evaluation.md` defines them.
-
-## Limits, and who should not use it
-
-- Trained on upright, aligned faces of about 128x128 pixels and uniform motion blur of up to 29 pixels. Other pictures,
-  other scales, out-of-focus and strongly compressed pictures come out worse than the table says.
-- Detail that the blur has removed is made up from what faces usually look like. Do not use a restored face to
-  identify a person, as evidence, or for any decision about somebody.
-- Trained mostly on photos of celebrities: it may do less well on people, ages and lighting that are rare among them.
-"""

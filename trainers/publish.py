@@ -1,8 +1,7 @@
 """Make a preset out of a finished run: float16 weights, measured again, with model card and index entry.
 
-    python -m trainers.publish --run runs/lite --preset one_step_lite --development crops/development \
-        --identity_network mobilefacenet.keras --data "CelebA (7,475 faces) and MEBeauty (1,216 faces)" \
-        --license "non-commercial research use"
+    python -m trainers.publish runs/lite --development crops/development --identity_network mobilefacenet.keras \
+        --data "CelebA (7,475 faces) and MEBeauty (1,216 faces)" --license "non-commercial research use"
 
 Writes into the preset's folder: model.weights.h5, config.json, training.json, metrics.json and README.md, and the
 preset's row of index.json. Everything is prepared beside the folder first; a failed measurement changes nothing.
@@ -14,13 +13,14 @@ from deblur_zoo import command_line_tools
 from deblur_zoo.command_line_tools import UsageError
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("run", None, "folder of a finished run of `python -m trainers`")
-flags.DEFINE_string("preset", None, "name or folder of the preset to publish to")
+flags.DEFINE_string("run", None, "folder of a finished run of `python -m trainers`; may be given without --run")
+flags.DEFINE_string("preset", None, "name or folder of the preset to publish to; the run's own where not given")
 flags.DEFINE_string("development", None, "folder of aligned development faces to measure on")
+flags.DEFINE_string("development_labels", None, "folder of their labels, to measure a parser")
 flags.DEFINE_string("identity_network", None, "Keras file of a face recognition network, for the identity cosine")
 flags.DEFINE_string("data", None, "what was trained on, for the card")
 flags.DEFINE_string("license", None, "licence of the weights, which follows from the data")
-flags.DEFINE_string("device", None, "what it was trained on, for the card, such as '2 CPU cores'")
+flags.DEFINE_string("device", None, "what it was trained on, for the card; the run's record where not given")
 flags.DEFINE_integer("earlier_steps", 0, "steps of earlier runs that this one went on from", lower_bound=0)
 flags.DEFINE_float("earlier_hours", 0.0, "hours of earlier runs", lower_bound=0)
 flags.DEFINE_string("note", None, "a sentence for the card about what was special in this training")
@@ -29,7 +29,10 @@ flags.DEFINE_integer("limit", None, "measure on the first so many faces only", l
 
 def publish(arguments):
     """Check the flags, convert, measure and put in place. Returns the exit code."""
-    command_line_tools.require_flags(arguments, "run", "preset", "development", "data", "license", "device")
+    if arguments and not FLAGS.run:
+        FLAGS.run = arguments[0]
+        arguments = arguments[1:]
+    command_line_tools.require_flags(arguments, "run", "development", "data", "license")
     # Heavy imports wait until the flags are known to be good.
     from trainers.publication import publish_run
 

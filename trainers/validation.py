@@ -155,8 +155,14 @@ def _deblurrer_set(store, bank, crop_size, identity_network):
     return DevelopmentSet(store.faces, bank, crop_size, identity_network=identity_network)
 
 
+def _parser_set(store, bank, crop_size, identity_network):
+    from trainers.parsing_validation import ParsingDevelopmentSet
+
+    return ParsingDevelopmentSet(store.faces, store.labels, crop_size)
+
+
 # Kind of model to a function of (FaceStore, kernel bank, crop size, identity network or None).
-KINDS = {"deblurrer": _deblurrer_set}
+KINDS = {"deblurrer": _deblurrer_set, "parser": _parser_set}
 
 
 def development_set(kind, store, bank, crop_size, identity_network=None):

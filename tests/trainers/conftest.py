@@ -1,0 +1,101 @@
+"""A tiny preset with a recipe and a few faces, and an uninterrupted run of it."""
+
+import copy
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[2]
+ARGUMENTS = {
+    "width": 6, "reduced_width": 4, "modules": 1, "kernel_sizes": (1, 3), "scale": 2, "image_skip": True,
+}  # fmt: skip
+STAGE = {"optimizer": "sgd", "learning_rate": {"peak": 0.05, "decay": "constant"}}
+RECIPE = {
+    "format_version": 1,
+    "method": "one_step",
+    "batch_size": 2,
+    "average": 0.9,
+    "steps_per_epoch": 2,
+    "validate_every": 4,
+    "data": {
+        "crop_size": 32,
+        "unblurred_share": 0.2,
+        "kernels": {"linear": {"share": 1.0, "count": 9, "sizes": [9, 11]}},
+    },
+    "stages": [
+        {"name": "content", "steps": 6, **STAGE, "losses": {"l2": 1.0}},
+        {"name": "smooth", "steps": 4, **STAGE, "optimizer": "rmsprop", "losses": {"l2": 1.0, "total_variation": 0.1}},
+    ],
+}
+FLAGS = {
+    "recipe": None, "seed": None, "batch_size": None, "precision": None, "steps": [], "identity_network": None,
+    "networks": [], "labels": [], "init_parts": [], "init_from": None, "development_faces": 3,
+}  # fmt: skip
+
+
+class Workplace(SimpleNamespace):
+    """A folder with ``preset``, ``faces`` and the runs of the tests."""
+
+    def flags(self, out, **changes):
+        faces = str(self.faces)
+        own = {"preset": str(self.preset), "faces": [faces], "development": faces, "out": str(self.folder / out)}
+        return {**FLAGS, **own, **changes}
+
+    def recipe(self):
+        return copy.deepcopy(RECIPE)
+
+    def write_recipe(self, name, recipe):
+        path = self.folder / f"{name}.json"
+        path.write_text(json.dumps(recipe))
+        return str(path)
+
+    def command(self, *arguments, script=("-m", "trainers"), backend="tensorflow", folder=ROOT):
+        """Run a command in a process of its own and give what it left."""
+        environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3", "JAX_PLATFORMS": "cpu"}
+        environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+        command = [sys.executable, *script, *map(str, arguments)]
+        return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=500)
+
+    def weights(self, out):
+        """The last weights of a run."""
+        from deblur_zoo.models.one_step import OneStep
+
+        model = OneStep(**ARGUMENTS)
+        model.build()
+        model.load_weights(self.folder / out / "last.weights.h5")
+        return model.get_weights()
+
+
+@pytest.fixture(scope="session")
+def workplace(tmp_path_factory):
+    from deblur_zoo import presets
+    from deblur_zoo.models.one_step import OneStep
+
+    folder = tmp_path_factory.mktemp("training")
+    model = OneStep(**ARGUMENTS, name="tiny")
+    model.build()
+    presets.save_preset(model, folder / "tiny", "tiny", weights=False, without_weights="It is a test.")
+    (folder / "tiny" / "recipe.json").write_text(json.dumps(RECIPE))
+    (folder / "faces").mkdir()
+    rng = np.random.default_rng(0)
+    for i in range(6):
+        coarse = Image.fromarray(rng.integers(0, 256, (6, 6, 3), dtype=np.uint8))
+        coarse.resize((40, 40), Image.Resampling.BICUBIC).save(folder / "faces" / f"{i}.png")
+    return Workplace(folder=folder, preset=folder / "tiny", faces=folder / "faces", tests=Path(__file__).parent)
+
+
+@pytest.fixture(scope="session")
+def finished(workplace):
+    """An uninterrupted run, in the folder "whole"."""
+    from trainers.run import Run
+
+    run = Run.prepare(workplace.flags("whole"))
+    run.train(verbose=0)
+    return run

@@ -1,0 +1,117 @@
+"""How a preset of each kind is measured when it is published, and what its index row and card say of that."""
+
+import json
+import subprocess
+import sys
+
+from deblur_zoo import zoo
+from trainers.validation import development_set
+
+_FAILED = "the converted weights could not be measured; nothing was published"
+
+
+class DeblurrerMeasure:
+    """By the evaluation's command in a process of its own, as a user would do it."""
+
+    chosen_by = "PSNR on development faces"
+
+    def measure(self, folder, flags):
+        """Measure the preset in a folder.
+
+        Args:
+            folder: a preset's folder.
+            flags: dict with "development", "identity_network", "limit".
+
+        Returns:
+            (content for metrics.json, table in Markdown).
+
+        Raises:
+            ValueError: the measurement failed.
+        """
+        command = [sys.executable, "-m", "deblur_zoo.evaluation", "--preset", str(folder)]
+        command += ["--faces", flags["development"], "--out", str(folder)]
+        for name in ("identity_network", "limit"):
+            if flags[name]:
+                command += [f"--{name}", str(flags[name])]
+        if subprocess.run(command, check=False).returncode:
+            raise ValueError(_FAILED)
+        table = folder / "table.md"
+        text = table.read_text(encoding="utf-8")
+        table.unlink()
+        return json.loads((folder / "metrics.json").read_text(encoding="utf-8")), text
+
+    def index(self, metrics):
+        """What the index row says under "measured"."""
+        restored = metrics["overall"]["restored"]
+        return {
+            "psnr_gain_db": round(metrics["overall"]["psnr_gain"]["mean"], 2),
+            "psnr": round(restored["psnr"]["mean"], 2),
+            "ssim": round(restored["ssim"]["mean"], 4),
+            "sharp_in_psnr": round(metrics["sharp_in"]["psnr"]["mean"], 2),
+            "faces": metrics["faces"],
+        }
+
+    def headline(self, metrics):
+        """The measurement in a few words."""
+        return f"{metrics['overall']['psnr_gain']['mean']:+.2f} dB"
+
+    def how(self, name):
+        """How the card says that it was measured."""
+        return f"    python -m deblur_zoo.evaluation --preset {name} --faces DEVELOPMENT_FACES"
+
+    remarks = (
+        "The noise, kernels and faces measured on were not trained on. PSNR and SSIM are as `docs/evaluation.md` "
+        "defines them."
+    )
+
+
+class ParserMeasure:
+    """F-scores by component on sharp faces with labels, by the converted weights."""
+
+    chosen_by = "mean F-score on development faces"
+
+    def measure(self, folder, flags):
+        """As ``DeblurrerMeasure.measure``; "development_labels" may name the labels' folder."""
+        from deblur_zoo.data.face_store import load_faces
+
+        labels = [flags["development_labels"]] if flags["development_labels"] else None
+        model = zoo.load(folder)
+        store = load_faces([flags["development"]], limit=flags["limit"], labels=labels)
+        scores = development_set(model.kind, store, None, 128).measure(model)
+        metrics = {
+            "format_version": 1,
+            "measures": {"f_score": "2 TP / (2 TP + FP + FN) over all known pixels of all faces; mean over components"},
+            "faces": len(store),
+            "f_scores": {name.removeprefix("f_"): value for name, value in scores.items() if name != "mean_f_score"},
+            "mean_f_score": scores["mean_f_score"],
+            "data": {"fingerprint": store.fingerprint, "skipped_files": len(store.skipped)},
+        }
+        (folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+        rows = [*metrics["f_scores"].items(), ("mean", metrics["mean_f_score"])]
+        table = "| component | F-score |\n|---|---|\n" + "".join(f"| {name} | {value:.3f} |\n" for name, value in rows)
+        return metrics, table
+
+    def index(self, metrics):
+        return {"mean_f_score": round(metrics["mean_f_score"], 4), "faces": metrics["faces"]}
+
+    def headline(self, metrics):
+        return f"mean F-score {metrics['mean_f_score']:.3f}"
+
+    def how(self, name):
+        return f"    python -m trainers.publish RUN --preset {name} --development FACES --development_labels LABELS"
+
+    remarks = "The faces measured on were not trained on. Pixels whose label is unknown are not counted."
+
+
+KINDS = {"deblurrer": DeblurrerMeasure(), "parser": ParserMeasure()}
+
+
+def measure_of(kind):
+    """The measure for presets of a kind.
+
+    Raises:
+        ValueError: a kind without one.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"presets of kind {kind!r} cannot be measured; accepted: {', '.join(KINDS)}")
+    return KINDS[kind]

@@ -1,0 +1,64 @@
+"""The development measurement of models of kind "parser": F-scores on sharp faces whose labels are known."""
+
+import numpy as np
+
+from deblur_zoo.data.face_store import central_crop
+from deblur_zoo.metrics.parsing import COMPONENTS, component_scores, confusion
+from trainers.pictures import chosen_faces, strip
+from trainers.validation import ModelRunner
+
+# RGB of the classes in strips; unknown pixels stay grey.
+COLOURS = np.full((256, 3), 128, np.uint8)
+COLOURS[:11] = [
+    (0, 0, 0), (244, 196, 160), (120, 70, 20), (170, 110, 40), (40, 120, 255), (90, 200, 255), (250, 220, 60),
+    (220, 40, 60), (255, 255, 255), (255, 120, 140), (90, 40, 130),
+]  # fmt: skip
+
+
+class ParsingDevelopmentSet:
+    """Sharp faces and their labels. See ``trainers.validation`` for what a development set is.
+
+    Args:
+        faces: uint8 (N, S, S, 3), S >= ``crop_size``; the middle is used.
+        labels: uint8 (N, S, S), classes of the architecture note's table, 255 unknown.
+        crop_size: side in pixels.
+        batch_size: faces per forward pass.
+
+    Raises:
+        ValueError: no labels, or not a known pixel among them.
+    """
+
+    score = "mean_f_score"
+
+    def __init__(self, faces, labels, crop_size=128, batch_size=16):
+        if labels is None:
+            raise ValueError("a parser is measured on labels: name the folder of the development faces' labels")
+        self.faces = central_crop(faces, crop_size)
+        self.labels = central_crop(labels, crop_size)
+        if not np.isin(self.labels, list(COMPONENTS.values())).any():
+            raise ValueError("the development faces' labels name no part of a face")
+        self.batch_size = batch_size
+        self._forward = ModelRunner()
+
+    def _parse(self, model, faces):
+        return np.argmax(self._forward(model, faces, self.batch_size), axis=-1).astype(np.uint8)
+
+    def measure(self, model):
+        """F-scores over all pixels of all faces.
+
+        Args:
+            model: a FaceParser.
+
+        Returns:
+            dict with "mean_f_score" over the components, and "f_" with each component's name. A component that is in no
+            face is left out.
+        """
+        scores = component_scores(confusion(self.labels, self._parse(model, self.faces)))
+        mean = scores.pop("average")
+        return {"mean_f_score": mean, **{f"f_{name}": value for name, value in scores.items() if not np.isnan(value)}}
+
+    def strip(self, model):
+        """A few faces, picture | labels found | labels given: uint8 (H, W, 3)."""
+        few = chosen_faces(len(self.faces))
+        found = self._parse(model, self.faces[few])
+        return strip({"picture": self.faces[few], "found": COLOURS[found], "given": COLOURS[self.labels[few]]})
