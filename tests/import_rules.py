@@ -58,6 +58,8 @@ CONFINED = {
     "deblur_zoo.layers": {"keras", "numpy"},
     "deblur_zoo.losses": {"keras", "numpy"},
     "deblur_zoo.features": {"keras", "numpy"},
+    # Reads published weight files, HDF5 and MATLAB's.
+    "deblur_zoo.features.weight_files": {"numpy", "h5py", "scipy"},
     "deblur_zoo.metrics": {"keras", "numpy"},
     "deblur_zoo.blur": {"numpy"},
     "deblur_zoo.blur.convolution": {"keras", "numpy"},

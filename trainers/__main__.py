@@ -38,6 +38,10 @@ flags.DEFINE_enum(
     "distribution", "none", ["none", "mirrored", "multi_worker", "data_parallel"],
     "several GPUs of this machine (mirrored; data_parallel under JAX) or machines by TF_CONFIG (multi_worker)",
 )  # fmt: skip
+flags.DEFINE_enum(
+    "render_on", "auto", ["auto", "host", "device"],
+    "where training pairs are blurred: by OpenCV in threads, or where the model is; auto: there on an accelerator",
+)  # fmt: skip
 flags.DEFINE_integer("replicas", None, "on how many devices; all GPUs where it is not given", lower_bound=1)
 flags.DEFINE_bool("tensorboard", False, "also write losses, rates, measurements and pictures for TensorBoard")
 flags.DEFINE_integer(

@@ -51,7 +51,7 @@ class Distribution:
     def start(self, trainer):
         """Give all processes the chief's weights and optimisers, at the start of a stage."""
 
-    def batches(self, pair_maker, batch_size, critic_steps, first_step):
+    def batches(self, pair_maker, batch_size, critic_steps, first_step, place="auto"):
         """Endless batches for ``fit``.
 
         Args:
@@ -59,8 +59,9 @@ class Distribution:
             batch_size: faces of one part of the global batch.
             critic_steps: parts of the global batch, see ``RestorationTrainer``.
             first_step: the step to start at.
+            place: where pairs are rendered, see ``trainers.engines.training_batches``.
         """
-        return training_batches(pair_maker, batch_size * critic_steps, first_step)
+        return training_batches(pair_maker, batch_size * critic_steps, first_step, place)
 
     def fit(self, trainer, batches, **arguments):
         """``trainer.fit`` with Keras' arguments (epochs, initial_epoch, steps_per_epoch, callbacks, verbose)."""

@@ -30,10 +30,20 @@ def trainer_class():
     return TensorFlowTrainer
 
 
-def training_batches(pair_maker, batch_size, first_step):
-    """Endless batches of a pair maker: a tf.data.Dataset under TensorFlow, a generator elsewhere; the same pairs."""
+def training_batches(pair_maker, batch_size, first_step, place="auto"):
+    """Endless batches of a pair maker: a tf.data.Dataset under TensorFlow, a generator elsewhere; the same pairs.
+
+    Args:
+        pair_maker: a PairMaker.
+        batch_size: pairs a step.
+        first_step: the step to start at.
+        place: where pairs are rendered: "host", "device" or "auto", see ``deblur_zoo.data.places``.
+    """
     if check_backend() == "jax":
-        from deblur_zoo.data import batches as source
-    else:
-        from deblur_zoo.data import pipeline as source
-    return source.training_batches(pair_maker, batch_size, first_step)
+        from deblur_zoo.data import batches
+        from trainers.jax.compilation import compiled
+
+        return batches.training_batches(pair_maker, batch_size, first_step, place, compile=compiled)
+    from deblur_zoo.data import pipeline
+
+    return pipeline.training_batches(pair_maker, batch_size, first_step, place)

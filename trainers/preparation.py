@@ -16,6 +16,7 @@ from deblur_zoo.data.augmentation import Augmentation
 from deblur_zoo.data.synthesis import PairMaker, Synthesis
 from trainers.methods import method_class
 from trainers.recipe import complete_recipe, read_recipe
+from trainers.schedule import Schedule
 
 # Settings of a recipe that flags of the same name overrule.
 OVERRULED = ("seed", "batch_size", "precision")
@@ -39,7 +40,18 @@ def resolve_recipe(flags, folder):
         stages[name]["steps"] = int(steps)
     recipe["stages"] = [stage for stage in recipe["stages"] if stage["steps"]]
     method_class(recipe["method"])
-    return complete_recipe(recipe)
+    recipe = complete_recipe(recipe)
+    for stage in recipe["stages"]:
+        for player in ("", "critic_"):
+            try:
+                Schedule(steps=stage["steps"], **stage[f"{player}learning_rate"])
+                keras.optimizers.get(stage[f"{player}optimizer"])
+            except (TypeError, ValueError) as error:
+                problem = str(error).splitlines()[0]
+                raise ValueError(
+                    f"stage {stage['name']!r}: its {player}learning_rate or optimizer: {problem}"
+                ) from None
+    return recipe
 
 
 def build_models(preset, precision, arguments=None):

@@ -37,10 +37,11 @@ class Run:
         record: dict that describes the run, written to ``run.json``.
         distribution: a Distribution, within whose scope the trainer was created; None: one device.
         event_log: writer of TensorBoard's event files, see ``trainers.event_log``; or None.
+        place: where training pairs are rendered, see ``trainers.engines.training_batches``.
     """
 
     def __init__(self, folder, recipe, trainer, pair_maker, development, networks, record, distribution=None,
-                 event_log=None):  # fmt: skip
+                 event_log=None, place="auto"):  # fmt: skip
         self.folder = folder
         self.recipe = recipe
         self.trainer = trainer
@@ -50,6 +51,7 @@ class Run:
         self.record = record
         self.distribution = distribution or Distribution()
         self.event_log = event_log
+        self.place = place
 
     @classmethod
     def prepare(cls, flags):
@@ -101,7 +103,8 @@ class Run:
             **preparation.run_record(flags, recipe, store, networks),
             **provenance(flags, recipe, distribution, test_bank, development_store),
         }
-        return cls(folder, recipe, trainer, pair_maker, development, networks, record, distribution, event_log)
+        return cls(folder, recipe, trainer, pair_maker, development, networks, record, distribution, event_log,
+                   flags.get("render_on", "auto"))  # fmt: skip
 
     @property
     def checkpoint_path(self):
@@ -181,7 +184,7 @@ class Run:
         augmentation = Augmentation(**{**recipe["data"]["augmentation"], **stage["augmentation"]})
         pair_maker = self.pair_maker.with_augmentation(augmentation)
         first = step // trainer.critic_steps
-        batches = self.distribution.batches(pair_maker, recipe["batch_size"], trainer.critic_steps, first)
+        batches = self.distribution.batches(pair_maker, recipe["batch_size"], trainer.critic_steps, first, self.place)
         callbacks = [StopOnNonFinite()]
         if self.distribution.is_chief:
             callbacks += self._chief_callbacks(stage, progress, verbose)

@@ -44,10 +44,10 @@ class Mirrored(Distribution):
     def scope(self):
         return self.strategy.scope()
 
-    def batches(self, pair_maker, batch_size, critic_steps, first_step):
+    def batches(self, pair_maker, batch_size, critic_steps, first_step, place="auto"):
         # ``fit`` cuts each batch into as many pieces as there are replicas.
         ordered = ReplicaPairMaker(pair_maker, batch_size, critic_steps, self.replicas)
-        return training_batches(ordered, batch_size * critic_steps, first_step)
+        return training_batches(ordered, batch_size * critic_steps, first_step, place)
 
 
 class MultiWorker(Distribution):
@@ -78,13 +78,13 @@ class MultiWorker(Distribution):
     def scope(self):
         return self.strategy.scope()
 
-    def batches(self, pair_maker, batch_size, critic_steps, first_step):
+    def batches(self, pair_maker, batch_size, critic_steps, first_step, place="auto"):
         def of_worker(context):
             # Each worker makes its own samples alone, a batch for each of its replicas in turn.
             count = self.replicas // context.num_input_pipelines
             first = context.input_pipeline_id * count
             ordered = ReplicaPairMaker(pair_maker, batch_size, critic_steps, self.replicas, first, count)
-            return training_batches(ordered, batch_size // self.replicas * critic_steps, first_step * count)
+            return training_batches(ordered, batch_size // self.replicas * critic_steps, first_step * count, place)
 
         return self.strategy.distribute_datasets_from_function(of_worker)
 
