@@ -43,10 +43,11 @@ def test_a_gradient_that_would_underflow_arrives(backend):
     for name, exact in found["float32"].items():
         largest = np.abs(exact).max()
         assert largest > 0, f"the gradient {name} says nothing"
-        # Some ten roundings one after the other, each of half a unit in the last of 11 and of 8 significant bits.
+        # Units in the last of 11 and of 8 significant bits. Some ten values are rounded one after the other, and what
+        # the true pictures give the critic is taken from what the restored ones give it: the sums cancel in part.
         for precision, unit in (("mixed_float16", 2**-11), ("mixed_bfloat16", 2**-8)):
             error = np.abs(found[precision][name] - exact).max() / largest
-            assert error < 10 * unit, (precision, name, error)
+            assert error < 24 * unit, (precision, name, error)
         # The control: without scaling nothing arrives.
         assert np.all(found["mixed_float16_unscaled"][name] == 0), name
 
