@@ -41,10 +41,11 @@ def results(backend):
 def test_a_gradient_that_would_underflow_arrives(backend):
     found = results(backend)
     for name, exact in found["float32"].items():
-        largest = np.abs(exact).max()
-        assert largest > 0, f"the gradient {name} says nothing"
-        # Units in the last of 11 and of 8 significant bits. Some ten values are rounded one after the other, and what
-        # the true pictures give the critic is taken from what the restored ones give it: the sums cancel in part.
+        assert np.any(exact), f"the gradient {name} says nothing"
+        player = name.partition("_")[0]
+        largest = max(np.abs(value).max() for other, value in found["float32"].items() if other.startswith(player))
+        # Units in the last of 11 and of 8 significant bits: up to 11 were measured, since some ten values are rounded
+        # one after the other. Of the player's largest gradient, since a bias' is a sum that cancels for the most part.
         for precision, unit in (("mixed_float16", 2**-11), ("mixed_bfloat16", 2**-8)):
             error = np.abs(found[precision][name] - exact).max() / largest
             assert error < 24 * unit, (precision, name, error)
