@@ -12,6 +12,8 @@ from deblur_zoo import images
 _PIXELS_PER_PICTURE = 256 * 256
 # Pictures of different sizes wait for others of their size; so many batches' pixels may wait in all.
 _WAITING_BATCHES = 4
+# Compiling the network takes some seconds; a folder of so many pictures gets them back.
+_WORTH_COMPILING = 64
 
 
 @dataclass
@@ -78,6 +80,7 @@ class Restorer:
             model = load(model)
         self.model = model
         self.batch_size = batch_size
+        self._compiled = False
 
     def restore(self, pictures):
         """Restore a picture or a batch.
@@ -135,6 +138,7 @@ class Restorer:
         """
         jobs = plan_folder(source, target, overwrite)
         report = Report()
+        self._compiled = self._compiled or len(jobs) >= _WORTH_COMPILING
         waiting, waiting_pixels = {}, 0
 
         def finish(size):
@@ -179,8 +183,14 @@ class Restorer:
 
     def _restore_batch(self, rgb):
         """float32 (N, H, W, 3) in [0, 1] to the same, in batches."""
-        from keras import ops
-
         count = self._count_at_once(rgb.shape[1:3])
-        parts = [rgb[start : start + count] for start in range(0, len(rgb), count)]
-        return np.concatenate([ops.convert_to_numpy(self.model(part, training=False)) for part in parts])
+        return np.concatenate([self._run(rgb[start : start + count]) for start in range(0, len(rgb), count)])
+
+    def _run(self, rgb):
+        import keras
+
+        if not self._compiled:
+            return keras.ops.convert_to_numpy(self.model(rgb, training=False))
+        # XLA is JAX's compiler; under TensorFlow on a processor its convolutions are the slower ones.
+        self.model.jit_compile = keras.backend.backend() == "jax"
+        return self.model.predict_on_batch(rgb)

@@ -201,3 +201,22 @@ def test_folders_that_cannot_be_used(folder, tmp_path):
     with pytest.raises(ValueError, match="no pictures"):
         restorer.restore_folder(tmp_path / "empty", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_large_folder_is_restored_by_the_compiled_network(tiny_model, tmp_path, monkeypatch):
+    """The same results, and the network is called through its compiled function."""
+    monkeypatch.setattr("deblur_zoo.restoration._WORTH_COMPILING", 5)
+    source = tmp_path / "many"
+    source.mkdir()
+    sizes = [(9, 7)] * 4 + [(6, 11)]
+    for number, size in enumerate(sizes):
+        images.write(source / f"{number}.png", random_pixels(*size, 3, seed=number))
+    compiled = []
+    predict = tiny_model.predict_on_batch
+    monkeypatch.setattr(tiny_model, "predict_on_batch", lambda rgb: compiled.append(len(rgb)) or predict(rgb))
+    Restorer(tiny_model).restore_folder(source, tmp_path / "restored")
+    assert sum(compiled) == len(sizes)
+    for number in range(len(sizes)):
+        expected = by_hand(tiny_model, images.read(source / f"{number}.png"))
+        result = images.read(tmp_path / "restored" / f"{number}.png")
+        np.testing.assert_allclose(result.astype(int), expected, atol=1)

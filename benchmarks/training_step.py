@@ -1,0 +1,111 @@
+"""How much of the machine's convolution rate a preset's training step reaches.
+
+    python -m benchmarks.training_step --presets one_step_lite,semantic_face_lite
+
+In one run and in the recipe's precision: a chain of equal convolutions, forward and backward, and the presets' whole
+training steps (losses of the recipe's last stage that need no further network, optimiser, moving average). Rates are
+floating-point operations a second, two for a multiply-add, three times the forward pass for a step. The rounds of all
+are interleaved, so that other work on the machine hits them alike; the best round of each counts.
+"""
+
+import time
+
+from absl import flags
+
+from deblur_zoo import command_line_tools
+
+FLAGS = flags.FLAGS
+flags.DEFINE_list("presets", ["one_step_lite", "semantic_face_lite"], "presets to time")
+flags.DEFINE_integer("batch_size", 16, "faces a step", lower_bound=1)
+flags.DEFINE_integer("rounds", 3, "rounds of timing", lower_bound=1)
+flags.DEFINE_integer("steps", 4, "steps a round", lower_bound=1)
+flags.DEFINE_integer("crop_size", 128, "side of the faces in pixels", lower_bound=16)
+
+# 3x3 from 64 to 64 channels at a quarter of the resolution: what most of a lite preset is made of.
+CHANNELS, LAYERS, SCALE = 64, 8, 4
+
+
+def convolution_step(batch_size, crop_size):
+    """A function that runs the chain forward and backward once, and its operations."""
+    import keras
+    import numpy as np
+
+    chain = keras.Sequential([keras.layers.Conv2D(CHANNELS, 3, padding="same", use_bias=False) for _ in range(LAYERS)])
+    side = crop_size // SCALE
+    images = np.random.default_rng(0).random((batch_size, side, side, CHANNELS), dtype=np.float32)
+    chain.build(images.shape)
+    chain.compile(optimizer=keras.optimizers.SGD(1e-9), loss="mse", jit_compile=keras.backend.backend() == "jax",
+                  auto_scale_loss=False)  # fmt: skip
+    multiply_adds = batch_size * side * side * 9 * CHANNELS**2 * LAYERS
+    return stepper(chain, (images, images)), 6 * multiply_adds
+
+
+def training_step(name, batch_size, crop_size):
+    """A function that runs a preset's training step once, its operations, and its number of faces."""
+    import keras
+    import numpy as np
+
+    from deblur_zoo import zoo
+    from trainers import preparation
+    from trainers.engines import trainer_class
+    from trainers.methods import method_class
+    from trainers.recipe import read_recipe
+    from trainers.schedule import Schedule
+
+    recipe = read_recipe(zoo.preset_folder(name) / "recipe.json")
+    trainer = trainer_class()(*preparation.build_models(name, recipe["precision"], recipe["arguments"]))
+    method, stage = method_class(recipe["method"]), recipe["stages"][-1]
+    losses = {term: weight for term, weight in stage["losses"].items() if term not in (*method.needs, "adversarial")}
+    trainer.start_stage(
+        method(losses, **stage["options"]),
+        keras.optimizers.get(stage["optimizer"]),
+        Schedule(steps=stage["steps"], **stage["learning_rate"]),
+    )
+    generator = np.random.default_rng(0)
+    pictures = generator.integers(0, 256, (2, batch_size, crop_size, crop_size, 3), dtype=np.uint8)
+    labels = generator.integers(0, 11, (batch_size, crop_size, crop_size), dtype=np.uint8)
+    multiply_adds = zoo.describe(name).multiply_adds * (crop_size / 128) ** 2
+    return stepper(trainer, (*pictures, labels)), 6 * multiply_adds * batch_size
+
+
+def stepper(model, batch):
+    """A function of a number of steps that runs them on one batch through ``fit``."""
+
+    def run(steps):
+        model.fit((batch for _ in range(steps)), steps_per_epoch=steps, epochs=1, verbose=0, shuffle=False)
+
+    return run
+
+
+def benchmark(arguments):
+    """Time and print. Returns the exit code."""
+    command_line_tools.require_flags(arguments)
+    import keras
+
+    size = FLAGS.batch_size, FLAGS.crop_size
+    runners = {name: training_step(name, *size) for name in FLAGS.presets}
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    runners = {"convolutions": convolution_step(*size), **runners}
+    best = dict.fromkeys(runners, float("inf"))
+    for run, _ in runners.values():
+        run(1)  # compiles
+    for _ in range(FLAGS.rounds):
+        for name, (run, _) in runners.items():
+            started = time.perf_counter()
+            run(FLAGS.steps)
+            best[name] = min(best[name], (time.perf_counter() - started) / FLAGS.steps)
+    rates = {name: operations / best[name] / 1e9 for name, (_, operations) in runners.items()}
+    print(f"{keras.backend.backend()}, batches of {FLAGS.batch_size} faces of {FLAGS.crop_size}x{FLAGS.crop_size}")
+    print(f"{'convolutions':24} {rates['convolutions']:8.1f} GFLOP/s")
+    for name in FLAGS.presets:
+        share = rates[name] / rates["convolutions"]
+        print(f"{name:24} {rates[name]:8.1f} GFLOP/s  {share:6.0%}  {FLAGS.batch_size / best[name]:8.1f} faces/s")
+    return 0
+
+
+def main():
+    command_line_tools.run(benchmark, "benchmarks.training_step")
+
+
+if __name__ == "__main__":
+    main()
