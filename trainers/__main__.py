@@ -24,7 +24,7 @@ flags.DEFINE_string("out", None, "the run's folder; a run that is there already 
 flags.DEFINE_string("identity_network", None, "Keras file of a face recognition network, for the facial loss")
 flags.DEFINE_list("networks", [], "files of the recipe's other feature networks, as name=file, separated by commas")
 flags.DEFINE_string("recipe", None, "another recipe file than the preset's own")
-flags.DEFINE_string("init_from", None, "start from these weights: a preset's name, a folder or a .weights.h5 file")
+flags.DEFINE_string("init_from", None, "go on from these weights, with a warm-up: a preset, folder or .weights.h5 file")
 flags.DEFINE_list("init_parts", [], "start parts of the model from other presets' parts, as part=preset")
 flags.DEFINE_integer("seed", None, "another seed than the recipe's")
 flags.DEFINE_integer("batch_size", None, "another batch size than the recipe's", lower_bound=1)

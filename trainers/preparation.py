@@ -20,6 +20,8 @@ from trainers.schedule import Schedule
 
 # Settings of a recipe that flags of the same name overrule.
 OVERRULED = ("seed", "batch_size", "precision")
+# Steps of warm-up where a run goes on from trained weights, unless its recipe has more.
+CONTINUED_WARMUP = 250
 
 
 def resolve_recipe(flags, folder):
@@ -41,6 +43,12 @@ def resolve_recipe(flags, folder):
     recipe["stages"] = [stage for stage in recipe["stages"] if stage["steps"]]
     method_class(recipe["method"])
     recipe = complete_recipe(recipe)
+    if flags["init_from"]:
+        # A fresh optimiser's first steps are far too large for weights that are good already.
+        first = recipe["stages"][0]
+        for player in ("", "critic_"):
+            rate = first[f"{player}learning_rate"]
+            rate["warmup"] = max(rate.get("warmup", 0), min(CONTINUED_WARMUP, first["steps"] // 4))
     for stage in recipe["stages"]:
         for player in ("", "critic_"):
             try:

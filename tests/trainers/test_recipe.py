@@ -4,6 +4,7 @@ import json
 import pytest
 
 from deblur_zoo import zoo
+from trainers.preparation import resolve_recipe
 from trainers.recipe import complete_recipe, read_recipe
 
 MINIMAL = {
@@ -75,3 +76,30 @@ def test_read_refuses_what_is_no_json(tmp_path):
 def test_every_preset_carries_a_recipe_that_holds(preset):
     recipe = read_recipe(zoo.preset_folder(preset) / "recipe.json")
     assert json.loads(json.dumps(recipe)) == recipe
+
+
+def test_going_on_from_trained_weights_warms_up(tmp_path):
+    recipe = copy.deepcopy(MINIMAL)
+    recipe["steps_per_epoch"] = recipe["validate_every"] = 100
+    recipe["stages"] = [{**recipe["stages"][0], "name": name, "steps": 2000} for name in ("one", "two")]
+    recipe["stages"][0]["learning_rate"] = {"peak": 0.1, "warmup": 30}
+    (tmp_path / "recipe.json").write_text(json.dumps(recipe))
+    flags = {"recipe": None, "seed": None, "batch_size": None, "precision": None, "steps": [], "init_from": None}
+    stages = resolve_recipe(flags, tmp_path)["stages"]
+    assert stages[0]["learning_rate"]["warmup"] == 30
+    stages = resolve_recipe({**flags, "init_from": "one_step_lite"}, tmp_path)["stages"]
+    assert stages[0]["learning_rate"]["warmup"] == stages[0]["critic_learning_rate"]["warmup"] == 250
+    assert "warmup" not in stages[1]["learning_rate"]
+    # Of a short stage no more than a quarter.
+    stages = resolve_recipe({**flags, "init_from": "one_step_lite", "steps": ["one=400"]}, tmp_path)["stages"]
+    assert stages[0]["learning_rate"]["warmup"] == 100
+
+
+@pytest.mark.parametrize("rate", [{"peak": 0.1, "warmup": 5000}, {"peak": 0.1, "decay": "linear"}, {"peek": 0.1}])
+def test_a_schedule_that_makes_no_sense_is_found_before_the_run(rate, tmp_path):
+    recipe = copy.deepcopy(MINIMAL)
+    recipe["stages"][0]["learning_rate"] = rate
+    (tmp_path / "recipe.json").write_text(json.dumps(recipe))
+    flags = {"recipe": None, "seed": None, "batch_size": None, "precision": None, "steps": [], "init_from": None}
+    with pytest.raises(ValueError, match=r"^stage '\w+': its learning_rate or optimizer: "):
+        resolve_recipe(flags, tmp_path)
