@@ -49,6 +49,7 @@ def log_of(path):
     return [[field for field in row if not field.startswith("seconds=")] for row in rows]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["tensorflow", pytest.param("jax", marks=JAX)])
 def test_killed_and_resumed_equals_uninterrupted(backend, workplace):
     preset = workplace.folder / f"noisy_{backend}"
