@@ -9,6 +9,10 @@ COMPONENTS = {
     "face": 1, "left_brow": 2, "right_brow": 3, "left_eye": 4, "right_eye": 5, "nose": 6, "upper_lip": 7,
     "lower_lip": 9, "teeth": 8, "hair": 10,
 }  # fmt: skip
+# Groups that do not depend on left and right, or on where a lip ends.
+MERGED = {"brows": (2, 3), "eyes": (4, 5), "mouth": (7, 8, 9)}
+# The four classes of Yasarla et al. 2020 (UMSN), table II: background, skin, all small components, hair.
+UMSN_CLASSES = {"class-1": (0,), "class-2": (1,), "class-3": (2, 3, 4, 5, 6, 7, 8, 9), "class-4": (10,)}
 
 
 def confusion(truth, estimate, classes=CLASSES):
@@ -36,19 +40,33 @@ def confusion(truth, estimate, classes=CLASSES):
     return np.bincount(truth * classes + estimate, minlength=classes**2).reshape(classes, classes)
 
 
-def f_scores(counts):
+def f_scores(counts, groups=None):
     """F-score of every class: 2 TP / (2 TP + FP + FN), over all pixels that were counted.
 
     Args:
         counts: (K, K) as ``confusion`` gives it.
+        groups: G tuples of classes that count as one each: a mistake inside a group is none. Every class alone if None.
 
     Returns:
-        float64 (K,); NaN for a class that is neither in the truth nor in the estimate.
+        float64 (K,), or (G,); NaN for a class or group that is neither in the truth nor in the estimate.
+
+    Raises:
+        ValueError: an empty group, or one with a class that the counts do not have.
     """
     counts = np.asarray(counts, np.float64)
-    hits = np.diag(counts)
-    sizes = counts.sum(axis=0) + counts.sum(axis=1)
-    return np.divide(2 * hits, sizes, out=np.full(len(counts), np.nan), where=sizes > 0)
+    if groups is not None:
+        groups = [sorted(set(group)) for group in groups]
+        if any(not group or group[0] < 0 or group[-1] >= len(counts) for group in groups):
+            raise ValueError(f"groups are of classes from 0 to {len(counts) - 1}, not {groups}")
+        members = np.array([np.isin(np.arange(len(counts)), group) for group in groups], np.float64).reshape(
+            -1, len(counts)
+        )
+        hits = np.einsum("gi,ij,gj->g", members, counts, members)
+        sizes = members @ (counts.sum(axis=0) + counts.sum(axis=1))
+    else:
+        hits = np.diag(counts)
+        sizes = counts.sum(axis=0) + counts.sum(axis=1)
+    return np.divide(2 * hits, sizes, out=np.full(len(sizes), np.nan), where=sizes > 0)
 
 
 def component_scores(counts):
@@ -64,3 +82,16 @@ def component_scores(counts):
     table = {name: float(scores[label]) for name, label in COMPONENTS.items()}
     present = [value for value in table.values() if not np.isnan(value)]
     return {**table, "average": float(np.mean(present)) if present else float("nan")}
+
+
+def group_scores(counts):
+    """F-scores of brows, eyes and mouth, left and right or lips together, and of the four classes of UMSN.
+
+    Args:
+        counts: (11, 11).
+
+    Returns:
+        dict from the names of ``MERGED`` and ``UMSN_CLASSES`` to F-scores; NaN as in ``f_scores``.
+    """
+    groups = {**MERGED, **UMSN_CLASSES}
+    return dict(zip(groups, f_scores(counts, groups.values()).tolist(), strict=True))

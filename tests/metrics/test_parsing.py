@@ -47,3 +47,55 @@ def test_what_does_not_fit_is_refused():
         parsing.confusion(np.zeros((2, 2), int), np.zeros((2, 3), int))
     with pytest.raises(ValueError, match="estimate has the label 255"):
         parsing.confusion(np.zeros((2, 2), int), np.full((2, 2), 255))
+
+
+def random_pair(seed):
+    """Two label maps that agree on six pixels in ten; the left eye (4) and the teeth (8) are nowhere in the truth."""
+    rng = np.random.default_rng(seed)
+    truth = rng.choice([0, 1, 2, 3, 5, 6, 7, 9, 10, parsing.UNKNOWN], (3, 12, 14)).astype(np.uint8)
+    estimate = np.where((rng.random(truth.shape) < 0.6) & (truth != parsing.UNKNOWN), truth, 0)
+    noise = rng.choice([0, 1, 2, 3, 4, 5, 6, 7, 9, 10], truth.shape)
+    return truth, np.where(rng.random(truth.shape) < 0.2, noise, estimate).astype(np.uint8)
+
+
+def set_f_score(truth, estimate, group):
+    known = truth != parsing.UNKNOWN
+    one, other = (set(zip(*np.nonzero(known & np.isin(labels, group)), strict=True)) for labels in (truth, estimate))
+    return 2 * len(one & other) / (len(one) + len(other)) if one or other else np.nan
+
+
+def test_groups_by_hand():
+    counts = np.array([[1, 1, 0, 0], [0, 1, 1, 0], [0, 0, 1, 0], [0, 0, 0, 0]])
+    # Classes 1 and 2 together: three true pixels, four called so, all three right among them. Class 3 is nowhere.
+    np.testing.assert_allclose(parsing.f_scores(counts, [(1, 2), (0, 3), (3,)]), [6 / 7, 2 / 3, np.nan])
+
+
+def test_groups_equal_those_of_sets():
+    truth, estimate = random_pair(0)
+    counts = parsing.confusion(truth, estimate)
+    scores = parsing.group_scores(counts)
+    assert list(scores) == ["brows", "eyes", "mouth", "class-1", "class-2", "class-3", "class-4"]
+    for name, group in {**parsing.MERGED, **parsing.UMSN_CLASSES}.items():
+        assert scores[name] == pytest.approx(set_f_score(truth, estimate, group)), name
+    alone = [set_f_score(truth, estimate, [label]) for label in range(11)]
+    np.testing.assert_allclose(parsing.f_scores(counts, [(label,) for label in range(11)]), alone)
+    np.testing.assert_allclose(parsing.f_scores(counts), alone)
+    assert np.isnan(alone[8]) and alone[4] == 0
+
+
+def test_against_scikit_learn():
+    metrics = pytest.importorskip("sklearn.metrics", reason="scikit-learn is not installed")
+    truth, estimate = random_pair(1)
+    known = truth != parsing.UNKNOWN
+    labels = list(range(11))
+    counts = parsing.confusion(truth, estimate)
+    np.testing.assert_array_equal(counts, metrics.confusion_matrix(truth[known], estimate[known], labels=labels))
+    expected = metrics.f1_score(truth[known], estimate[known], labels=labels, average=None, zero_division=np.nan)
+    np.testing.assert_allclose(parsing.f_scores(counts), expected)
+
+
+def test_no_face_and_no_such_group():
+    assert all(np.isnan(score) for score in parsing.group_scores(np.zeros((11, 11), int)).values())
+    for groups in ([(11,)], [(-1,)], [()]):
+        with pytest.raises(ValueError, match="classes from 0 to 10"):
+            parsing.f_scores(np.eye(11), groups)
