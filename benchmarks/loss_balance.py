@@ -1,8 +1,9 @@
-"""How hard each loss pulls at the restored image, and the weights at which it pulls a tenth as hard as L2.
+"""How hard each loss pulls at the restored image, and the weights at which it pulls a tenth as hard as the first.
 
     python -m benchmarks.loss_balance --preset one_step_lite --faces crops/development --identity_network FILE
 
-For every loss, the root mean square over pixels and faces of its gradient with respect to the restored image.
+For every loss of the recipe's last stage that has what it needs, the root mean square over pixels and faces of its
+gradient with respect to the restored image. TensorFlow only.
 """
 
 from absl import flags
@@ -11,52 +12,72 @@ from deblur_zoo import command_line_tools
 from deblur_zoo.command_line_tools import UsageError
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("preset", "one_step_lite", "name or folder of a preset with weights")
+flags.DEFINE_string("preset", "one_step_lite", "name or folder of a preset")
 flags.DEFINE_string("faces", None, "folder of aligned sharp crops")
+flags.DEFINE_string("labels", None, "folder of their parsing labels, for losses that need them")
 flags.DEFINE_string("identity_network", None, "Keras file of a face recognition network")
+flags.DEFINE_list("networks", [], "files of the recipe's other feature networks, as name=file")
 flags.DEFINE_integer("limit", 64, "how many faces to use", lower_bound=1)
 flags.DEFINE_string("weights", None, "another .weights.h5 file than the preset's own")
+BATCH = 8
 
 
 def measure(arguments):
     """Print the table. Returns the exit code."""
-    if arguments or not FLAGS.faces or not FLAGS.identity_network:
-        raise UsageError("--faces and --identity_network are needed, and no other arguments; see --help")
+    command_line_tools.require_flags(arguments, "preset", "faces")
     import numpy as np
     import tensorflow as tf
 
     from deblur_zoo import zoo
     from deblur_zoo.blur.kernels import standard_test_bank
-    from deblur_zoo.data.face_store import load_faces
-    from deblur_zoo.features.identity import IdentityNetwork
-    from trainers.one_step import OneStepLosses
+    from deblur_zoo.data.face_store import central_crop, load_faces
+    from trainers.methods import method_class
+    from trainers.preparation import load_networks
+    from trainers.recipe import read_recipe
     from trainers.validation import DevelopmentSet
 
     try:
+        recipe = read_recipe(zoo.preset_folder(FLAGS.preset) / "recipe.json")
+        networks = load_networks(recipe, FLAGS.flag_values_dict())
+        stage, kind = recipe["stages"][-1], method_class(recipe["method"])
+        # One term at a time: which of them can be taken of the restored image, with what is given?
+        terms = {term: kind({term: 1.0}, None, networks, **stage["options"]) for term in stage["losses"]}
         model = zoo.load(FLAGS.preset, weights=FLAGS.weights is None)
         if FLAGS.weights:
             zoo.load_initial_weights(model, FLAGS.weights)
-        network = IdentityNetwork(FLAGS.identity_network)
-        faces = load_faces([FLAGS.faces], limit=FLAGS.limit).faces
+        store = load_faces([FLAGS.faces], limit=FLAGS.limit, labels=[FLAGS.labels] if FLAGS.labels else None)
     except ValueError as error:
         raise UsageError(str(error)) from None
-    development = DevelopmentSet(faces, standard_test_bank())
-    sizes = {name: [] for name in ("l2", "total_variation", "facial")}
-    for start in range(0, len(faces), 8):
-        sharp = tf.constant(development.sharp[start : start + 8], tf.float32) / 255.0
-        blurred = tf.constant(development.blurred[start : start + 8], tf.float32) / 255.0
-        restored = model(blurred, training=True)
-        for name in sizes:
-            losses = OneStepLosses({name: 1.0}, network)
+    terms = {
+        term: method
+        for term, method in terms.items()
+        if term not in method.adversarial and (store.labels is not None or not method.needs_labels)
+    }
+    development = DevelopmentSet(store.faces, standard_test_bank())
+    labels = None if store.labels is None else central_crop(store.labels[..., None])[..., 0]
+    squares = {}
+    for start in range(0, len(store), BATCH):
+        part = slice(start, start + BATCH)
+        batch = {
+            name: tf.constant(pictures[part], tf.float32) / 255.0
+            for name, pictures in (("sharp", development.sharp), ("blurred", development.blurred))
+        }
+        if labels is not None:
+            batch["labels"] = tf.constant(labels[part], tf.int32)
+        outputs = next(iter(terms.values())).outputs(model, batch)
+        for term, method in terms.items():
             with tf.GradientTape() as tape:
-                tape.watch(restored)
-                loss = losses.terms(sharp, restored)[name]
-            # Times the batch's length: the gradient of one image's own loss.
-            gradient = tape.gradient(loss, restored) * len(sharp)
-            sizes[name].extend(np.mean(np.square(gradient), axis=(1, 2, 3)))
-    root = {name: float(np.sqrt(np.mean(values))) for name, values in sizes.items()}
-    for name, size in root.items():
-        print(f"{name:16s} gradient {size:.3e}   weight for a tenth of L2's: {0.1 * root['l2'] / size:.1e}")
+                tape.watch(outputs["restored"])
+                loss = method.terms(batch, outputs, None)[term]
+            gradient = tape.gradient(loss, outputs["restored"])
+            if gradient is not None:
+                # Times the batch's length: the gradient of one image's own loss.
+                values = np.mean(np.square(gradient * len(batch["sharp"])), axis=(1, 2, 3))
+                squares.setdefault(term, []).extend(values)
+    root = {term: float(np.sqrt(np.mean(values))) for term, values in squares.items()}
+    first = next(iter(root))
+    for term, size in root.items():
+        print(f"{term:16s} gradient {size:.3e}   weight for a tenth of {first}'s: {0.1 * root[first] / size:.1e}")
     return 0
 
 

@@ -22,6 +22,8 @@ CLASSES = {
     "OneStep": "deblur_zoo.models.one_step",
     "SemanticFace": "deblur_zoo.models.semantic_face",
 }
+# Networks that only train others: a recipe may name them, a preset may not.
+TRAINING_CLASSES = {"FaceDiscriminator": "deblur_zoo.models.semantic_face_discriminator"}
 _LARGEST_CONFIG = 1_000_000
 
 

@@ -118,7 +118,7 @@ def build_network(specification, precision, crop_size):
     """A critic or an auxiliary network of a recipe.
 
     Args:
-        specification: dict with "class", a name of ``deblur_zoo.presets.CLASSES``, and "arguments"; or None.
+        specification: dict with "class", a name that ``deblur_zoo.presets`` has a table of, and "arguments"; or None.
         precision: Keras dtype policy.
         crop_size: side of the training crops in pixels.
 
@@ -131,11 +131,12 @@ def build_network(specification, precision, crop_size):
     if specification is None:
         return None
     name, arguments = specification["class"], specification["arguments"]
-    if name not in presets.CLASSES:
-        raise ValueError(f"the recipe names the network {name!r}; accepted: {', '.join(sorted(presets.CLASSES))}")
+    classes = {**presets.CLASSES, **presets.TRAINING_CLASSES}
+    if name not in classes:
+        raise ValueError(f"the recipe names the network {name!r}; accepted: {', '.join(sorted(classes))}")
     try:
         with _precision(precision):
-            network = getattr(importlib.import_module(presets.CLASSES[name]), name)(**arguments)
+            network = getattr(importlib.import_module(classes[name]), name)(**arguments)
     except (TypeError, ValueError) as error:
         raise ValueError(f"the recipe's {name} has arguments that make no network: {error}") from None
     if not network.built:

@@ -20,13 +20,16 @@ def table():
 def _row(name, entry):
     measured, training = entry["measured"], entry["training"]
     cells = [f"`{name}`", f"{entry['parameters'] / 1e6:.2f} M", f"{entry['gmac_128']:.2f} G"]
-    if measured:
+    trained = training and f"{training['steps']:,} steps, {training['hours']} h on {training['device']}"
+    if measured and entry["kind"] == "parser":
+        cells += [f"{entry['weights_bytes'] / 1e6:.1f} MB", f"F-score {measured['mean_f_score']:.3f}", "", "", trained]
+    elif measured:
         cells += [
             f"{entry['weights_bytes'] / 1e6:.1f} MB",
             f"{measured['psnr_gain_db']:+.2f} dB",
             f"{measured['ssim']:.3f}",
             f"{measured['sharp_in_psnr']:.1f} dB",
-            f"{training['steps']:,} steps, {training['hours']} h on {training['device']}",
+            trained,
         ]
     else:
         cells += ["none yet", "", "", "", "not yet"]

@@ -5,7 +5,6 @@ published file is ``face_mesh_468.tflite`` or a copy of it) takes 192x192 RGB in
 468 points (x, y, depth) in pixels of that input and the logit that a face is there.
 """
 
-import importlib
 import os
 from pathlib import Path
 
@@ -18,9 +17,6 @@ INPUT_SIZE = 192
 # Side of the square around the crop's middle that the network sees, as a share of the canonical crop's size; how it was
 # chosen is in docs/parsing.md.
 REGION = 1.1
-# Where an interpreter of TFLite files may be: the small package of its own, else inside TensorFlow. By name, since only
-# a few folders of the project speak TensorFlow, and this one needs none of it but the interpreter.
-_INTERPRETERS = ("ai_edge_litert.interpreter", "tensorflow.lite")
 
 
 class FaceMesh:
@@ -103,16 +99,14 @@ def _open(path, threads):
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"there is no face-mesh file {path}")
-    for module in _INTERPRETERS:
-        try:
-            interpreter = importlib.import_module(module).Interpreter
-            break
-        except ModuleNotFoundError:
-            continue
-    else:
-        raise ModuleNotFoundError("a TFLite interpreter is needed for the face mesh: pip install ai-edge-litert")
     try:
-        opened = interpreter(model_path=os.fspath(path), num_threads=threads)
+        from ai_edge_litert.interpreter import Interpreter
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError(
+            "the face mesh needs the package ai-edge-litert: pip install 'deblur_zoo[mesh]'", name="ai_edge_litert"
+        ) from None
+    try:
+        opened = Interpreter(model_path=os.fspath(path), num_threads=threads)
         opened.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         raise ValueError(f"{path} is not a TFLite file that can be run ({error})") from None

@@ -1,4 +1,5 @@
-"""What every preset of every method keeps to. A new preset joins by a row in ``PARAMETERS``, a new class by ``SMALL``.
+"""What every preset of every method keeps to. A new preset joins by a row in ``PARAMETERS``, a new class by a row in
+``tests/small_presets.py``.
 
 Networks run at test width: the preset's arguments with few channels and blocks; everything else is the preset's.
 """
@@ -18,25 +19,11 @@ from keras import layers, ops
 
 from deblur_zoo import presets, zoo
 
+_spec = importlib.util.spec_from_file_location("small_presets", Path(__file__).parents[1] / "small_presets.py")
+small_presets = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(small_presets)
+SMALL, small_config = small_presets.SMALL, small_presets.small_config
 INDEX = presets.read_json(zoo.hub_folder() / "index.json")["presets"]
-
-
-def narrow(widths):
-    return [4 + 2 * i for i in range(len(widths))]
-
-
-# Class to the arguments that make its test width, given the preset's.
-SMALL = {
-    "OneStep": lambda arguments: {"width": 8, "reduced_width": 4, "modules": 2},
-    "FaceParser": lambda arguments: {"widths": narrow(arguments["widths"])},
-    "SemanticFace": lambda arguments: {
-        "width": 8,
-        "residual_blocks": 1,
-        "parser_widths": narrow(arguments["parser_widths"]),
-        **{name: 6 for name in ("residual_width", "coarse_width") if arguments[name]},
-        **{name: 2 for name in ("coarse_residual_blocks",) if arguments[name]},
-    },
-}
 
 
 def convolution(size, channels, filters):
@@ -118,12 +105,6 @@ PARAMETERS = {
 
 def test_every_preset_takes_part():
     assert set(PARAMETERS) == set(INDEX) and {entry["class"] for entry in INDEX.values()} <= set(SMALL)
-
-
-@functools.cache
-def small_config(name):
-    config = presets.read_config(zoo.hub_folder() / name)
-    return {**config, "arguments": {**config["arguments"], **SMALL[config["class"]](config["arguments"])}}
 
 
 def randomise(model):

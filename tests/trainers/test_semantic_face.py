@@ -12,6 +12,7 @@ from keras import ops
 from deblur_zoo import presets
 from deblur_zoo.models.semantic_face import SemanticFace
 from trainers.methods import method_class
+from trainers.preparation import build_network
 from trainers.recipe import complete_recipe, read_recipe
 from trainers.semantic_face import FaceParserMethod, SemanticFaceMethod
 
@@ -86,6 +87,7 @@ def test_every_ablation_is_a_recipe_of_a_model(path):
     recipe = read_recipe(path)
     config = presets.read_config(ROOT / "hub_models" / "semantic_face")
     model = presets.build_model({**config, "arguments": {**config["arguments"], **SMALL, **recipe["arguments"]}})
+    assert recipe["critic"]["class"] in presets.TRAINING_CLASSES
     for stage in recipe["stages"]:
         method = method_class(recipe["method"])(
             stage["losses"], stage["critic_losses"], {"perceptual": None}, **stage["options"]
@@ -151,3 +153,16 @@ def test_changes_are_merged_into_the_base(tmp_path):
     (tmp_path / "wrong.json").write_text(json.dumps({"base": "base.json", "stages": [{"name": "fain"}]}))
     with pytest.raises(ValueError, match="changes a stage 'fain'"):
         read_recipe(tmp_path / "wrong.json")
+
+
+def test_the_recipes_critic_is_built():
+    recipe = read_recipe(ROOT / "hub_models" / "semantic_face" / "recipe.json")
+    specification = {**recipe["critic"], "arguments": {"width": 4, "depth": 2}}
+    critic = build_network(specification, "mixed_bfloat16", 16)
+    assert critic.built and critic(np.zeros((2, 16, 16, 3), np.float32)).shape == (2, 1)
+    assert critic.convolutions[0].compute_dtype == "bfloat16"
+    assert build_network(None, "float32", 16) is None
+    with pytest.raises(ValueError, match="names the network 'Fake'; accepted: FaceDiscriminator, FaceParser"):
+        build_network({"class": "Fake", "arguments": {}}, "float32", 16)
+    with pytest.raises(ValueError, match="arguments that make no network"):
+        build_network({"class": "FaceDiscriminator", "arguments": {"breadth": 4}}, "float32", 16)

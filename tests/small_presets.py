@@ -1,0 +1,32 @@
+"""Presets at test width: the preset's arguments with few channels and blocks; everything else is the preset's.
+
+A new class joins by a row in ``SMALL``.
+"""
+
+import functools
+
+from deblur_zoo import presets, zoo
+
+
+def narrow(widths):
+    return [4 + 2 * i for i in range(len(widths))]
+
+
+# Class to the arguments that make its test width, given the preset's.
+SMALL = {
+    "OneStep": lambda arguments: {"width": 8, "reduced_width": 4, "modules": 2},
+    "FaceParser": lambda arguments: {"widths": narrow(arguments["widths"])},
+    "SemanticFace": lambda arguments: {
+        "width": 8,
+        "residual_blocks": 1,
+        "parser_widths": narrow(arguments["parser_widths"]),
+        **{name: 6 for name in ("residual_width", "coarse_width") if arguments[name]},
+        **{name: 2 for name in ("coarse_residual_blocks",) if arguments[name]},
+    },
+}
+
+
+@functools.cache
+def small_config(name):
+    config = presets.read_config(zoo.hub_folder() / name)
+    return {**config, "arguments": {**config["arguments"], **SMALL[config["class"]](config["arguments"])}}
