@@ -2,10 +2,11 @@
 
     python -m benchmarks.training_step --presets one_step_lite,semantic_face_lite
 
-In one run and in the recipe's precision: a chain of equal convolutions, forward and backward, and the presets' whole
-training steps (losses of the recipe's last stage that need no further network, optimiser, moving average). Rates are
-floating-point operations a second, two for a multiply-add, three times the forward pass for a step. The rounds of all
-are interleaved, so that other work on the machine hits them alike; the best round of each counts.
+In one run and in bfloat16: a chain of equal convolutions, forward and backward; under TensorFlow also the presets' own
+convolutions, each alone, forward and backward; and the presets' whole training steps through ``fit`` (losses of the
+recipe's last stage that need no further network, optimiser, moving average). Rates are floating-point operations a
+second, two for a multiply-add, three times the forward pass for a step. The rounds of all are interleaved, so that
+other work on the machine hits them alike; the best round of each counts.
 """
 
 import time
@@ -18,7 +19,7 @@ FLAGS = flags.FLAGS
 flags.DEFINE_list("presets", ["one_step_lite", "semantic_face_lite"], "presets to time")
 flags.DEFINE_integer("batch_size", 16, "faces a step", lower_bound=1)
 flags.DEFINE_integer("rounds", 3, "rounds of timing", lower_bound=1)
-flags.DEFINE_integer("steps", 4, "steps a round", lower_bound=1)
+flags.DEFINE_integer("steps", 10, "steps a round", lower_bound=1)
 flags.DEFINE_integer("crop_size", 128, "side of the faces in pixels", lower_bound=16)
 
 # 3x3 from 64 to 64 channels at a quarter of the resolution: what most of a lite preset is made of.
@@ -68,6 +69,60 @@ def training_step(name, batch_size, crop_size):
     return stepper(trainer, (*pictures, labels)), 6 * multiply_adds * batch_size
 
 
+def own_convolutions(name, batch_size, crop_size):
+    """A function that runs every convolution of a preset once by itself, forward and backward, and its operations.
+
+    TensorFlow only. Biases, activations and everything else are left out.
+    """
+    from unittest import mock
+
+    import keras
+    import numpy as np
+    import tensorflow as tf
+
+    from deblur_zoo import zoo
+
+    found = []
+
+    def recording(layer_class):
+        original = layer_class.call
+
+        def call(layer, inputs, *arguments, **named):
+            found.append((layer, tuple(inputs.shape[1:])))
+            return original(layer, inputs, *arguments, **named)
+
+        return mock.patch.object(layer_class, "call", call)
+
+    model = zoo.load(name, weights=False)
+    with recording(keras.layers.Conv2D), recording(keras.layers.Conv2DTranspose):
+        model(np.zeros((1, crop_size, crop_size, 3), np.float32))
+    random = np.random.default_rng(0)
+    jobs = []
+    for layer, shape in found:
+        transposed = isinstance(layer, keras.layers.Conv2DTranspose)
+        function = keras.ops.conv_transpose if transposed else keras.ops.conv
+        images = tf.cast(random.random((batch_size, *shape), dtype=np.float32), "bfloat16")
+        jobs.append((function, images, tf.cast(layer.kernel, "bfloat16"), layer.strides))
+
+    @tf.function(autograph=False)
+    def every_one():
+        results = []
+        for function, images, kernel, strides in jobs:
+            with tf.GradientTape() as tape:
+                tape.watch([images, kernel])
+                # The product with itself makes a gradient that is not a constant.
+                outputs = function(images, kernel, strides=strides, padding="same")
+                loss = tf.reduce_sum(outputs * outputs)
+            results += [tf.reduce_sum(gradient) for gradient in tape.gradient(loss, [images, kernel])]
+        return results
+
+    def run(steps):
+        for _ in range(steps):
+            every_one()
+
+    return run, 6 * zoo.describe(name).multiply_adds * (crop_size / 128) ** 2 * batch_size
+
+
 def stepper(model, batch):
     """A function of a number of steps that runs them on one batch through ``fit``."""
 
@@ -83,9 +138,12 @@ def benchmark(arguments):
     import keras
 
     size = FLAGS.batch_size, FLAGS.crop_size
+    own = {}
+    if keras.backend.backend() == "tensorflow":
+        own = {f"{name}, convolutions": own_convolutions(name, *size) for name in FLAGS.presets}
     runners = {name: training_step(name, *size) for name in FLAGS.presets}
     keras.config.set_dtype_policy("mixed_bfloat16")
-    runners = {"convolutions": convolution_step(*size), **runners}
+    runners = {"a chain of convolutions": convolution_step(*size), **own, **runners}
     best = dict.fromkeys(runners, float("inf"))
     for run, _ in runners.values():
         run(1)  # compiles
@@ -96,10 +154,14 @@ def benchmark(arguments):
             best[name] = min(best[name], (time.perf_counter() - started) / FLAGS.steps)
     rates = {name: operations / best[name] / 1e9 for name, (_, operations) in runners.items()}
     print(f"{keras.backend.backend()}, batches of {FLAGS.batch_size} faces of {FLAGS.crop_size}x{FLAGS.crop_size}")
-    print(f"{'convolutions':24} {rates['convolutions']:8.1f} GFLOP/s")
-    for name in FLAGS.presets:
-        share = rates[name] / rates["convolutions"]
-        print(f"{name:24} {rates[name]:8.1f} GFLOP/s  {share:6.0%}  {FLAGS.batch_size / best[name]:8.1f} faces/s")
+    for name, rate in rates.items():
+        print(f"{name:34} {rate:8.1f} GFLOP/s", end="")
+        if name in FLAGS.presets:
+            print(f"  {FLAGS.batch_size / best[name]:8.1f} faces/s", end="")
+            for other in ("a chain of convolutions", f"{name}, convolutions"):
+                if other in rates:
+                    print(f"  {rate / rates[other]:.0%} of {other}", end="")
+        print()
     return 0
 
 
