@@ -1,12 +1,13 @@
-"""Event files for TensorBoard. TensorFlow writes them where it is the backend, the package tensorboard elsewhere."""
+"""Event files for TensorBoard, by the writer of the package tensorboard, which needs no TensorFlow.
+
+TensorFlow's own writer needs that package too.
+"""
 
 import importlib.util
 import io
 import time
 
 import numpy as np
-
-from trainers.engines import check_backend
 
 
 def open_event_log(folder):
@@ -16,21 +17,15 @@ def open_event_log(folder):
         an object with ``scalars(step, dict of floats)``, ``image(step, name, uint8 (H, W, 3))`` and ``close()``.
 
     Raises:
-        ValueError: another backend than TensorFlow, without the package tensorboard.
+        ValueError: the package tensorboard is not installed.
     """
-    if check_backend() == "tensorflow":
-        from trainers.tensorflow.event_log import TensorFlowEventLog
-
-        return TensorFlowEventLog(folder)
     if importlib.util.find_spec("tensorboard") is None:
-        raise ValueError(
-            f"--tensorboard under the backend {check_backend()} needs the package tensorboard: pip install tensorboard"
-        )
-    return PackageEventLog(folder)
+        raise ValueError("--tensorboard needs the package tensorboard: pip install 'deblur_zoo[tensorboard]'")
+    return EventLog(folder)
 
 
-class PackageEventLog:
-    """Event files by the package tensorboard's own writer, which needs no TensorFlow."""
+class EventLog:
+    """See ``open_event_log``."""
 
     def __init__(self, folder):
         self._folder = folder
