@@ -41,9 +41,9 @@ def training_batches(pair_maker, batch_size, first_step, place="auto"):
     """
     if check_backend() == "jax":
         from deblur_zoo.data import batches
-        from trainers.jax.compilation import compiled
+        from trainers.jax.execution import jit
 
-        return batches.training_batches(pair_maker, batch_size, first_step, place, compile=compiled)
+        return batches.training_batches(pair_maker, batch_size, first_step, place, compile=jit)
     from deblur_zoo.data import pipeline
 
     return pipeline.training_batches(pair_maker, batch_size, first_step, place)

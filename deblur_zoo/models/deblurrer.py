@@ -72,9 +72,7 @@ class Deblurrer(keras.Model):
         Returns:
             float32 (N, H, W, 3); in [0, 1] unless ``training``.
         """
-        images = ops.cast(images, "float32")
-        restored = self.restore(pad_to_multiple(images, self.size_divisor), training=training)
-        restored = ops.cast(crop(restored, images), "float32")
+        restored = self._restored(images, training)
         return restored if training else ops.clip(restored, 0.0, 1.0)
 
     def training_outputs(self, images, training=True):
@@ -87,9 +85,13 @@ class Deblurrer(keras.Model):
         Returns:
             dict of float32 tensors; "restored" (N, H, W, 3) is not clipped.
         """
+        return {"restored": self._restored(images, training)}
+
+    def _restored(self, images, training):
+        """``restore`` for any size, not clipped."""
         images = ops.cast(images, "float32")
         restored = self.restore(pad_to_multiple(images, self.size_divisor), training=training)
-        return {"restored": ops.cast(crop(restored, images), "float32")}
+        return ops.cast(crop(restored, images), "float32")
 
     def compute_output_shape(self, input_shape):
         return tuple(input_shape)

@@ -172,29 +172,6 @@ def test_names_that_would_meet_are_refused(folders, tmp_path):
         list_faces(folders)
 
 
-# One process for all wrong calls, since each start of Python takes long on a busy machine.
-WRONG_CALLS = """
-import contextlib, io, json, sys
-from absl.testing import flagsaver
-from deblur_zoo import command_line_tools
-from trainers import label_faces as command
-command._define_flags()
-results = []
-for arguments in json.loads(sys.argv[1]):
-    error = io.StringIO()
-    sys.argv = ["label_faces", *arguments]
-    code = None
-    with flagsaver.flagsaver(), contextlib.redirect_stderr(error), contextlib.redirect_stdout(error):
-        command.flags.FLAGS.unparse_flags()
-        try:
-            command_line_tools.run(command.run_command, "name")
-        except SystemExit as end:
-            code = end.code
-    results.append([code, error.getvalue()])
-print(json.dumps([results, [name for name in ("tensorflow", "keras", "mtcnn", "cv2") if name in sys.modules]]))
-"""
-
-
 def test_wrong_calls_give_one_sentence_and_load_nothing_heavy(folders, tmp_path):
     faces, out = str(folders[0]), str(tmp_path / "out")
     (tmp_path / "empty").mkdir()
@@ -210,7 +187,8 @@ def test_wrong_calls_give_one_sentence_and_load_nothing_heavy(folders, tmp_path)
         (["--faces", faces, "--mesh", "x", "--out", out, "more"], "unexpected argument 'more'"),
     ]
     done = subprocess.run(
-        [sys.executable, "-c", WRONG_CALLS, json.dumps([case for case, _ in cases] + [["--help"]])],
+        [sys.executable, str(ROOT / "tests" / "wrong_calls.py"), "trainers.label_faces",
+         json.dumps([case for case, _ in cases] + [["--help"]])],
         cwd=ROOT, capture_output=True, text=True, timeout=200,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -4,6 +4,9 @@ import jax
 import keras
 import numpy as np
 
+# For engines, which do not name JAX: a pure function of the backend's arrays, compiled once for each shape of them.
+jit = jax.jit
+
 
 def compiled(function, model=None):
     """As ``trainers.tensorflow.execution.compiled``."""
