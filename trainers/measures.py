@@ -3,8 +3,9 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
-from deblur_zoo import zoo
+from deblur_zoo import presets, zoo
 from trainers.validation import development_set
 
 _FAILED = "the converted weights could not be measured; nothing was published"
@@ -71,7 +72,9 @@ class ParserMeasure:
     chosen_by = "mean F-score on development faces"
 
     def measure(self, folder, flags):
-        """As ``DeblurrerMeasure.measure``; "development_labels" may name the labels' folder."""
+        """As ``DeblurrerMeasure.measure``; "development_labels" may name the labels' folder, and "cross_validation" the
+        scores of ``trainers.cross_validation``.
+        """
         from deblur_zoo.data.face_store import load_faces
 
         labels = [flags["development_labels"]] if flags["development_labels"] else None
@@ -86,21 +89,50 @@ class ParserMeasure:
             "mean_f_score": scores["mean_f_score"],
             "data": {"fingerprint": store.fingerprint, "skipped_files": len(store.skipped)},
         }
+        if flags.get("cross_validation"):
+            metrics["cross_validation"] = _read_scores(Path(flags["cross_validation"]))
         (folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
-        rows = [*metrics["f_scores"].items(), ("mean", metrics["mean_f_score"])]
-        table = "| component | F-score |\n|---|---|\n" + "".join(f"| {name} | {value:.3f} |\n" for name, value in rows)
-        return metrics, table
+        return metrics, _f_score_table(metrics)
 
     def index(self, metrics):
-        return {"mean_f_score": round(metrics["mean_f_score"], 4), "faces": metrics["faces"]}
+        held_out = metrics.get("cross_validation")
+        row = {"mean_f_score": round((held_out or metrics)["mean_f_score"], 4), "faces": (held_out or metrics)["faces"]}
+        return {**row, "folds": held_out["folds"]} if held_out else row
 
     def headline(self, metrics):
-        return f"mean F-score {metrics['mean_f_score']:.3f}"
+        return f"mean F-score {(metrics.get('cross_validation') or metrics)['mean_f_score']:.3f}"
 
     def how(self, name):
         return f"    python -m trainers.publish RUN --preset {name} --development FACES --development_labels LABELS"
 
     remarks = "The faces measured on were not trained on. Pixels whose label is unknown are not counted."
+
+
+def _read_scores(path):
+    scores = presets.read_json(path)
+    if not {"folds", "faces", "mean_f_score", "f_scores"} <= set(scores):
+        raise ValueError(f"{path} is no scores.json of `python -m trainers.cross_validation`")
+    return scores
+
+
+def _f_score_table(metrics):
+    """F-scores by component: on development faces, and where there was a cross-validation, on its folds."""
+    held_out = metrics.get("cross_validation")
+    rows = {**metrics["f_scores"], "mean": metrics["mean_f_score"]}
+    if not held_out:
+        lines = [f"| {name} | {value:.3f} |" for name, value in rows.items()]
+        return "\n".join(["| component | F-score |", "|---|---|", *lines]) + "\n"
+    cells = {**held_out["f_scores"], "mean": held_out["mean_f_score"]}
+    found = {name: f"{value:.3f}" for name, value in rows.items()}
+    lines = [f"| {name} | {value:.3f} | {found.get(name, '')} |" for name, value in cells.items()]
+    return f"""| component | {held_out["folds"]}-fold, {held_out["faces"]} labelled faces | these weights, \
+{metrics["faces"]} development faces |
+|---|---|---|
+{chr(10).join(lines)}
+
+The middle column is by `python -m trainers.cross_validation`: parsers that were trained on the other folds. The weights
+that are shipped were trained on all of them.
+"""
 
 
 KINDS = {"deblurrer": DeblurrerMeasure(), "parser": ParserMeasure()}

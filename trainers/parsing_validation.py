@@ -43,6 +43,10 @@ class ParsingDevelopmentSet:
     def _parse(self, model, faces):
         return np.argmax(self._forward(model, faces, self.batch_size), axis=-1).astype(np.uint8)
 
+    def confusion(self, model):
+        """Pixels by true and by found class, see ``deblur_zoo.metrics.parsing.confusion``."""
+        return confusion(self.labels, self._parse(model, self.faces))
+
     def measure(self, model):
         """F-scores over all pixels of all faces.
 
@@ -53,7 +57,7 @@ class ParsingDevelopmentSet:
             dict with "mean_f_score" over the components, and "f_" with each component's name. A component that is in no
             face is left out.
         """
-        scores = component_scores(confusion(self.labels, self._parse(model, self.faces)))
+        scores = component_scores(self.confusion(model))
         mean = scores.pop("average")
         return {"mean_f_score": mean, **{f"f_{name}": value for name, value in scores.items() if not np.isnan(value)}}
 

@@ -17,6 +17,7 @@ flags.DEFINE_string("run", None, "folder of a finished run of `python -m trainer
 flags.DEFINE_string("preset", None, "name or folder of the preset to publish to; the run's own where not given")
 flags.DEFINE_string("development", None, "folder of aligned development faces to measure on")
 flags.DEFINE_string("development_labels", None, "folder of their labels, to measure a parser")
+flags.DEFINE_string("cross_validation", None, "a parser's scores.json of `python -m trainers.cross_validation`")
 flags.DEFINE_string("identity_network", None, "Keras file of a face recognition network, for the identity cosine")
 flags.DEFINE_string("data", None, "what was trained on, for the card")
 flags.DEFINE_string("license", None, "licence of the weights, which follows from the data")

@@ -89,7 +89,8 @@ def test_publishing_a_parser(workplace, development, tmp_path):
     with pytest.raises(ValueError, match="a parser is measured on labels"):
         publish_run(flags)
     assert sorted(path.name for path in (tmp_path / "tiny_parser").iterdir()) == ["config.json"]
-    publish_run({**flags, "development_labels": str(development[1])})
+    flags["development_labels"] = str(development[1])
+    publish_run(flags)
     assert_float16_of(tmp_path / "tiny_parser", FaceParser(widths=(4, 4)), run / "best.weights.h5")
     row = json.loads((tmp_path / "index.json").read_text())["presets"]["tiny_parser"]
     metrics = json.loads((tmp_path / "tiny_parser" / "metrics.json").read_text())
@@ -104,6 +105,18 @@ def test_publishing_a_parser(workplace, development, tmp_path):
     for text in ("perceptual (vgg.h5), critic `Judge`", "the critic's: real 2", "2.0 hours on a chip", "seed 3",
                  '.parse("face.png")', "| left_eye |", "mean F-score on development faces"):  # fmt: skip
         assert text in card, text
+    # With a cross-validation its scores are the ones that count.
+    scores = {"folds": 5, "faces": 14, "mean_f_score": 0.5, "f_scores": dict.fromkeys(metrics["f_scores"], 0.25)}
+    (tmp_path / "scores.json").write_text(json.dumps(scores))
+    publish_run({**flags, "cross_validation": str(tmp_path / "scores.json")})
+    row = json.loads((tmp_path / "index.json").read_text())["presets"]["tiny_parser"]
+    assert row["measured"] == {"mean_f_score": 0.5, "faces": 14, "folds": 5}
+    card = (tmp_path / "tiny_parser" / "README.md").read_text()
+    assert f"| left_eye | 0.250 | {metrics['f_scores']['left_eye']:.3f} |" in card and "5-fold, 14 labelled" in card
+    (tmp_path / "scores.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"is no scores\.json"):
+        publish_run({**flags, "cross_validation": str(tmp_path / "scores.json")})
+    assert "5-fold" in (tmp_path / "tiny_parser" / "README.md").read_text()
 
 
 def test_publishing_an_unfinished_run_changes_nothing(workplace, tmp_path):
