@@ -1,10 +1,11 @@
 import copy
 import json
+from pathlib import Path
 
 import pytest
 
-from deblur_zoo import zoo
-from trainers.preparation import resolve_recipe
+from deblur_zoo import presets, zoo
+from trainers.preparation import resolve_recipe, stages_with_labels
 from trainers.recipe import complete_recipe, read_recipe
 
 MINIMAL = {
@@ -17,6 +18,22 @@ MINIMAL = {
         {"name": "content", "steps": 20, "optimizer": "adam", "learning_rate": {"peak": 1e-3}, "losses": {"l2": 1}}
     ],
 }
+
+
+SHIPPED = sorted(zoo.hub_folder().glob("*/recipe.json")) + sorted(
+    (Path(__file__).parents[2] / "trainers" / "recipes").glob("*/*.json")
+)
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_every_shipped_recipe_holds_together(path):
+    flags = {"recipe": str(path), "seed": None, "batch_size": None, "precision": None, "steps": [], "init_from": None}
+    recipe = resolve_recipe(flags, path.parent)
+    # Builds the method of each stage, which refuses terms and options that it does not know.
+    assert set(stages_with_labels(recipe)) <= {stage["name"] for stage in recipe["stages"]}
+    assert sum(entry["share"] for entry in recipe["data"]["kernels"].values()) == pytest.approx(1)
+    for network in (recipe["critic"], recipe["auxiliary"]):
+        assert network is None or network["class"] in {**presets.CLASSES, **presets.TRAINING_CLASSES}
 
 
 def changed(path, value):
