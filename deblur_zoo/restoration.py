@@ -77,7 +77,7 @@ class Restorer:
             # Imports Keras.
             from deblur_zoo.zoo import load
 
-            model = load(model)
+            model = load(model, kind="deblurrer")
         self.model = model
         self.batch_size = batch_size
         self._compiled = False

@@ -110,25 +110,32 @@ def preset_folder(source):
     return _find(source)[0]
 
 
-def load(source, weights=True):
+def load(source, weights=True, *, kind=None):
     """A model by name, directory or URI.
 
     Args:
         source: as for ``preset_folder``.
         weights: fill in the trained weights, after their SHA-256 was checked against ``hub_models/index.json`` (for a
             name) or ``config.json``. False gives the freshly initialised model.
+        kind: refuse presets of another kind, such as "deblurrer".
 
     Returns:
         A built ``Deblurrer`` named after the preset: ``model(images)`` on float RGB in [0, 1], (N, H, W, 3);
-        ``model.deblur(picture)`` on paths, PIL images and arrays.
+        ``model.deblur(picture)`` on paths, PIL images and arrays. Presets of kind "parser" give a parser, whose
+        ``model.parse(picture)`` labels every pixel.
 
     Raises:
         FileNotFoundError: no such directory, no ``config.json`` in it, or the weight file is missing.
         ValueError: an unknown name; a config that is damaged, of a newer format, or names an unknown class or argument;
-            weights that are truncated, altered, NaN or of another network; or the preset has no trained weights.
+            weights that are truncated, altered, NaN or of another network; or the preset has no trained weights, or is
+            of another kind.
         ConnectionError: the server of a URI cannot be reached.
     """
     folder, entry = _find(source)
+    if kind is not None:
+        found = presets.read_config(folder).get("kind", "deblurrer")
+        if found != kind:
+            raise ValueError(f"{source} is a preset of kind {found!r}; one of kind {kind!r} is needed here.")
     return presets.load_preset(folder, weights, entry.get("weights_sha256"))
 
 

@@ -41,7 +41,7 @@ def export_preset(arguments):
         target = exporter.target(name, FLAGS.out, FLAGS.version)
         if target.exists() and not FLAGS.overwrite:
             raise UsageError(f"{target} is there already: choose another --version, or say --overwrite")
-        model = zoo.load(FLAGS.preset)
+        model = zoo.load(FLAGS.preset, kind="deblurrer")
         exporter.check_backend()
     except (ValueError, RuntimeError) as error:
         raise UsageError(str(error)) from None

@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pytest
 
-from deblur_zoo import presets, zoo
+from deblur_zoo import Restorer, presets, zoo
 
 
 @pytest.fixture
@@ -81,6 +81,14 @@ def test_the_face_parser_is_a_preset_of_its_own_kind(tmp_path):
     # Stored as float16: 11 bits.
     images = np.random.default_rng(0).uniform(size=(1, 8, 9, 3))
     np.testing.assert_allclose(loaded(images), parser(images), atol=0.02)
+
+
+def test_a_preset_of_another_kind_is_refused_where_a_kind_is_needed(tmp_path):
+    with pytest.raises(ValueError, match="^face_parser is a preset of kind 'parser'; one of kind 'deblurrer' is need"):
+        zoo.load("face_parser", weights=False, kind="deblurrer")
+    assert zoo.load("face_parser", weights=False, kind="parser").kind == "parser"
+    with pytest.raises(ValueError, match="kind 'deblurrer' is needed here"):
+        Restorer("face_parser")
 
 
 def test_untrained_models(hub, tiny_model):

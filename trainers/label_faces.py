@@ -246,9 +246,7 @@ def _load_parser(source):
     """The parser's function and a digest of its weights."""
     from deblur_zoo.zoo import load
 
-    model = load(source)
-    if getattr(model, "kind", None) != "parser":
-        raise UsageError(f"--parser takes a preset of kind parser, {source} is a {getattr(model, 'kind', 'deblurrer')}")
+    model = load(source, kind="parser")
     digest = hashlib.sha256()
     for weights in model.get_weights():
         digest.update(np.ascontiguousarray(weights).tobytes())

@@ -50,7 +50,7 @@ def measure(arguments):
         store = load_faces([FLAGS.faces], minimum_size=CROP_SIZE, limit=FLAGS.limit)
         faces = central_crop(store.faces, CROP_SIZE)
         protocol = KernelSizes(kernels_per_size=FLAGS.kernels_per_size, sigma=FLAGS.sigma)
-        model = zoo.load(FLAGS.preset)
+        model = zoo.load(FLAGS.preset, kind="deblurrer")
         network = _identity_network(FLAGS.identity_network)
     except ValueError as error:
         raise UsageError(str(error)) from None
