@@ -137,6 +137,9 @@ def test_parser_is_measured_by_f_scores():
     scores = development.measure(Parser())
     # Skin: 3 rows right, 1 too many, 1 too few: 6 / 8. The nose is never found.
     assert scores == {"mean_f_score": pytest.approx(0.375), "f_face": pytest.approx(0.75), "f_nose": 0.0}
+    # A component that the labels are silent about does not count, though it was found.
+    silent = ParsingDevelopmentSet(faces, np.where(labels == 1, 0, labels).astype(np.uint8), crop_size=8)
+    assert silent.measure(Parser()) == {"mean_f_score": 0.0, "f_nose": 0.0}
     picture = development.strip(Parser())
     found = picture[CAPTION_HEIGHT : CAPTION_HEIGHT + 8, 8 + GAP : 16 + GAP]
     assert (found[:4] == COLOURS[1]).all() and (found[4:] == COLOURS[0]).all()
