@@ -1,0 +1,84 @@
+"""A sum of pictures that loses nothing when pictures are added and taken away again: the light of an exposure."""
+
+import numpy as np
+
+# Nah et al. 2017 (CVPR, "Deep multi-scale convolutional neural network for dynamic scene deblurring"), section 2.
+GAMMA = 2.2
+RESPONSES = ("gamma", "identity")
+# Linear light as whole numbers, so that sums do not depend on their order. 255 is 2**40; 2**23 pictures fit.
+_LIGHT_BITS = 40
+
+
+class FrameSum:
+    """Sum of uint8 pictures of one shape.
+
+    Args:
+        response: "gamma": pictures are added in linear light, (grey level / 255) ** 2.2, and their mean is given back
+            as grey levels. "identity": grey levels are added as they are.
+
+    Attributes:
+        count: pictures in the sum.
+
+    Raises:
+        ValueError: another response.
+    """
+
+    def __init__(self, response="gamma"):
+        if response not in RESPONSES:
+            raise ValueError(f"The response of an average is one of {', '.join(RESPONSES)}, not {response!r}.")
+        self.response = response
+        self.count = 0
+        self._total = None
+        levels = np.arange(256, dtype=np.float64)
+        light = levels if response == "identity" else np.rint((levels / 255) ** GAMMA * 2.0**_LIGHT_BITS)
+        self._light = light.astype(np.int64)
+
+    def add(self, picture):
+        """Add a picture, uint8.
+
+        Raises:
+            TypeError: another kind of array.
+            ValueError: another shape than those before it.
+        """
+        light = self._light_of(picture)
+        if self._total is None:
+            self._total = light
+        else:
+            self._total += light
+        self.count += 1
+
+    def remove(self, picture):
+        """Take away a picture that was added; errors as for ``add``."""
+        self._total -= self._light_of(picture)
+        self.count -= 1
+
+    def levels(self, region=...):
+        """The mean in grey levels, 0 to 255, before it is rounded.
+
+        Args:
+            region: index of a part of the picture, such as a pair of slices; all of it without.
+
+        Returns:
+            float64 array.
+
+        Raises:
+            ValueError: the sum is empty.
+        """
+        if not self.count:
+            raise ValueError("The mean of no pictures is asked for.")
+        mean = self._total[region] / self.count
+        if self.response == "identity":
+            return mean
+        return 255.0 * (mean * 2.0**-_LIGHT_BITS) ** (1 / GAMMA)
+
+    def mean(self, region=...):
+        """The mean as a picture: uint8, rounded to nearest; as ``levels``."""
+        return np.rint(self.levels(region)).astype(np.uint8)
+
+    def _light_of(self, picture):
+        picture = np.asarray(picture)
+        if picture.dtype != np.uint8:
+            raise TypeError(f"Pictures to average are uint8, not {picture.dtype}.")
+        if self._total is not None and picture.shape != self._total.shape:
+            raise ValueError(f"A picture of shape {picture.shape} does not fit the sum's {self._total.shape}.")
+        return self._light[picture]
