@@ -18,12 +18,22 @@ FORMAT_VERSION = 1
 WEIGHTS_FILE = "model.weights.h5"
 # Class name in config.json to the module that defines it.
 CLASSES = {
+    "EnhancementGan": "deblur_zoo.models.enhancement_gan",
     "FaceParser": "deblur_zoo.models.face_parser",
+    "FourClassParser": "deblur_zoo.models.umsn_parser",
     "OneStep": "deblur_zoo.models.one_step",
     "SemanticFace": "deblur_zoo.models.semantic_face",
+    "TwoStepGan": "deblur_zoo.models.two_step_gan",
+    "Umsn": "deblur_zoo.models.umsn",
 }
 # Networks that only train others: a recipe may name them, a preset may not.
-TRAINING_CLASSES = {"FaceDiscriminator": "deblur_zoo.models.semantic_face_discriminator"}
+TRAINING_CLASSES = {
+    "ConditionalDiscriminator": "deblur_zoo.models.two_step_gan_discriminator",
+    "FaceDiscriminator": "deblur_zoo.models.semantic_face_discriminator",
+    "PatchCritic": "deblur_zoo.models.enhancement_gan_critic",
+    "SharpPathway": "deblur_zoo.models.two_step_gan_generator",
+    "UmsnTrainingNetworks": "deblur_zoo.models.umsn_confidence",
+}
 _LARGEST_CONFIG = 1_000_000
 
 

@@ -3,9 +3,13 @@
 import importlib
 
 METHODS = {
+    "enhancement_gan": ("trainers.enhancement_gan", "EnhancementGanMethod"),
     "one_step": ("trainers.one_step", "OneStepMethod"),
     "semantic_face": ("trainers.semantic_face", "SemanticFaceMethod"),
+    "two_step_gan": ("trainers.two_step_gan", "TwoStepGanMethod"),
+    "umsn": ("trainers.umsn", "UmsnMethod"),
     "face_parser": ("trainers.semantic_face", "FaceParserMethod"),
+    "umsn_parser": ("trainers.umsn", "FourClassParserMethod"),
 }
 
 

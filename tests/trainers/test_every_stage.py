@@ -32,7 +32,10 @@ SIDE, BATCH, STEPS = 32, 4, 200
 # What a stage is there to lower; the first that it has.
 CONTENT = ("l2", "l1", "content", "coarse", "parsing")
 # Critics at test width.
-SMALL_CRITICS = {"FaceDiscriminator": {"width": 4, "depth": 3, "maximum_width": 8}}
+SMALL_CRITICS = {
+    "FaceDiscriminator": {"width": 4, "depth": 3, "maximum_width": 8},
+    "PatchCritic": {"width": 4, "depth": 2, "maximum_width": 8},
+}
 INDEX = presets.read_json(zoo.hub_folder() / "index.json")["presets"]
 STAGES = [
     (name, stage["name"])
