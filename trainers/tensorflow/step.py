@@ -38,7 +38,9 @@ class TensorFlowTrainer(RestorationTrainer):
         return {"critic_loss": loss, **terms}
 
     def _apply(self, player, tape, loss, variables):
-        gradients = tape.gradient(loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        # TensorFlow's own variables: zeros like one of Keras' fail, where a network is not used in a stage.
+        sources = [variable.value for variable in variables]
+        gradients = tape.gradient(loss, sources, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         if replicas > 1:
             # The optimiser sums over replicas after clipping and, for float16, after its check for overflow. Given the

@@ -1,0 +1,333 @@
+"""Uncertainty guided multi-stream semantic networks (Yasarla, Perazzi and Patel 2020, arXiv:1907.13106).
+
+S-Net gives maps of four classes (``umsn_parser``). Four F-Nets, one a class, see the blurred image and their class's
+map; B-Net sees the blurred image and all maps, and the F-Nets' features beside its own. What B-Net finds is taken from
+a feature of its inputs, and that from the blurred image (nested residual learning). The blocks are in ``umsn_blocks``.
+
+Training alone has heads that make images of the F-Nets' features, and the confidence network: ``umsn_confidence``.
+
+Deviations from the paper:
+- Appendix A's sequences differ from the network that the authors published. This follows the published one in blocks,
+  widths and connections: B-Net has eight blocks, its first and last at full size and the others at half size, an F-Net
+  four. One more block merges the F-Nets' features. F-Nets take their map beside the image, not multiplied with it.
+- The image is mapped from [0, 1] to [-1, 1] inside, for the heads' tanh, and back.
+- The residual of half size, on which the last block depends, has a head that makes an image of it, for training.
+- ``scale``, ours: the first convolution of a network has 2*scale pixels and stride ``scale``, the last is a transposed
+  convolution, and everything between runs on 1/scale of the resolution. For small processors, as all that follows.
+- ``pooled=False``, ours: no half size; all blocks work at the size of the first.
+- ``dilated=False``, ours: plain convolutions, for networks that work on a small scale.
+- ``normalization=None``, ours: instance normalisation takes each image's contrast away, which blur changes. Without it
+  convolutions have biases, and transitions are linear and start by handing on what came before their block.
+- ``one_channel_maps=False``, ours: the last block's features alone are read.
+- ``channel_attention``, ours: gains per channel in the blocks of B-Net, before the last convolution.
+- ``image_skip``, ours: the residual has no tanh and no further head, and starts at zero. A sharp face passes through
+  unharmed from the first step on.
+"""
+
+import keras
+from keras import layers, ops
+
+from deblur_zoo.layers.mirror_padding import pad_to_multiple
+from deblur_zoo.layers.resampling import halve
+from deblur_zoo.models.deblurrer import Deblurrer, check_whole_numbers, crop
+from deblur_zoo.models.umsn_blocks import DenseBlock, OneChannelMaps, Transition, pool, stem
+from deblur_zoo.models.umsn_heads import Doubling, ImageOutput, NestedDifference
+from deblur_zoo.models.umsn_parser import CLASS_NAMES, SemanticNetwork, parsing_outputs
+
+CLASSES = len(CLASS_NAMES)
+
+
+class FeatureNetwork(layers.Layer):
+    """F-Net: an image and the map of a class, (N, H, W, 4), to ``feature_width`` features of half the scale's size.
+
+    Args:
+        settings: dict of Umsn's arguments.
+    """
+
+    def __init__(self, settings, **kwargs):
+        super().__init__(**kwargs)
+        self.pooled, scale = settings["pooled"], settings["scale"]
+        width, count = settings["feature_width"], settings["feature_blocks"]
+        common = {"normalization": settings["normalization"]}
+        dilated = {"dilations": (1, 2, 2), "smoothed": True} if settings["dilated"] else {}
+        channels = width if scale > 1 else 4
+        growth = max(1, 2 * width - channels)
+        self.stem = stem(channels, scale, name="stem") if scale > 1 else None
+        self.first = DenseBlock(growth, 3 * growth, **common, name="first")
+        self.blocks = [DenseBlock(width, 3 * width, **dilated, **common) for _ in range(count)]
+        self.transitions = [Transition(width, **common) for _ in range(count + 1)]
+
+    def call(self, inputs):
+        features = inputs if self.stem is None else ops.relu(self.stem(inputs))
+        first = self.transitions[0](self.first(features))
+        first = features = pool(first) if self.pooled else first
+        for i, block in enumerate(self.blocks):
+            if i and i == len(self.blocks) - 1:
+                features = ops.concatenate([features, first], axis=-1)
+            features = self.transitions[i + 1](block(features))
+        return features
+
+
+class FeatureNetworks(layers.Layer):
+    """The F-Nets of all classes; ``networks`` lists them."""
+
+    def __init__(self, settings, **kwargs):
+        super().__init__(autocast=False, **kwargs)
+        self.networks = [FeatureNetwork(settings, name=f"of_{name}") for name in CLASS_NAMES]
+
+    def call(self, inputs):
+        """A list of inputs (N, H, W, 4), image and map, one a class, to the list of their features."""
+        return [network(each) for network, each in zip(self.networks, inputs, strict=True)]
+
+
+class BaseNetwork(layers.Layer):
+    """B-Net: the image, the maps and the F-Nets' features to the residuals that are taken from the image.
+
+    Args:
+        settings: dict of Umsn's arguments.
+    """
+
+    def __init__(self, settings, **kwargs):
+        # Images stay float32 under mixed precision; the blocks cast for themselves.
+        super().__init__(autocast=False, **kwargs)
+        self.settings = settings
+        width, growth, scale = settings["width"], settings["growth"] or settings["width"], settings["scale"]
+        hidden = settings["hidden_width"] or 3 * growth
+        common = {"normalization": settings["normalization"]}
+        dense = {**common, "channel_attention": settings["channel_attention"]}
+        one = {"dilations": (1, 2, 1)} if settings["dilated"] else {}
+        both = {"dilations": (1, 2, 2), "smoothed": True} if settings["dilated"] else {}
+        channels = 3 + CLASSES * settings["semantic_maps"]
+        self.stem = self.stem_half = None
+        if scale > 1:
+            channels = max(1, width - growth)
+            self.stem = stem(channels, scale, name="stem")
+            if settings["pooled"]:
+                self.stem_half = stem(channels, scale, name="stem_half")
+        first_growth = max(1, width - channels)
+        # The intermediate channels of a narrower block, in proportion.
+        self.first = DenseBlock(first_growth, max(1, hidden * first_growth // growth), **dense, name="first")
+        self.first_transition = Transition(width // 2, **common, name="first_transition")
+        self.merge = None
+        if settings["feature_networks"]:
+            half = width // 2
+            merged = max(1, min(hidden, hidden * half // growth))
+            self.merge = DenseBlock(half, merged, dilations=(1, 1), dense=False, **common, name="merge")
+        self.blocks = [
+            DenseBlock(growth, hidden, **(one if i in (0, settings["blocks"] + 1) else both), **dense)
+            for i in range(settings["blocks"] + 2)
+        ]
+        self.transitions = [Transition(width, **common) for _ in range(settings["blocks"] + 1)]
+        self.doubling = Doubling(width, settings["pooled"], **common, name="doubling")
+        self.last = DenseBlock(growth, hidden, **dense, name="last")
+        last_width = settings["last_width"]
+        self.last_transition = Transition(last_width, **common, name="last_transition")
+        self.maps = OneChannelMaps(settings["blocks"] + 3, name="maps") if settings["one_channel_maps"] else None
+        nested = settings["nested_residuals"]
+        self.difference = NestedDifference(last_width, scale, nested, name="difference")
+        self.difference_half = None
+        if settings["pooled"]:
+            self.difference_half = NestedDifference(last_width, scale, nested, name="difference_half")
+        self.output_head = ImageOutput(scale, settings["image_skip"], name="output_head")
+
+    def call(self, images, maps, features):
+        """Residuals for ``output_head.image``.
+
+        Args:
+            images: float32 (N, H, W, 3), RGB in [0, 1], sides that divide.
+            maps: float32 (N, H, W, 4), or None.
+            features: list of the F-Nets' features, or None.
+
+        Returns:
+            float32 (N, H, W, 3), and (N, H / 2, W / 2, 3) or None.
+        """
+        doublings = int(self.settings["pooled"])
+        images = 2 * images - 1
+        inputs = images if maps is None else ops.concatenate([images, maps], axis=-1)
+        entry = inputs if self.stem is None else ops.relu(self.stem(inputs))
+        entry = ops.cast(entry, self.compute_dtype)
+        first = self.first_transition(self.first(entry))
+        beside, half = [pool(first) if doublings else first], []
+        if doublings:
+            images_half = halve(images)
+            small = images_half if self.stem_half is None else ops.relu(self.stem_half(images_half))
+            half = [ops.cast(small, self.compute_dtype)]
+        if self.merge is not None:
+            beside.append(self.merge(ops.concatenate(features, axis=-1)))
+        found = [ops.concatenate(beside, axis=-1)]
+        hidden = ops.concatenate([*beside, *half], axis=-1)
+        for block, transition in zip(self.blocks[:-1], self.transitions, strict=True):
+            hidden = transition(block(hidden))
+            found.append(hidden)
+        dense = self.blocks[-1](ops.concatenate([hidden, *beside], axis=-1))
+        residual_half, guess = None, []
+        if doublings:
+            residual_half = self.output_head(self.difference_half(images_half, dense))
+            scale = self.settings["scale"]
+            guess = residual_half if scale == 1 else ops.average_pool(residual_half, scale, strides=scale)
+            guess = [ops.cast(guess, self.compute_dtype)]
+        hidden = self.doubling(ops.concatenate([dense, *guess], axis=-1))
+        last = [self.last_transition(self.last(ops.concatenate([hidden, entry], axis=-1)))]
+        if self.maps is not None:
+            last += self.maps([hidden, *reversed(found)], doublings=[0] + [doublings] * len(found))
+        difference = self.difference(inputs, ops.concatenate(last, axis=-1))
+        return self.output_head(difference), residual_half
+
+
+@keras.saving.register_keras_serializable("deblur_zoo")
+class Umsn(Deblurrer):
+    """S-Net, F-Nets and B-Net. The defaults are the published network's.
+
+    ``model.parser``, ``model.feature_networks`` and ``model.base`` are the parts that a training stage may freeze; None
+    where the model has no such part. A frozen parser normalises by its running statistics, in training too.
+
+    Args:
+        width: channels of B-Net between its blocks (published: 64).
+        growth: channels that a block of B-Net adds; None: ``width``.
+        hidden_width: channels of the convolutions inside these blocks; None: three times the growth. Table VI makes up
+            by it for parts that are left out. Blocks of another growth have theirs in proportion.
+        blocks: blocks of B-Net between the second and the last but one (published: 4).
+        last_width: channels of the features that the head reads (published: 16).
+        feature_width: channels of an F-Net (published: 16).
+        feature_blocks: blocks of an F-Net after the first (published: 3).
+        scale: everything but the first and last layers works on 1/scale of height and width (published: 1).
+        pooled: B-Net and F-Nets work at half size after their first block (published: yes).
+        dilated: smoothed dilated convolutions (published: yes).
+        normalization: "instance" (published) or None; of B-Net and F-Nets.
+        one_channel_maps: a one-channel map of each block goes to B-Net's head (published: yes).
+        channel_attention: gains per channel in B-Net's blocks (published: no).
+        image_skip: the residual starts at zero and nothing follows it (published: no).
+        semantic_maps: S-Net, and its maps beside the image (table VI measures without).
+        feature_networks: the F-Nets (table VI measures without); they need ``semantic_maps``.
+        nested_residuals: the head takes B-Net's features from a feature of its inputs (table VI measures without).
+        parser_width: channels of S-Net (published: 64).
+        synchronized: the parser's batch statistics are over all replicas.
+
+    Raises:
+        ValueError: an argument that makes no network.
+    """
+
+    def __init__(
+        self,
+        width=64,
+        growth=None,
+        hidden_width=None,
+        blocks=4,
+        last_width=16,
+        feature_width=16,
+        feature_blocks=3,
+        scale=1,
+        pooled=True,
+        dilated=True,
+        normalization="instance",
+        one_channel_maps=True,
+        channel_attention=False,
+        image_skip=False,
+        semantic_maps=True,
+        feature_networks=True,
+        nested_residuals=True,
+        parser_width=64,
+        synchronized=False,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        counts = {"blocks": blocks, "last_width": last_width, "feature_width": feature_width,
+                  "feature_blocks": feature_blocks, "scale": scale, "parser_width": parser_width}  # fmt: skip
+        optional = {"growth": growth, "hidden_width": hidden_width}
+        check_whole_numbers("Umsn", **counts)
+        check_whole_numbers("Umsn", minimum=2, width=width)
+        check_whole_numbers("Umsn", **{key: value for key, value in optional.items() if value is not None})
+        if normalization not in ("instance", None):
+            raise ValueError(f"Umsn: normalization is 'instance' or None, got {normalization!r}")
+        if feature_networks and not semantic_maps:
+            raise ValueError("Umsn: feature_networks need semantic_maps")
+        flags = {"pooled": pooled, "dilated": dilated, "one_channel_maps": one_channel_maps,
+                 "channel_attention": channel_attention, "image_skip": image_skip, "semantic_maps": semantic_maps,
+                 "feature_networks": feature_networks, "nested_residuals": nested_residuals,
+                 "synchronized": synchronized}  # fmt: skip
+        self.settings = {
+            "width": width,
+            **counts,
+            **optional,
+            "normalization": normalization,
+            **{name: bool(value) for name, value in flags.items()},
+        }
+        self.parser = self.feature_networks = None
+        # Halves, and at half size grids of every second pixel.
+        self.size_divisor = scale * (1 + self.settings["pooled"]) * (1 + self.settings["dilated"])
+        if semantic_maps:
+            self.parser = SemanticNetwork(parser_width, scale, dilated, synchronized, name="parser")
+            # A multiple of the above.
+            self.size_divisor = self.parser.size_divisor
+        if feature_networks:
+            self.feature_networks = FeatureNetworks(self.settings, name="feature_networks")
+        self.base = BaseNetwork(self.settings, name="base")
+
+    def restore(self, images, training=False):
+        maps = None
+        if self.parser is not None:
+            maps = ops.softmax(self.parser(images, training=training)[0], axis=-1)
+        residual, _ = self._residuals(images, maps)
+        return self.base.output_head.image(images, residual)
+
+    def _residuals(self, images, maps):
+        features = None
+        if self.feature_networks is not None:
+            features = self.feature_networks(class_inputs([images] * CLASSES, maps))
+        return self.base(images, maps, features)
+
+    def training_outputs(self, images, training=True):
+        """What the losses of the whole network compare.
+
+        Args:
+            images: float (N, H, W, 3), RGB in [0, 1], H and W even.
+            training: the parser normalises by the batch's statistics, unless it is frozen.
+
+        Returns:
+            dict of float32 tensors, images not clipped: "restored" (N, H, W, 3); with ``pooled`` "restored_half"
+            (N, H / 2, W / 2, 3), whose truth comes from ``layers.resampling.halve``; with a parser "parsing_logits"
+            (N, H, W, 4) and "parsing_logits_half".
+
+        Raises:
+            ValueError: an odd height or width.
+        """
+        images = ops.cast(images, "float32")
+        if any(size is not None and size % 2 for size in images.shape[1:3]):
+            raise ValueError(f"Umsn trains on images of even height and width, got {tuple(images.shape)}")
+        padded, outputs, maps = pad_to_multiple(images, self.size_divisor), {}, None
+        if self.parser is not None:
+            logits, logits_half = self.parser(padded, training=training)
+            outputs |= {"parsing_logits": logits, "parsing_logits_half": logits_half}
+            maps = ops.softmax(logits, axis=-1)
+        residual, residual_half = self._residuals(padded, maps)
+        outputs["restored"] = self.base.output_head.image(padded, residual)
+        if residual_half is not None:
+            outputs["restored_half"] = self.base.output_head.image(halve(padded), residual_half)
+        return {name: crop(value, images, 2 if name.endswith("half") else 1) for name, value in outputs.items()}
+
+    def parse(self, images, training=False):
+        """The parser's logits for float32 images of any size, as ``FourClassParser.training_outputs`` gives them.
+
+        Raises:
+            ValueError: the model has no parser.
+        """
+        if self.parser is None:
+            raise ValueError("Umsn: without semantic_maps there is no parser")
+        return parsing_outputs(self.parser, images, training)
+
+    def class_features(self, images, maps):
+        """The F-Nets' features of images of their own, as their pre-training takes them.
+
+        Args:
+            images: list of float32 (N, H, W, 3), RGB in [0, 1], one a class; sides that divide by ``size_divisor``.
+            maps: float32 (N, H, W, 4).
+        """
+        return self.feature_networks(class_inputs(images, maps))
+
+    def get_config(self):
+        return {**super().get_config(), **self.settings}
+
+
+def class_inputs(images, maps):
+    """What the F-Nets take: images in [0, 1], one a class, mapped to [-1, 1], each beside its class's map."""
+    return [ops.concatenate([2 * image - 1, maps[..., i : i + 1]], axis=-1) for i, image in enumerate(images)]

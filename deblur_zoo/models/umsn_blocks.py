@@ -1,0 +1,231 @@
+"""Building blocks of ``umsn`` and its parser (Yasarla et al. 2020, figures 4 and 5, as the authors published them).
+
+What the paper leaves open is decided in ``umsn``'s header, under "Deviations".
+"""
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from deblur_zoo.layers.channel_attention import channel_attention as attend
+
+# Of the leaky ReLU around the heads.
+SLOPE = 0.2
+NORMALIZATIONS = ("instance", "batch", None)
+
+
+def instance_normalize(features, epsilon=1e-5):
+    """Zero mean and unit variance of each channel of each image (Ulyanov et al. 2016), nothing learned.
+
+    Args:
+        features: float (N, H, W, C).
+
+    Returns:
+        the same shape and type; computed in float32.
+    """
+    values = ops.cast(features, "float32")
+    mean, variance = ops.moments(values, axes=(1, 2), keepdims=True)
+    return ops.cast((values - mean) * ops.rsqrt(variance + epsilon), features.dtype)
+
+
+def dilate(convolution, features):
+    """A 3x3 convolution with dilation 2, as an undilated one on the four grids of every second pixel.
+
+    The same sums in the same order; under TensorFlow on a CPU and on its backward pass much faster.
+
+    Args:
+        convolution: an undilated layer with zero padding "same" and stride 1.
+        features: (N, H, W, C), H and W even.
+
+    Returns:
+        (N, H, W, F).
+    """
+    batch, height, width = (
+        size if size is not None else ops.shape(features)[axis] for axis, size in enumerate(features.shape[:3])
+    )
+    half = (height // 2, width // 2)
+    grids = ops.reshape(features, (batch, half[0], 2, half[1], 2, features.shape[-1]))
+    grids = ops.reshape(ops.transpose(grids, (2, 4, 0, 1, 3, 5)), (4 * batch, *half, features.shape[-1]))
+    grids = convolution(grids)
+    grids = ops.reshape(grids, (2, 2, batch, *half, grids.shape[-1]))
+    return ops.reshape(ops.transpose(grids, (2, 3, 0, 4, 1, 5)), (batch, height, width, grids.shape[-1]))
+
+
+def double(features):
+    """Twice the height and width by repeating each pixel."""
+    return ops.repeat(ops.repeat(features, 2, axis=1), 2, axis=2)
+
+
+def pool(features):
+    """Half the height and width by the mean of 2x2."""
+    # Keras' default for the strides fails under JAX.
+    return ops.average_pool(features, 2, strides=2)
+
+
+class Normalization(layers.Layer):
+    """What stands before each ReLU: instance or batch normalisation, or nothing.
+
+    Args:
+        kind: one of ``NORMALIZATIONS``.
+        synchronized: batch statistics over all replicas.
+    """
+
+    def __init__(self, kind, synchronized=False, **kwargs):
+        super().__init__(**kwargs)
+        self.kind = kind
+        self.batch = layers.BatchNormalization(synchronized=synchronized, name="batch") if kind == "batch" else None
+
+    def build(self, input_shape):
+        if self.batch is not None:
+            self.batch.build(input_shape)
+
+    def call(self, features, training=False):
+        if self.batch is not None:
+            return self.batch(features, training=training)
+        return instance_normalize(features) if self.kind == "instance" else features
+
+
+class SharedSmoothing(layers.Layer):
+    """One 3x3 convolution for every channel, the same for all, that starts as the identity (figure 4, second row)."""
+
+    def build(self, input_shape):
+        # Nine numbers row by row. Not a matrix: the 9 multiply-adds a value are not counted, about 0.5 % of a block.
+        self.taps = self.add_weight(
+            shape=(9,), initializer=lambda shape, dtype=None: ops.cast(ops.arange(9) == 4, dtype), name="taps"
+        )
+
+    def call(self, features):
+        channels = features.shape[-1]
+        kernel = ops.broadcast_to(ops.reshape(ops.cast(self.taps, features.dtype), (3, 3, 1, 1)), (3, 3, channels, 1))
+        return ops.depthwise_conv(features, kernel, padding="same")
+
+
+class DenseBlock(layers.Layer):
+    """The paper's ResBlock: normalisation, ReLU and convolution a few times, plus a 1x1 shortcut; beside its input.
+
+    Args:
+        growth: channels that it adds.
+        hidden_width: channels of the convolutions between.
+        dilations: dilation, 1 or 2, of each 3x3 convolution after the first, 1x1 one. With 2, even heights and widths.
+        smoothed: a ``SharedSmoothing`` before the last convolution.
+        normalization: one of ``NORMALIZATIONS``. None: no normalisation, and biases.
+        dense: concatenate the result with the input; otherwise the result alone.
+        channel_attention: gains per channel before the last convolution.
+        synchronized: see ``Normalization``.
+    """
+
+    def __init__(self, growth, hidden_width, dilations=(1, 1, 1), smoothed=False, normalization="instance", dense=True,
+                 channel_attention=False, synchronized=False, **kwargs):  # fmt: skip
+        super().__init__(**kwargs)
+        self.dilations = (1, *dilations)
+        self.dense = dense
+        # Without normalisation the last one starts small, so that a deep stack starts near the identity.
+        last = "he_normal" if normalization else keras.initializers.VarianceScaling(0.1)
+        widths = [hidden_width] * len(dilations) + [growth]
+        self.convolutions = [
+            layers.Conv2D(
+                width,
+                1 if i == 0 else 3,
+                padding="same",
+                use_bias=normalization is None,
+                kernel_initializer=last if i == len(dilations) else "he_normal",
+                name=f"convolution_{i + 1}",
+            )
+            for i, width in enumerate(widths)
+        ]
+        self.normalizations = [Normalization(normalization, synchronized) for _ in widths]
+        self.smoothing = SharedSmoothing(name="smoothing") if smoothed else None
+        self.gains = None
+        if channel_attention:
+            self.gains = layers.Dense(hidden_width, kernel_initializer="zeros", name="gains")
+        self.shortcut = layers.Conv2D(growth, 1, use_bias=False, name="shortcut")
+
+    def build(self, input_shape):
+        shape = tuple(input_shape)
+        self.shortcut.build(shape)
+        for convolution, normalization in zip(self.convolutions, self.normalizations, strict=True):
+            normalization.build(shape)
+            convolution.build(shape)
+            shape = (*shape[:-1], convolution.filters)
+        hidden = (*shape[:-1], self.convolutions[0].filters)
+        for layer in (self.smoothing, self.gains):
+            if layer is not None:
+                layer.build(hidden)
+
+    def call(self, features, training=False):
+        hidden = features
+        for i, convolution in enumerate(self.convolutions):
+            hidden = ops.relu(self.normalizations[i](hidden, training=training))
+            if i == len(self.convolutions) - 1:
+                if self.gains is not None:
+                    hidden = attend(hidden, self.gains)
+                if self.smoothing is not None:
+                    hidden = self.smoothing(hidden)
+            hidden = convolution(hidden) if self.dilations[i] == 1 else dilate(convolution, hidden)
+        result = self.shortcut(features) + hidden
+        return ops.concatenate([features, result], axis=-1) if self.dense else result
+
+
+def carry_through(shape, dtype=None):
+    """Initial kernel (1, 1, C, F) that hands on the first F channels, with a little of the others."""
+    channels, filters = shape[2:]
+    kernel = np.eye(channels, filters)
+    rest = np.random.default_rng(channels).normal(scale=np.sqrt(0.1 / channels), size=(channels, filters))
+    kernel[filters:] = rest[filters:]
+    return ops.convert_to_tensor(kernel[None, None], dtype or "float32")
+
+
+class Transition(layers.Layer):
+    """Instance normalisation, ReLU and a 1x1 convolution after a dense block.
+
+    Args:
+        filters: channels of the result.
+        normalization: "instance"; None: a 1x1 convolution alone, with a bias, that starts by handing on its first
+            ``filters`` channels, so that the block before it starts as a residual one.
+    """
+
+    def __init__(self, filters, normalization="instance", **kwargs):
+        super().__init__(**kwargs)
+        self.normalization = normalization
+        self.convolution = layers.Conv2D(
+            filters,
+            1,
+            use_bias=normalization is None,
+            kernel_initializer="he_normal" if normalization else carry_through,
+            name="convolution",
+        )
+
+    def build(self, input_shape):
+        self.convolution.build(input_shape)
+
+    def call(self, features):
+        if self.normalization is not None:
+            features = ops.relu(instance_normalize(features))
+        return self.convolution(features)
+
+
+class OneChannelMaps(layers.Layer):
+    """A 3x3 convolution to one channel and leaky ReLU of each of several features, all at the first one's size.
+
+    Args:
+        count: number of features.
+    """
+
+    def __init__(self, count, **kwargs):
+        super().__init__(**kwargs)
+        self.convolutions = [layers.Conv2D(1, 3, padding="same", name=f"map_{i + 1}") for i in range(count)]
+
+    def call(self, group, doublings=()):
+        """List of features, and how often each is to be doubled, to a list of maps (N, H, W, 1) of one size."""
+        maps = []
+        for convolution, features, times in zip(self.convolutions, group, doublings, strict=True):
+            one = ops.leaky_relu(convolution(features), SLOPE)
+            for _ in range(times):
+                one = double(one)
+            maps.append(one)
+        return maps
+
+
+def stem(filters, scale, **kwargs):
+    """The first layer of a network that works on 1/scale of an image's height and width."""
+    return layers.Conv2D(filters, 2 * scale, strides=scale, padding="same", kernel_initializer="he_normal", **kwargs)

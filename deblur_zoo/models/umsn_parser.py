@@ -1,0 +1,196 @@
+"""The segmentation network S-Net of ``umsn`` (Yasarla et al. 2020, section III-A), alone as a preset of kind "parser".
+
+It follows the authors' published network: the image and a copy of half its size go in, maps of four classes come out at
+both sizes. A dense block at full size; at half, quarter and again half size six blocks with batch normalisation and
+smoothed dilated convolutions; a block at full size, read together with a one-channel map of each block before.
+
+Deviations from the paper:
+- Figure 3 gives a sequence alone, the published network the rest: 6.2 M parameters.
+- Softmax over the classes and cross-entropy; the published network ends in four sigmoids.
+- ``scale``, ours: the first layers are convolutions of 2*scale pixels and stride ``scale``, the last ones transposed
+  convolutions, so that everything between runs on 1/scale of the resolution. For small processors.
+- ``dilated=False``, ours: plain convolutions, for networks that work on a small scale.
+"""
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from deblur_zoo import images as picture_io
+from deblur_zoo.layers.mirror_padding import pad_to_multiple
+from deblur_zoo.layers.resampling import halve
+from deblur_zoo.models.deblurrer import check_whole_numbers, crop
+from deblur_zoo.models.umsn_blocks import SLOPE, DenseBlock, OneChannelMaps, Transition, double, pool, stem
+
+# The classes in the order of the channels; "components" are brows, eyes, nose, lips and teeth.
+CLASS_NAMES = ("background", "skin", "components", "hair")
+
+
+class SemanticNetwork(layers.Layer):
+    """S-Net: images to logits of the classes, at full and half size.
+
+    Args:
+        width: channels of the blocks (published: 64).
+        scale: everything but the first and last layers works on 1/scale of height and width.
+        dilated: dilated convolutions in the blocks (published: yes).
+        synchronized: batch statistics over all replicas.
+    """
+
+    def __init__(self, width=64, scale=1, dilated=True, synchronized=False, **kwargs):
+        # Images stay float32 under mixed precision; the blocks cast for themselves.
+        super().__init__(autocast=False, **kwargs)
+        self.scale = scale
+        # Quarter size, and there grids of every second pixel.
+        self.size_divisor = scale * (8 if dilated else 4)
+        outer = {"dilations": (1, 2, 1) if dilated else (1, 1, 1)}
+        inner = {"hidden_width": 4 * width, "dilations": (2, 2) if dilated else (1, 1), "smoothed": dilated,
+                 "normalization": "batch", "synchronized": synchronized}  # fmt: skip
+        self.stem = self.stem_half = None
+        channels = 3
+        if scale > 1:
+            channels = width // 2
+            self.stem = stem(channels, scale, name="stem")
+            self.stem_half = stem(channels, scale, name="stem_half")
+        growth = max(1, width - channels)
+        self.first = DenseBlock(growth, 3 * growth, **outer, name="first")
+        self.inner = [DenseBlock(width, **inner) for _ in range(6)]
+        self.last_block = DenseBlock(width, 3 * width, **outer, name="last_block")
+        self.transitions = [Transition(width) for _ in range(7)]
+        last_width = max(1, width // 4)
+        self.last_transition = Transition(last_width, name="last_transition")
+        self.maps = OneChannelMaps(7, name="maps")
+        self.head, self.head_half = (
+            layers.Conv2D(last_width, 3, padding="same", name=name) for name in ("head", "head_half")
+        )
+        # float32, so that probabilities are not rounded to bfloat16 under mixed precision.
+        self.logits, self.logits_half = (
+            layers.Conv2D(len(CLASS_NAMES), 3, padding="same", dtype="float32", name=name)
+            if scale == 1
+            else layers.Conv2DTranspose(len(CLASS_NAMES), scale, strides=scale, dtype="float32", name=name)
+            for name in ("logits", "logits_half")
+        )
+
+    def build(self, images_shape=None):
+        """Create all weights, by running the network on a small image."""
+        self.call(ops.zeros((1, self.size_divisor, self.size_divisor, 3)))
+
+    def call(self, images, training=False):
+        """Float32 (N, H, W, 3), RGB in [0, 1], H and W multiples of ``size_divisor``, to float32 logits (N, H, W, 4)
+        and (N, H / 2, W / 2, 4).
+        """
+        half = halve(images)
+        if self.stem is not None:
+            entry, entry_half = ops.relu(self.stem(images)), ops.relu(self.stem_half(half))
+        else:
+            entry, entry_half = images, half
+        entry, entry_half = (ops.cast(value, self.compute_dtype) for value in (entry, entry_half))
+        run = [lambda x, i=i: self.transitions[i + 1](self.inner[i](x, training=training)) for i in range(5)]
+        x1 = pool(self.transitions[0](self.first(entry, training=training)))
+        x2 = pool(run[0](ops.concatenate([x1, entry_half], axis=-1)))
+        x3 = run[1](x2)
+        x4 = run[2](x3)
+        x5 = run[3](x4)
+        x6 = double(run[4](ops.concatenate([x5, x2], axis=-1)))
+        dense = self.inner[5](ops.concatenate([x6, x1], axis=-1), training=training)
+        logits_half = self.logits_half(ops.leaky_relu(self.head_half(dense), SLOPE))
+        guess = ops.cast(ops.softmax(logits_half, axis=-1), self.compute_dtype)
+        if self.scale > 1:
+            guess = ops.average_pool(guess, self.scale, strides=self.scale)
+        x7 = double(self.transitions[6](ops.concatenate([dense, guess], axis=-1)))
+        last = self.last_transition(self.last_block(x7, training=training))
+        maps = self.maps([x7, x6, x5, x4, x3, x2, x1], doublings=(0, 1, 2, 2, 2, 2, 1))
+        features = ops.leaky_relu(self.head(ops.concatenate([last, *maps], axis=-1)), SLOPE)
+        return self.logits(features), logits_half
+
+
+@keras.saving.register_keras_serializable("deblur_zoo")
+class FourClassParser(keras.Model):
+    """Labels every pixel of a face with one of ``CLASS_NAMES``. ``Umsn.parser`` is the same network, so that
+    ``umsn.parser.set_weights(four_class_parser.parser.get_weights())`` carries weights over.
+
+    Args:
+        width: channels of the blocks (published: 64).
+        scale: the network works on 1/scale of height and width (published: 1).
+        dilated: dilated convolutions in the blocks (published: yes).
+        synchronized: batch statistics over all replicas.
+
+    Raises:
+        ValueError: an argument that makes no network.
+    """
+
+    kind = "parser"
+
+    def __init__(self, width=64, scale=1, dilated=True, synchronized=False, **kwargs):
+        kwargs.setdefault("autocast", False)
+        super().__init__(**kwargs)
+        check_whole_numbers("FourClassParser", width=width, scale=scale)
+        self.settings = {
+            "width": width,
+            "scale": scale,
+            "dilated": bool(dilated),
+            "synchronized": bool(synchronized),
+        }
+        self.parser = SemanticNetwork(**self.settings, name="parser")
+        self.size_divisor = self.parser.size_divisor
+
+    def build(self, input_shape=None):
+        """Create all weights."""
+        if not self.built:
+            self.parser.build()
+            self.parser.built = True
+            self.built = True
+
+    def call(self, images, training=False):
+        """Probabilities of the classes.
+
+        Args:
+            images: float (N, H, W, 3), RGB in [0, 1], any H and W from 1.
+            training: normalise by the batch's statistics.
+
+        Returns:
+            float32 (N, H, W, 4), each pixel's sum 1.
+        """
+        return ops.softmax(self.training_outputs(images, training=training)["parsing_logits"], axis=-1)
+
+    def training_outputs(self, images, training=True):
+        """What the parsing loss needs. Arguments as for ``call``.
+
+        Returns:
+            dict of float32 logits: "parsing_logits" (N, H, W, 4), "parsing_logits_half" (N, H // 2, W // 2, 4).
+        """
+        return parsing_outputs(self.parser, ops.cast(images, "float32"), training)
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], len(CLASS_NAMES))
+
+    def parse(self, pictures, batch_size=16):
+        """The most probable class of every pixel.
+
+        Args:
+            pictures: a path, a PIL image, or an array of shape (H, W), (H, W, C) or (N, H, W, C), C in 1, 3, 4;
+                uint8, uint16 or float in [0, 1].
+            batch_size: how many images go through the network at once.
+
+        Returns:
+            uint8 (H, W), or (N, H, W) for a batch: indices into ``CLASS_NAMES``.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: not a picture, a shape that is no image, NaN, or values out of range.
+        """
+        picture = picture_io.load(pictures)
+        labels = [
+            np.argmax(ops.convert_to_numpy(self(picture.rgb[start : start + batch_size], training=False)), axis=-1)
+            for start in range(0, len(picture.rgb), batch_size)
+        ]
+        labels = np.concatenate(labels).astype(np.uint8)
+        return labels if len(picture.shape) == 4 else labels[0]
+
+    def get_config(self):
+        return {**super().get_config(), **self.settings}
+
+
+def parsing_outputs(network, images, training):
+    """The logits of a ``SemanticNetwork`` for float32 images of any size, as ``FourClassParser.training_outputs``."""
+    logits, logits_half = network(pad_to_multiple(images, network.size_divisor), training=training)
+    return {"parsing_logits": crop(logits, images), "parsing_logits_half": crop(logits_half, images, 2)}
