@@ -19,6 +19,10 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("preset", None, "name of a preset, or a folder with config.json and recipe.json")
 flags.DEFINE_list("faces", [], "folders of aligned crops to train on, separated by commas")
 flags.DEFINE_list("labels", [], "folders of parsing labels, one for each of --faces, for losses that need them")
+flags.DEFINE_list("pairs", [], "folders of blurred and sharp pairs, as trainers.video_pairs makes them of videos")
+flags.DEFINE_float(
+    "pairs_share", None, "share of each batch that comes from --pairs, such as 0.5; default: the recipe's", 0, 1
+)
 flags.DEFINE_string("development", None, "folder of aligned crops of other people, to choose the best weights on")
 flags.DEFINE_string("out", None, "the run's folder; a run that is there already goes on")
 flags.DEFINE_string("identity_network", None, "Keras file of a face recognition network, for the facial loss")

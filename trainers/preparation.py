@@ -13,9 +13,10 @@ from keras import ops
 from deblur_zoo import presets, zoo
 from deblur_zoo.blur.kernels import make_bank
 from deblur_zoo.data.augmentation import Augmentation
+from deblur_zoo.data.pair_store import load_pairs
 from deblur_zoo.data.synthesis import PairMaker, Synthesis
 from trainers.methods import method_class
-from trainers.recipe import complete_recipe, read_recipe
+from trainers.recipe import complete_recipe, read_recipe, without_later_settings
 from trainers.schedule import Schedule
 
 # Settings of a recipe that flags of the same name overrule.
@@ -43,6 +44,7 @@ def resolve_recipe(flags, folder):
     recipe["stages"] = [stage for stage in recipe["stages"] if stage["steps"]]
     method_class(recipe["method"])
     recipe = complete_recipe(recipe)
+    _set_pairs_share(recipe, flags.get("pairs_share"), bool(flags.get("pairs")))
     if flags["init_from"]:
         # A fresh optimiser's first steps are far too large for weights that are good already.
         first = recipe["stages"][0]
@@ -60,6 +62,31 @@ def resolve_recipe(flags, folder):
                     f"stage {stage['name']!r}: its {player}learning_rate or optimizer: {problem}"
                 ) from None
     return recipe
+
+
+def pairs_share(recipe, stage):
+    """Share of given pairs in a stage's batches: the stage's own, or else that of the recipe's data."""
+    return recipe["data"]["pairs_share"] if stage["pairs_share"] is None else stage["pairs_share"]
+
+
+def _set_pairs_share(recipe, share, has_pairs):
+    """Put the flag's share in place of the recipe's, but for stages that take no pairs, and check all shares."""
+    if share is not None:
+        recipe["data"]["pairs_share"] = share
+        for stage in recipe["stages"]:
+            stage["pairs_share"] = share if stage["pairs_share"] else stage["pairs_share"]
+    taking = {stage["name"]: pairs_share(recipe, stage) for stage in recipe["stages"]}
+    for share in taking.values():
+        Synthesis(pairs_share=share).check_batch(recipe["batch_size"])
+    taking = {name: share for name, share in taking.items() if share}
+    if taking and not has_pairs:
+        name, share = next(iter(taking.items()))
+        raise ValueError(
+            f"the stage {name!r} takes a share of {share:g} of each batch from pairs: name their shards by --pairs, as "
+            "`python -m trainers.video_pairs` writes them, or give --pairs_share 0"
+        )
+    if has_pairs and not taking:
+        raise ValueError("--pairs names pairs and no stage takes any: say by --pairs_share, such as 0.5, how many")
 
 
 def build_models(preset, precision, arguments=None):
@@ -203,8 +230,13 @@ def _load_network(specification):
     return load_feature_network(specification)
 
 
-def build_pair_maker(store, recipe):
+def build_pair_maker(store, recipe, pairs=None):
     """The training pairs of faces and the recipe's kernels, with labels where a stage needs them.
+
+    Args:
+        store: a FaceStore.
+        recipe: a complete recipe.
+        pairs: a PairStore of pairs that are blurred already, or None.
 
     Raises:
         ValueError: a stage needs labels, and the faces have none.
@@ -226,21 +258,44 @@ def build_pair_maker(store, recipe):
         noise=data["noise"],
         unblurred_share=data["unblurred_share"],
         shares={kind: entry["share"] for kind, entry in data["kernels"].items()},
+        pairs_share=0.0 if pairs is None else data["pairs_share"],
     )
-    return PairMaker(store.faces, banks, synthesis, recipe["seed"], store.labels if needing else None)
+    labels = store.labels if needing else None
+    return PairMaker(store.faces, banks, synthesis, recipe["seed"], labels, pairs=pairs)
 
 
-def run_record(flags, recipe, store, networks):
+def load_given_pairs(flags, store):
+    """The pairs that --pairs names, of the faces' size, or None.
+
+    Raises:
+        ValueError, FileNotFoundError: there are none that can be used.
+    """
+    if not flags.get("pairs"):
+        return None
+    height, width = store.faces.shape[1:3]
+    if height != width:
+        raise ValueError(f"pairs go with faces that are squares, not {width}x{height} pixels")
+    return load_pairs(flags["pairs"], height)
+
+
+def run_record(flags, recipe, store, networks, pairs=None):
     """What a run was, for ``run.json``: everything that another machine needs to repeat it."""
     return {
         "preset": flags["preset"],
         "recipe": recipe,
-        "recipe_sha256": digest(recipe),
+        "recipe_sha256": digest(without_later_settings(recipe)),
         "faces": {
             "folders": flags["faces"],
             "count": len(store),
             "skipped": len(store.skipped),
             "sha256": store.fingerprint,
+        },
+        "pairs": pairs
+        and {
+            "folders": flags["pairs"],
+            "count": len(pairs),
+            "skipped": len(pairs.skipped),
+            "sha256": pairs.fingerprint,
         },
         "init_from": flags["init_from"],
         "networks": sorted(networks),

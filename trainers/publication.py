@@ -79,7 +79,10 @@ def training_record(flags, record, progress):
         "note": flags["note"],
         "init_from": record["init_from"] and Path(record["init_from"]).name,
         "init_parts": [f"{change.partition('=')[0]}={Path(change).name}" for change in record.get("init_parts", [])],
-        "faces": {**record["faces"], "folders": [Path(folder).name for folder in record["faces"]["folders"]]},
+        **{
+            key: {**record[key], "folders": [Path(folder).name for folder in record[key]["folders"]]}
+            for key in ("faces", "pairs") if record.get(key)
+        },
         "development": development and {**development, "folder": Path(development["folder"]).name},
         "networks": networks,
         "network_files": {

@@ -27,7 +27,14 @@ _RECIPE_KEYS = {
     "data": REQUIRED,
     "stages": REQUIRED,
 }
-_DATA_KEYS = {"crop_size": 128, "noise": 0.01, "unblurred_share": 0.0, "augmentation": {}, "kernels": REQUIRED}
+_DATA_KEYS = {
+    "crop_size": 128,
+    "noise": 0.01,
+    "unblurred_share": 0.0,
+    "augmentation": {},
+    "kernels": REQUIRED,
+    "pairs_share": 0.0,
+}
 _STAGE_KEYS = {
     "name": REQUIRED,
     "steps": REQUIRED,
@@ -38,6 +45,7 @@ _STAGE_KEYS = {
     "train": None,
     "options": {},
     "augmentation": {},
+    "pairs_share": None,
     "critic_losses": {},
     "critic_optimizer": None,
     "critic_learning_rate": None,
@@ -104,6 +112,18 @@ def complete_recipe(recipe):
             raise ValueError(f"stage {stage['name']!r}: critic_steps must be at least 1, got {stage['critic_steps']!r}")
     if recipe["validate_every"] % recipe["steps_per_epoch"]:
         raise ValueError("validate_every must be a multiple of steps_per_epoch")
+    return recipe
+
+
+def without_later_settings(recipe):
+    """A complete recipe without settings that recipes did not always have, where they are at their defaults.
+
+    What a digest is made of, so that a run that an earlier version began still goes on.
+    """
+    recipe = copy.deepcopy(recipe)
+    for table, keys in ((recipe["data"], _DATA_KEYS), *((stage, _STAGE_KEYS) for stage in recipe["stages"])):
+        if "pairs_share" in table and table["pairs_share"] == keys["pairs_share"]:
+            del table["pairs_share"]
     return recipe
 
 

@@ -72,7 +72,8 @@ class Run:
         distribution.check(recipe["batch_size"])
         crop_size = recipe["data"]["crop_size"]
         store = load_faces(flags["faces"], crop_size, labels=[folder or None for folder in flags["labels"]])
-        pair_maker = preparation.build_pair_maker(store, recipe)
+        pairs = preparation.load_given_pairs(flags, store)
+        pair_maker = preparation.build_pair_maker(store, recipe, pairs)
         test_bank, development_store = standard_test_bank(), None
         if flags["development"] and distribution.is_chief:
             labels = flags.get("development_labels")
@@ -100,7 +101,7 @@ class Run:
             event_log = open_event_log(folder / "tensorboard")
         folder.mkdir(parents=True, exist_ok=True)
         record = {
-            **preparation.run_record(flags, recipe, store, networks),
+            **preparation.run_record(flags, recipe, store, networks, pairs),
             **provenance(flags, recipe, distribution, test_bank, development_store),
         }
         return cls(folder, recipe, trainer, pair_maker, development, networks, record, distribution, event_log,
@@ -126,7 +127,12 @@ class Run:
         progress = json.loads(self.distribution.from_chief(progress).decode())
         if progress["stage"] not in names:
             raise OtherRun(f"{self.folder} holds a run at stage {progress['stage']!r}, which the recipe does not have")
-        for what, value in (("recipe", self.record["recipe_sha256"]), ("faces", self.record["faces"]["sha256"])):
+        digests = {
+            "recipe": self.record["recipe_sha256"],
+            "faces": self.record["faces"]["sha256"],
+            "pairs": (self.record.get("pairs") or {}).get("sha256"),
+        }
+        for what, value in digests.items():
             if progress.setdefault(what, value) != value:
                 raise OtherRun(f"{self.folder} holds a run with another recipe or other faces (the {what} differ); "
                                "continue with the ones that it began with, or start in another folder")  # fmt: skip
@@ -182,7 +188,7 @@ class Run:
         # In batches: a step with several critic steps takes as many.
         step = first_step + progress["epochs_done"] * epoch_steps * trainer.critic_steps
         augmentation = Augmentation(**{**recipe["data"]["augmentation"], **stage["augmentation"]})
-        pair_maker = self.pair_maker.with_augmentation(augmentation)
+        pair_maker = self.pair_maker.with_augmentation(augmentation, preparation.pairs_share(recipe, stage))
         first = step // trainer.critic_steps
         batches = self.distribution.batches(pair_maker, recipe["batch_size"], trainer.critic_steps, first, self.place)
         callbacks = [StopOnNonFinite()]

@@ -10,6 +10,7 @@ from keras import ops
 
 from deblur_zoo.blur.convolution import blur
 from deblur_zoo.data.augmentation import COORDINATE_BITS, SHIFT_BITS
+from deblur_zoo.data.face_store import UNKNOWN
 from deblur_zoo.data.random_normal import standard_normal_tensors
 
 
@@ -98,7 +99,8 @@ def render(arrays, plan, size):
 
     Args:
         arrays: dict of tensors, as ``device_arrays`` gives it: "faces" uint8 (F, H, W, 3), "kernels" float32 (M, K, K),
-            and for labels "labels" uint8 (F, H, W) and "mirrored_classes" uint8 (256,).
+            for labels "labels" uint8 (F, H, W) and "mirrored_classes" uint8 (256,), and for given pairs "pairs_blurred"
+            and "pairs_sharp" uint8 (P, H, W, 3).
         plan: dict of arrays of one first axis N, as ``PairMaker.plans`` gives it.
         size: side of the pairs in pixels, static.
 
@@ -106,20 +108,34 @@ def render(arrays, plan, size):
         (blurred, sharp) or (blurred, sharp, labels): uint8 (N, size, size, 3) twice, uint8 (N, size, size).
     """
     plan = {name: ops.convert_to_tensor(values) for name, values in plan.items()}
-    sharp = warp(ops.take(arrays["faces"], plan["face"], axis=0), plan["matrix"], size)
+    given = plan.get("pair")
+    # A sample is a face or a given pair; both are made of every sample, so that shapes do not depend on the plan.
+    face = plan["face"] if given is None else ops.where(given, 0, plan["face"])
+    pictures = ops.take(arrays["faces"], face, axis=0)
+    if given is not None:
+        pair_index = ops.where(given, plan["face"], 0)
+        is_given = given[:, None, None, None]
+        pictures = ops.where(is_given, ops.take(arrays["pairs_sharp"], pair_index, axis=0), pictures)
+    sharp = warp(pictures, plan["matrix"], size)
     kernels = ops.take(arrays["kernels"], plan["kernel"], axis=0)
     blurred = ops.clip(ops.round(degrade(sharp, kernels, plan["sigma"], plan["key"])), 0, 255)
+    if given is not None:
+        blurred_pairs = ops.take(arrays["pairs_blurred"], pair_index, axis=0)
+        blurred = ops.where(is_given, warp(blurred_pairs, plan["matrix"], size), blurred)
     blurred = ops.where(plan["unblurred"][:, None, None, None], sharp, blurred)
     pair = ops.cast(blurred, "uint8"), ops.cast(sharp, "uint8")
     if "labels" not in arrays:
         return pair
-    labels = warp_labels(ops.take(arrays["labels"], plan["face"], axis=0), plan["matrix"], size)
+    labels = warp_labels(ops.take(arrays["labels"], face, axis=0), plan["matrix"], size)
     mirrored = ops.take(arrays["mirrored_classes"], ops.cast(labels, "int32"), axis=0)
-    return *pair, ops.where(plan["mirrored"][:, None, None], mirrored, labels)
+    labels = ops.where(plan["mirrored"][:, None, None], mirrored, labels)
+    if given is not None:
+        labels = ops.where(given[:, None, None], ops.cast(UNKNOWN, "uint8"), labels)
+    return *pair, labels
 
 
 def device_arrays(pair_maker):
-    """Faces, kernels and labels of a pair maker in the backend's memory.
+    """Faces, kernels, labels and given pairs of a pair maker in the backend's memory.
 
     They are made once for a pair maker and all that come from it (``with_augmentation``).
     """
@@ -128,6 +144,8 @@ def device_arrays(pair_maker):
         arrays = {"faces": pair_maker.faces, "kernels": pair_maker.kernels}
         if pair_maker.labels is not None:
             arrays |= {"labels": pair_maker.labels, "mirrored_classes": pair_maker.mirrored_classes}
+        if pair_maker.pairs is not None:
+            arrays |= {"pairs_blurred": pair_maker.pairs.blurred, "pairs_sharp": pair_maker.pairs.sharp}
         held |= {name: ops.convert_to_tensor(array) for name, array in arrays.items()}
     return held
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from deblur_zoo.data import host_blur
 from deblur_zoo.data.augmentation import COORDINATE_BITS, SHIFT_BITS
+from deblur_zoo.data.face_store import UNKNOWN
 from deblur_zoo.data.random_normal import standard_normal
 
 
@@ -121,3 +122,19 @@ def render(face, kernel, plan, size, labels=None, mirrored_classes=None):
         return blurred, sharp
     labels = warp_labels(labels, plan["matrix"], size)
     return blurred, sharp, mirrored_classes[labels] if plan["mirrored"] else labels
+
+
+def render_given(blurred, sharp, plan, size, with_labels=False):
+    """One pair from its plan that is blurred already: both pictures are warped alike.
+
+    Args:
+        blurred, sharp: uint8 (H, W, 3), the given pair.
+        plan, size: as in ``render``.
+        with_labels: give labels too, all of them unknown.
+
+    Returns:
+        As ``render``.
+    """
+    sharp = warp(sharp, plan["matrix"], size)
+    blurred = sharp if plan["unblurred"] else warp(blurred, plan["matrix"], size)
+    return (blurred, sharp, np.full((size, size), UNKNOWN, np.uint8)) if with_labels else (blurred, sharp)

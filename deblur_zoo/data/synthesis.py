@@ -2,6 +2,8 @@
 
 import copy
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from functools import cached_property
 
 import numpy as np
 
@@ -25,9 +27,11 @@ class Synthesis:
         shares: probability of each kernel bank, by the bank's name; normalised.
         jpeg: (lowest, highest) quality, 1 to 100, of a JPEG compression after the noise, drawn uniformly; None for
             no compression. The host alone can do it.
+        pairs_share: share of the samples that are given pairs, already blurred, in [0, 1]. Every batch has exactly this
+            share of them, see ``check_batch``. They are warped as faces are; no kernel, noise or JPEG is added.
 
     Raises:
-        ValueError: a JPEG quality outside 1 to 100, or the lowest above the highest.
+        ValueError: a JPEG quality outside 1 to 100, or the lowest above the highest; a share outside [0, 1].
     """
 
     crop_size: int = 128
@@ -36,10 +40,47 @@ class Synthesis:
     unblurred_share: float = 0.0
     shares: dict = field(default_factory=dict)
     jpeg: tuple | None = None
+    pairs_share: float = 0.0
 
     def __post_init__(self):
+        if not 0 <= self.pairs_share <= 1:
+            raise ValueError(f"The share of pairs is from 0 to 1, not {self.pairs_share}.")
         if self.jpeg is not None and not (len(self.jpeg) == 2 and 1 <= self.jpeg[0] <= self.jpeg[1] <= 100):
             raise ValueError(f"JPEG qualities are a lowest and a highest one from 1 to 100, not {self.jpeg}.")
+
+    def check_batch(self, batch_size):
+        """Raise ValueError unless a batch of this size can have exactly the share of pairs."""
+        if batch_size * self._fraction % 1:
+            raise ValueError(
+                f"a share of {self.pairs_share:g} pairs in a batch of {batch_size} is "
+                f"{batch_size * self.pairs_share:g} pairs; a share that gives a whole number is accepted"
+            )
+
+    def pairs_before(self, number):
+        """How many of the samples 0 to ``number`` - 1 are given pairs: they are spread as evenly as can be."""
+        return int(number * self._fraction) if self.pairs_share else 0
+
+    @cached_property
+    def _fraction(self):
+        return Fraction(self.pairs_share).limit_denominator(10_000)
+
+
+class _Epochs:
+    """Every epoch shows each of ``count`` things once, in an order of its own."""
+
+    def __init__(self, seed, stream, count):
+        self._seed, self._stream, self._count = seed, stream, count
+        self._epoch = (-1, None)
+
+    def __call__(self, position):
+        """What is shown at a position, counted over all epochs."""
+        epoch, position = divmod(position, self._count)
+        cached_epoch, order = self._epoch
+        if epoch != cached_epoch:
+            order = np.random.default_rng([self._seed, self._stream, epoch]).permutation(self._count)
+            # One assignment, so that threads never see an epoch with another's order.
+            self._epoch = (epoch, order)
+        return order[position]
 
 
 def degrade(face, kernel, sigma, generator):
@@ -69,6 +110,8 @@ class PairMaker:
         seed: int.
         labels: uint8 (F, H, W), classes of the faces' pixels, or None. They are warped as the faces are.
         left_and_right: pairs of classes that trade places in a mirrored face.
+        pairs: what ``synthesis.pairs_share`` of the samples are made of, with "blurred" and "sharp", uint8 (P, H, W, 3)
+            of the faces' size, such as a PairStore; or None. Their labels are unknown, 255.
 
     Attributes:
         kernels: float32 (M, K, K), the kernels of all banks, in their order, padded with zeros to the largest.
@@ -76,16 +119,21 @@ class PairMaker:
         device_cache: dict in which ``device_synthesis`` keeps the arrays that it has put into the device's memory.
 
     Raises:
-        ValueError: labels whose shape is not that of the faces.
+        ValueError: labels whose shape is not that of the faces; a share of pairs and no pairs, or of another size.
     """
 
-    def __init__(self, faces, banks, synthesis, seed, labels=None, left_and_right=LEFT_AND_RIGHT):
+    def __init__(self, faces, banks, synthesis, seed, labels=None, left_and_right=LEFT_AND_RIGHT, pairs=None):
         if labels is not None and labels.shape != faces.shape[:3]:
             raise ValueError(f"Labels of shape {labels.shape} do not fit faces of shape {faces.shape}.")
+        if pairs is not None and not pairs.blurred.shape == pairs.sharp.shape == (len(pairs.sharp), *faces.shape[1:]):
+            raise ValueError(f"Pairs of shape {pairs.sharp.shape} do not fit faces of shape {faces.shape}.")
         self.faces = faces
         self.labels = labels
-        self.synthesis = synthesis
+        self.pairs = pairs
         self.seed = seed
+        self.synthesis = self._checked(synthesis)
+        self.face_index = _Epochs(seed, 1, len(faces))
+        self._pair_index = None if pairs is None else _Epochs(seed, 3, len(pairs.sharp))
         self.mirrored_classes = np.arange(256, dtype=np.uint8)
         for left, right in left_and_right:
             self.mirrored_classes[[left, right]] = right, left
@@ -94,24 +142,26 @@ class PairMaker:
         self._bank_ends = np.cumsum([len(bank) for bank in chosen]).tolist()
         shares = np.array(list(synthesis.shares.values()), np.float64)
         self._thresholds = np.cumsum(shares / shares.sum())
-        self._epoch = (-1, None)
         self.device_cache = {}
 
-    def with_augmentation(self, augmentation):
-        """A pair maker of the same faces, kernels and seed with other ranges of the geometric warp."""
-        other = copy.copy(self)
-        other.synthesis = replace(self.synthesis, augmentation=augmentation)
-        return other
+    def _checked(self, synthesis):
+        if synthesis.pairs_share and self.pairs is None:
+            raise ValueError(
+                f"A share of {synthesis.pairs_share:g} of the samples is of given pairs, and there are none."
+            )
+        return synthesis
 
-    def face_index(self, number):
-        """Every epoch shows each face once, in an order of its own."""
-        epoch, position = divmod(number, len(self.faces))
-        cached_epoch, order = self._epoch
-        if epoch != cached_epoch:
-            order = np.random.default_rng([self.seed, 1, epoch]).permutation(len(self.faces))
-            # One assignment, so that threads never see an epoch with another's order.
-            self._epoch = (epoch, order)
-        return order[position]
+    def with_augmentation(self, augmentation, pairs_share=None):
+        """A pair maker of the same faces, kernels, pairs and seed with other ranges of the geometric warp.
+
+        Args:
+            augmentation: the ranges.
+            pairs_share: another share of given pairs; None: the same.
+        """
+        changes = {} if pairs_share is None else {"pairs_share": pairs_share}
+        other = copy.copy(self)
+        other.synthesis = self._checked(replace(self.synthesis, augmentation=augmentation, **changes))
+        return other
 
     def plan(self, number):
         """What sample ``number`` is made of; nothing is rendered yet.
@@ -120,7 +170,8 @@ class PairMaker:
             dict of NumPy values: "face" int32, index into ``faces``; "matrix" int32 (2, 3), see
             ``augmentation.warp_matrix``; "mirrored" bool; "unblurred" bool; "kernel" int32, index into ``kernels``;
             "sigma" float32, the noise's standard deviation on the [0, 1] scale; "key" uint32 (2,), of the noise, see
-            ``random_normal``; where ``synthesis.jpeg`` is set, "jpeg_quality" int32.
+            ``random_normal``; where ``synthesis.jpeg`` is set, "jpeg_quality" int32; where there is a share of given
+            pairs, "pair" bool: the sample is one of them, and "face" its index.
         """
         number = int(number)
         settings = self.synthesis
@@ -130,8 +181,11 @@ class PairMaker:
         bank = min(int(np.searchsorted(self._thresholds, chosen, side="right")), len(self._bank_ends) - 1)
         start = self._bank_ends[bank - 1] if bank else 0
         kernel = generator.integers(start, self._bank_ends[bank])
+        pairs_before = settings.pairs_before(number)
+        is_pair = settings.pairs_before(number + 1) > pairs_before
+        face = self._pair_index(pairs_before) if is_pair else self.face_index(number - pairs_before)
         plan = {
-            "face": np.int32(self.face_index(number)),
+            "face": np.int32(face),
             "matrix": warp_matrix(self.faces.shape[1:3], settings.crop_size, *warp),
             "mirrored": np.bool_(warp[-1]),
             "unblurred": np.bool_(unblurred < settings.unblurred_share),
@@ -141,6 +195,8 @@ class PairMaker:
         }
         if settings.jpeg is not None:
             plan["jpeg_quality"] = np.int32(generator.integers(settings.jpeg[0], settings.jpeg[1], endpoint=True))
+        if settings.pairs_share:
+            plan["pair"] = np.bool_(is_pair)
         return plan
 
     def plans(self, first, count):
@@ -163,6 +219,11 @@ class PairMaker:
         """
         plan = self.plan(number)
         face = plan["face"]
+        if plan.get("pair"):
+            return host_synthesis.render_given(
+                self.pairs.blurred[face], self.pairs.sharp[face], plan, self.synthesis.crop_size,
+                with_labels=self.labels is not None,
+            )  # fmt: skip
         labels = None if self.labels is None else self.labels[face]
         return host_synthesis.render(
             self.faces[face],

@@ -1,10 +1,14 @@
 """TFRecord shards of faces, one ``tf.train.Example`` each: "image" (a picture file's bytes), "name", "label" (PNG).
 
+In a shard of pairs "blurred" is the blurred picture, of which "image" is the sharp one. A shard of pairs is a shard of
+faces too: its sharp ones.
+
 TensorFlow is imported when a shard is read or written.
 """
 
 import os
 import shutil
+import sys
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,11 +19,12 @@ ENDING = ".tfrecord"
 
 @dataclass(frozen=True)
 class FaceRecord:
-    """One record: its name, the encoded picture and label map (None for none), or what is wrong with it."""
+    """One record: its name, the encoded picture, label map and blurred picture (None for none), or what is wrong."""
 
     name: str
     data: bytes | None = None
     label_data: bytes | None = None
+    blurred_data: bytes | None = None
     error: str | None = None
 
 
@@ -30,6 +35,13 @@ def _tensorflow():
         raise ValueError(
             "TFRecord shards need TensorFlow, which is not installed; a .npz or .npy pack of the faces does without."
         ) from None
+    keras = sys.modules.get("keras")
+    if keras is not None and keras.backend.backend() != "tensorflow":
+        # It would take the accelerators' memory, which is the other backend's.
+        try:
+            tensorflow.config.set_visible_devices([], "GPU")
+        except RuntimeError:  # It is at work already, with what it has.
+            pass
     return tensorflow
 
 
@@ -87,7 +99,7 @@ def _parse(tf, content, number):
     name = (value("name") or f"record-{number}".encode()).decode("utf-8", "replace")
     if value("image") is None:
         return FaceRecord(name, error="the record has no feature 'image'")
-    return FaceRecord(name, value("image"), value("label"))
+    return FaceRecord(name, value("image"), value("label"), value("blurred"))
 
 
 def check_target(folder):
@@ -126,20 +138,35 @@ def write_shards(folder, names, data, label_data=None, shards=8):
         ValueError: TensorFlow is not installed.
     """
     check_target(folder)
-    tf = _tensorflow()
     shards = min(shards, len(names))
     label_data = label_data or [None] * len(names)
+    with _new_folder(folder) as temporary:
+        for shard in range(shards):
+            with shard_writer(temporary / f"faces-{shard:05d}-of-{shards:05d}{ENDING}") as write:
+                for i in range(len(names) * shard // shards, len(names) * (shard + 1) // shards):
+                    write(names[i], data[i], label=label_data[i])
+
+
+@contextmanager
+def shard_writer(path):
+    """Write one shard, a record at a time: gives a function ``write(name, image, label=None, blurred=None)`` of bytes.
+
+    Nothing is kept in memory; the file is whole when the block has ended well.
+
+    Raises:
+        ValueError: TensorFlow is not installed.
+    """
+    tf = _tensorflow()
 
     def feature(content):
         return tf.train.Feature(bytes_list=tf.train.BytesList(value=[content]))
 
-    with _new_folder(folder) as temporary:
-        for shard in range(shards):
-            path = temporary / f"faces-{shard:05d}-of-{shards:05d}{ENDING}"
-            with tf.io.TFRecordWriter(str(path)) as writer:
-                for i in range(len(names) * shard // shards, len(names) * (shard + 1) // shards):
-                    features = {"image": feature(data[i]), "name": feature(names[i].encode("utf-8"))}
-                    if label_data[i]:
-                        features["label"] = feature(label_data[i])
-                    example = tf.train.Example(features=tf.train.Features(feature=features))
-                    writer.write(example.SerializeToString())
+    with tf.io.TFRecordWriter(str(path)) as writer:
+
+        def write(name, image, label=None, blurred=None):
+            features = {"image": feature(image), "name": feature(name.encode("utf-8"))}
+            features |= {key: feature(data) for key, data in (("label", label), ("blurred", blurred)) if data}
+            example = tf.train.Example(features=tf.train.Features(feature=features))
+            writer.write(example.SerializeToString(deterministic=True))
+
+        yield write

@@ -1,0 +1,165 @@
+"""Pairs of a blurred and a sharp picture in shards, as ``python -m trainers.video_pairs`` makes them of videos."""
+
+import glob
+import hashlib
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from deblur_zoo import images
+from deblur_zoo.atomic_file import atomic_path
+from deblur_zoo.data import tfrecords
+from deblur_zoo.data.face_store import central_crop, combine
+
+
+@dataclass
+class PairStore:
+    """Pairs of one size, decoded.
+
+    Attributes:
+        blurred, sharp: uint8 (P, H, W, 3), RGB, canonical crops.
+        names: name of each pair.
+        skipped: (name, reason) of what could not be used.
+        digests: sha256 of each pair's digests, blurred and sharp, of the encoded bytes.
+    """
+
+    blurred: np.ndarray
+    sharp: np.ndarray
+    names: list
+    skipped: list = field(default_factory=list)
+    digests: list = field(default_factory=list)
+
+    @property
+    def fingerprint(self):
+        """sha256 over the sorted digests: names the data, whatever their order and the shards' names."""
+        return combine(self.digests)
+
+    def __len__(self):
+        return len(self.sharp)
+
+
+@contextmanager
+def pair_writer(path):
+    """Write a shard of pairs, whole or not at all.
+
+    Gives a function ``write(name, blurred, sharp)`` of uint8 (H, W, 3) pictures, which are stored without loss (WebP).
+    Nothing is kept in memory.
+
+    Raises:
+        FileNotFoundError: the folder does not exist.
+        ValueError: TensorFlow is not installed.
+    """
+    with atomic_path(path) as temporary, tfrecords.shard_writer(temporary) as write_record:
+
+        def write(name, blurred, sharp):
+            write_record(name, images.encode(sharp, "webp"), blurred=images.encode(blurred, "webp"))
+
+        yield write
+
+
+def list_pair_shards(source):
+    """The shards of a folder and its sub-folders, a shard itself, or those that a pattern matches; sorted.
+
+    Raises:
+        FileNotFoundError: there are none.
+    """
+    path = Path(source)
+    if path.is_dir():
+        shards = sorted(p for p in path.rglob(f"*{tfrecords.ENDING}*") if p.is_file() and tfrecords.is_shard(p))
+    elif path.is_file():
+        shards = [path]
+    else:
+        shards = sorted(map(Path, glob.glob(str(source)))) if glob.has_magic(str(source)) else []
+    if not shards:
+        raise FileNotFoundError(
+            f"There are no shards of pairs (*{tfrecords.ENDING}) at {source}; `python -m trainers.video_pairs` makes "
+            "them of videos."
+        )
+    return shards
+
+
+def load_pairs(sources, size=None, progress=None):
+    """Read every pair of the sources into memory.
+
+    Args:
+        sources: paths of folders, shards or patterns of shards.
+        size: side in pixels that the pairs are to have: larger ones lose some of their margin. None: as they are.
+        progress: function that is called with 1 for each pair read.
+
+    Returns:
+        PairStore. Records that are no pair, or of another size than most, are skipped with a warning that names them.
+
+    Raises:
+        FileNotFoundError: a source has no shards, or none of the records can be used.
+        ValueError: pairs that are smaller than ``size`` or cannot be cropped to it evenly; TensorFlow is not installed.
+    """
+    shards = [shard for source in sources for shard in list_pair_shards(source)]
+    named = ", ".join(map(str, sources))
+    names, decoded, digests, skipped = [], [], [], []
+    # Threads: the decoder releases the interpreter lock. A shard at a time: its encoded bytes are let go.
+    with ThreadPoolExecutor() as pool:
+        for shard in shards:
+            records = tfrecords.read_shard(shard)
+            for record, (pair, digest, reason) in zip(records, pool.map(_decode, records), strict=True):
+                name = f"{shard}: {record.name}"
+                if reason is None:
+                    names.append(name)
+                    decoded.append(pair)
+                    digests.append(digest)
+                else:
+                    skipped.append((name, reason))
+                if progress is not None:
+                    progress(1)
+    shapes = [pair.shape[1:] for pair in decoded]
+    common = max(set(shapes), key=shapes.count) if shapes else None
+    usable = [i for i, shape in enumerate(shapes) if shape == common]
+    for i in set(range(len(shapes))) - set(usable):
+        skipped.append((names[i], f"its size {shapes[i][1]}x{shapes[i][0]} differs from the others'"))
+    for name, reason in skipped:
+        logging.getLogger(__name__).warning("skipped %s: %s", name, reason)
+    if not usable:
+        raise FileNotFoundError(f"there is no pair that can be used among the {len(skipped)} records of {named}")
+    store = PairStore(
+        np.empty((len(usable), *common), np.uint8), np.empty((len(usable), *common), np.uint8),
+        [names[i] for i in usable], skipped, [digests[i] for i in usable],
+    )  # fmt: skip
+    for k, i in enumerate(usable):
+        store.blurred[k], store.sharp[k] = decoded[i]
+        # Let go as soon as it is copied.
+        decoded[i] = None
+    if size is not None:
+        store.blurred, store.sharp = _cropped(store, size)
+    return store
+
+
+def _cropped(store, size):
+    height, width = store.sharp.shape[1:3]
+    if (height, width) == (size, size):
+        return store.blurred, store.sharp
+    if height != width or height < size or (height - size) % 2:
+        raise ValueError(
+            f"the pairs are {width}x{height} pixels, the faces {size}x{size}: make pairs of the same --size with a "
+            "--margin of as many pixels or more"
+        )
+    return central_crop(store.blurred, size), central_crop(store.sharp, size)
+
+
+def _decode(record):
+    """(uint8 (2, H, W, 3) of blurred and sharp, digest, None), or (None, None, what is wrong)."""
+    if record.error:
+        return None, None, record.error
+    if record.blurred_data is None:
+        return None, None, "the record has no feature 'blurred'"
+    parts = record.blurred_data, record.data
+    try:
+        blurred, sharp = (images.decode(data) for data in parts)
+    except ValueError as error:
+        return None, None, str(error)
+    if blurred.shape != sharp.shape or sharp.ndim != 3 or sharp.shape[2] != 3:
+        return None, None, f"its pictures have the shapes {blurred.shape} and {sharp.shape}, not one (H, W, 3)"
+    digests = "".join(f"{hashlib.sha256(data).hexdigest()}\n" for data in parts)
+    return np.stack([blurred, sharp]), hashlib.sha256(digests.encode()).hexdigest(), None
