@@ -30,6 +30,23 @@ SMALL = {
         **{name: 6 for name in ("residual_width", "coarse_width") if arguments[name]},
         **{name: 2 for name in ("coarse_residual_blocks",) if arguments[name]},
     },
+    "Umsn": lambda arguments: {
+        "width": 8,
+        "growth": 4,
+        "blocks": 1,
+        "last_width": 4,
+        "feature_width": 4,
+        "feature_blocks": min(2, arguments["feature_blocks"]),
+        "parser_width": 4,
+    },
+    "FourClassParser": lambda arguments: {"width": 4},
+    "TwoStepGan": lambda arguments: {
+        "hourglass_widths": narrow(arguments["hourglass_widths"]),
+        "hourglass_blocks": 1,
+        "generator_blocks": min(1, arguments["generator_blocks"]),
+        "encoder_widths": narrow(arguments["encoder_widths"]),
+        "decoder_widths": [8] * (len(arguments["decoder_widths"]) - 2) + [6, 4],
+    },
 }
 
 

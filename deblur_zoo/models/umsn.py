@@ -52,13 +52,13 @@ class FeatureNetwork(layers.Layer):
         dilated = {"dilations": (1, 2, 2), "smoothed": True} if settings["dilated"] else {}
         channels = width if scale > 1 else 4
         growth = max(1, 2 * width - channels)
-        self.stem = stem(channels, scale, name="stem") if scale > 1 else None
+        self.stem = stem(channels, scale, settings["normalization"] is None, name="stem") if scale > 1 else None
         self.first = DenseBlock(growth, 3 * growth, **common, name="first")
         self.blocks = [DenseBlock(width, 3 * width, **dilated, **common) for _ in range(count)]
         self.transitions = [Transition(width, **common) for _ in range(count + 1)]
 
     def call(self, inputs):
-        features = inputs if self.stem is None else ops.relu(self.stem(inputs))
+        features = inputs if self.stem is None else self.stem(inputs)
         first = self.transitions[0](self.first(features))
         first = features = pool(first) if self.pooled else first
         for i, block in enumerate(self.blocks):
@@ -101,9 +101,10 @@ class BaseNetwork(layers.Layer):
         self.stem = self.stem_half = None
         if scale > 1:
             channels = max(1, width - growth)
-            self.stem = stem(channels, scale, name="stem")
+            use_bias = settings["normalization"] is None
+            self.stem = stem(channels, scale, use_bias, name="stem")
             if settings["pooled"]:
-                self.stem_half = stem(channels, scale, name="stem_half")
+                self.stem_half = stem(channels, scale, use_bias, name="stem_half")
         first_growth = max(1, width - channels)
         # The intermediate channels of a narrower block, in proportion.
         self.first = DenseBlock(first_growth, max(1, hidden * first_growth // growth), **dense, name="first")
@@ -144,13 +145,13 @@ class BaseNetwork(layers.Layer):
         doublings = int(self.settings["pooled"])
         images = 2 * images - 1
         inputs = images if maps is None else ops.concatenate([images, maps], axis=-1)
-        entry = inputs if self.stem is None else ops.relu(self.stem(inputs))
+        entry = inputs if self.stem is None else self.stem(inputs)
         entry = ops.cast(entry, self.compute_dtype)
         first = self.first_transition(self.first(entry))
         beside, half = [pool(first) if doublings else first], []
         if doublings:
             images_half = halve(images)
-            small = images_half if self.stem_half is None else ops.relu(self.stem_half(images_half))
+            small = images_half if self.stem_half is None else self.stem_half(images_half)
             half = [ops.cast(small, self.compute_dtype)]
         if self.merge is not None:
             beside.append(self.merge(ops.concatenate(features, axis=-1)))

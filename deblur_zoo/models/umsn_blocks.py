@@ -226,6 +226,16 @@ class OneChannelMaps(layers.Layer):
         return maps
 
 
-def stem(filters, scale, **kwargs):
-    """The first layer of a network that works on 1/scale of an image's height and width."""
-    return layers.Conv2D(filters, 2 * scale, strides=scale, padding="same", kernel_initializer="he_normal", **kwargs)
+def stem(filters, scale, use_bias=False, **kwargs):
+    """The first layer of a network that works on 1/scale of an image's height and width; a bias unless a normalisation
+    follows that would take it away.
+    """
+    return layers.Conv2D(
+        filters,
+        2 * scale,
+        strides=scale,
+        padding="same",
+        use_bias=use_bias,
+        kernel_initializer="he_normal",
+        **kwargs,
+    )

@@ -32,10 +32,11 @@ class ConfidenceNetwork(layers.Layer):
     def __init__(self, width=16, hidden_width=96, scale=1, **kwargs):
         super().__init__(**kwargs)
         check_whole_numbers("ConfidenceNetwork", width=width, hidden_width=hidden_width, scale=scale)
-        if scale == 1:
-            self.first = layers.Conv2D(width, 3, padding="same", name="first")
-        else:
-            self.first = stem(width, scale, name="first")
+        self.first = (
+            layers.Conv2D(width, 3, padding="same", use_bias=False, name="first")
+            if scale == 1
+            else stem(width, scale, name="first")
+        )
         self.blocks = [
             [layers.Conv2D(filters, size, padding="same", use_bias=False, kernel_initializer="he_normal")
              for filters, size in ((hidden_width, 1), (hidden_width, 3), (2 * width, 3))]

@@ -52,7 +52,11 @@ class NestedDifference(layers.Layer):
         super().__init__(**kwargs)
         self.own = None
         if nested:
-            self.own = layers.Conv2D(width, 3, padding="same", name="own") if scale == 1 else stem(width, scale)
+            self.own = (
+                layers.Conv2D(width, 3, padding="same", name="own")
+                if scale == 1
+                else stem(width, scale, True, name="own")
+            )
         self.found = layers.Conv2D(width, 3, padding="same", name="found")
 
     def call(self, inputs, features):

@@ -80,7 +80,7 @@ class SemanticNetwork(layers.Layer):
         """
         half = halve(images)
         if self.stem is not None:
-            entry, entry_half = ops.relu(self.stem(images)), ops.relu(self.stem_half(half))
+            entry, entry_half = self.stem(images), self.stem_half(half)
         else:
             entry, entry_half = images, half
         entry, entry_half = (ops.cast(value, self.compute_dtype) for value in (entry, entry_half))

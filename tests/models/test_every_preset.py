@@ -111,7 +111,7 @@ PARAMETERS = {
 for _path in sorted(Path(__file__).parent.glob("*_parameters.py")):
     PARAMETERS |= module_of(_path).PARAMETERS
 # Networks that end in tanh cannot leave [0, 1].
-ENDS_IN_TANH = {"enhancement_gan"}
+ENDS_IN_TANH = {"enhancement_gan", "umsn"}
 
 
 def test_every_preset_takes_part():
@@ -143,12 +143,13 @@ def infer(model, batch):
 
 
 def outputs(model, batch, training):
-    """Training outputs as arrays; what training moves, such as the averages of a normalisation, is put back."""
-    before = model.get_weights()
+    """Training outputs as arrays; what training moves, averages of a normalisation and dropout's seeds, is put back."""
+    before = [ops.convert_to_numpy(variable).copy() for variable in model.variables]
     values = {
         key: ops.convert_to_numpy(value) for key, value in model.training_outputs(batch, training=training).items()
     }
-    model.set_weights(before)
+    for variable, value in zip(model.variables, before, strict=True):
+        variable.assign(value)
     return values
 
 
@@ -260,7 +261,7 @@ def test_each_stage_of_the_recipe_reaches_the_parts_that_it_trains(name):
 def test_any_size_and_range(name, height, width):
     batch = images(1, height, width)
     result = infer(small_model(name), batch)
-    channels = {"deblurrer": 3, "parser": 11}[INDEX[name]["kind"]]
+    channels = {"FourClassParser": 4, "FaceParser": 11}.get(INDEX[name]["class"], 3)
     assert result.shape == (1, height, width, channels) and result.dtype == np.float32
     assert result.min() >= 0 and result.max() <= 1 and result.std() > 0
     if INDEX[name]["kind"] == "parser":
@@ -290,7 +291,8 @@ def test_mixed_precision(name):
         error = np.linalg.norm(rounded[key] - value) / np.linalg.norm(value)
         # bfloat16 rounds by up to 2**-9 = 0.2 % wherever a layer reads or writes, some 60 times one after the other,
         # errors that add like a random walk: 1.5 %. Networks with gains multiply features, and so errors, once more.
-        assert 0 < error < 0.03, (key, error)
+        # umsn has twice as many, S-Net's before B-Net's.
+        assert 0 < error < (0.05 if name == "umsn" else 0.03), (key, error)
 
 
 @every_preset
