@@ -182,7 +182,8 @@ class TwoStepGan(Deblurrer):
         decoder = self.generator.decoder
         codes = pathway(pad_to_multiple(images, self.size_divisor), training=training)
         statistics = decoder.non_trainable_weights if decoder.trainable else []
-        before = [ops.convert_to_tensor(weight) for weight in statistics]
+        # Copies: the variables themselves would follow.
+        before = [ops.copy(weight) for weight in statistics]
         decoded = decoder(*codes, training=training)
         for weight, value in zip(statistics, before, strict=True):
             weight.assign(value)

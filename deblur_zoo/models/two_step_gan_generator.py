@@ -18,6 +18,46 @@ _ENCODER_RESIDUALS, _DECODER_RESIDUALS = (0, 2, 4), (0, 2)
 _DROPOUT_LAYERS = 3
 
 
+class PointConvolution(layers.Layer):
+    """A 1x1 convolution of some stride: ``keras.layers.Conv2D`` on the pixels that it looks at.
+
+    TensorFlow's gradient of a kernel smaller than its stride crashes on CPUs for some numbers of channels (2.21: 4 in
+    and 8 out), hence this and ``PointTransposed``.
+    """
+
+    def __init__(self, filters, stride, **kwargs):
+        super().__init__(**kwargs)
+        self.filters, self.stride = filters, stride
+        self.inner = layers.Conv2D(filters, 1, kernel_initializer="he_normal", name="inner")
+
+    def build(self, input_shape):
+        self.inner.build(input_shape)
+
+    def call(self, features):
+        return self.inner(features[:, :: self.stride, :: self.stride, :])
+
+
+class PointTransposed(layers.Layer):
+    """A transposed 1x1 convolution of stride 2: of each 2x2 pixels the first has a value, all have the bias."""
+
+    def __init__(self, filters, **kwargs):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.inner = layers.Conv2D(filters, 1, use_bias=False, kernel_initializer="he_normal", name="inner")
+
+    def build(self, input_shape):
+        self.inner.build(input_shape)
+        self.bias = self.add_weight(shape=(self.filters,), initializer="zeros", name="bias")
+
+    def call(self, features):
+        features = self.inner(features)
+        _, height, width, channels = ops.shape(features)
+        zeros = ops.zeros_like(features)
+        wide = ops.reshape(ops.concatenate([features, zeros], axis=3), (-1, height, 2 * width, channels))
+        spread = ops.concatenate([wide, ops.zeros_like(wide)], axis=2)
+        return ops.reshape(spread, (-1, 2 * height, 2 * width, channels)) + self.bias
+
+
 class GeneratorLayer(layers.Layer):
     """A convolution or transposed convolution, a ReLU, then batch normalisation and dropout where table 3 has them.
 
@@ -72,9 +112,13 @@ class Encoder(layers.Layer):
         self.sequence, self.blocks = [], []
         for i, width in enumerate(widths):
             first, last = i == 0, i == len(widths) - 1
-            size, stride = (3 * scale if scale > 1 else 4, scale) if first else (1, 2) if last else (4, 2)
-            convolution = layers.Conv2D(
-                width, size, strides=stride, padding="same", kernel_initializer="he_normal", name="convolution"
+            size, stride = (3 * scale if scale > 1 else 4, scale) if first else (4, 2)
+            convolution = (
+                PointConvolution(width, 2, name="convolution")
+                if last
+                else layers.Conv2D(
+                    width, size, strides=stride, padding="same", kernel_initializer="he_normal", name="convolution"
+                )
             )
             inputs = channels if first else widths[i - 1]
             self.sequence.append(
@@ -84,7 +128,7 @@ class Encoder(layers.Layer):
         self.widths = tuple(widths)
         # A residual connection passes two layers of stride 2.
         self.residuals = [i for i in _ENCODER_RESIDUALS if i + 2 < len(widths) - 1]
-        self.projections = [layers.Conv2D(widths[i + 2], 1, strides=4, name="projection") for i in self.residuals]
+        self.projections = [PointConvolution(widths[i + 2], 4, name="projection") for i in self.residuals]
 
     def build(self, input_shape):
         for layer in (*self.sequence, *self.blocks):
@@ -126,8 +170,12 @@ class Decoder(layers.Layer):
                     "synchronized": synchronized}  # fmt: skip
         self.sequence, self.blocks = [], []
         for i, width in enumerate(widths):
-            convolution = layers.Conv2DTranspose(
-                width, 4 if i else 1, strides=2, padding="same", kernel_initializer="he_normal", name="convolution"
+            convolution = (
+                layers.Conv2DTranspose(
+                    width, 4, strides=2, padding="same", kernel_initializer="he_normal", name="convolution"
+                )
+                if i
+                else PointTransposed(width, name="convolution")
             )
             kept = keep_probability if i < _DROPOUT_LAYERS else 1.0
             inputs = widths[i - 1] if i else code_width

@@ -30,11 +30,14 @@ _spec.loader.exec_module(small_presets)
 
 SIDE, BATCH, STEPS = 32, 4, 200
 # What a stage is there to lower; the first that it has.
-CONTENT = ("l2", "l1", "content", "coarse", "parsing")
-# Critics at test width.
-SMALL_CRITICS = {
+CONTENT = ("l2", "l1", "content", "coarse", "hourglass", "parsing")
+# Critics and auxiliary networks at test width.
+SMALL_NETWORKS = {
+    "ConditionalDiscriminator": {"width": 4, "depth": 3, "maximum_width": 8},
     "FaceDiscriminator": {"width": 4, "depth": 3, "maximum_width": 8},
     "PatchCritic": {"width": 4, "depth": 2, "maximum_width": 8},
+    # The encoder's widths of two_step_gan at test width.
+    "SharpPathway": {"widths": small_presets.narrow(range(8))},
 }
 INDEX = presets.read_json(zoo.hub_folder() / "index.json")["presets"]
 STAGES = [
@@ -78,13 +81,16 @@ def trainer_of(name, recipe):
     keras.utils.set_random_seed(0)
     config = small_presets.small_config(name)
     model, average = presets.build_model(config), presets.build_model(config)
-    critic = None
-    if recipe["critic"]:
-        kind = recipe["critic"]["class"]
-        module = importlib.import_module(presets.TRAINING_CLASSES[kind])
-        critic = getattr(module, kind)(**SMALL_CRITICS[kind])
-        critic.build()
-    return trainer_class()(model, average, recipe["average"], critic)
+    networks = []
+    for specification in (recipe["critic"], recipe["auxiliary"]):
+        network = None
+        if specification:
+            kind = specification["class"]
+            module = importlib.import_module(presets.TRAINING_CLASSES[kind])
+            network = getattr(module, kind)(**SMALL_NETWORKS[kind])
+            network.build()
+        networks.append(network)
+    return trainer_class()(model, average, recipe["average"], *networks)
 
 
 @pytest.mark.slow
