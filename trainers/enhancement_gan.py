@@ -5,11 +5,8 @@ Losses are taken on images in [0, 1], as everywhere here; the paper does not say
 
 from keras import ops
 
-from deblur_zoo.losses import adversarial, content, perceptual
-from trainers.method import Method, first_share
-
-PIXELS = {"l1": content.l1, "l2": content.l2}
-DISTANCES = {"l1": perceptual.l1, "l2": perceptual.l2}
+from deblur_zoo.losses import adversarial
+from trainers.method import FEATURES, PIXELS, Method
 
 
 class EnhancementGanMethod(Method):
@@ -32,12 +29,7 @@ class EnhancementGanMethod(Method):
     critic_accepted = ("critic", "gradient_penalty")
     needs = {"perceptual": "perceptual"}
     defaults = {"pixels": "l2", "perceptual_distance": "l2", "perceptual_share": 1.0}
-
-    def __init__(self, losses, critic_losses=None, networks=None, **options):
-        super().__init__(losses, critic_losses, networks, **options)
-        for name, accepted in (("pixels", PIXELS), ("perceptual_distance", DISTANCES)):
-            if self.options[name] not in accepted:
-                raise ValueError(f"{name} is one of {', '.join(accepted)}, not {self.options[name]!r}")
+    choices = {"pixels": tuple(PIXELS), "perceptual_distance": tuple(FEATURES)}
 
     def terms(self, batch, outputs, trainer):
         truth, estimate = batch["sharp"], outputs["restored"]
@@ -45,19 +37,11 @@ class EnhancementGanMethod(Method):
         if "content" in self.weights:
             terms["content"] = ops.mean(PIXELS[self.options["pixels"]](truth, estimate))
         if "perceptual" in self.weights:
-            terms["perceptual"] = self._perceptual(truth, estimate)
+            terms["perceptual"] = self.perceptual_distance(truth, estimate, self.options["perceptual_distance"])
         if "adversarial" in self.weights:
             scores = trainer.critic(estimate, training=True)
             terms["adversarial"] = ops.mean(adversarial.wasserstein_generator(None, scores))
         return terms
-
-    def _perceptual(self, truth, estimate):
-        count = first_share(truth, self.options["perceptual_share"])
-        # One call on both halves: the network is frozen, so they cannot influence each other.
-        features = self.networks["perceptual"].features(ops.concatenate([truth[:count], estimate[:count]]))
-        of_truth = {name: values[:count] for name, values in features.items()}
-        of_estimate = {name: values[count:] for name, values in features.items()}
-        return ops.mean(DISTANCES[self.options["perceptual_distance"]](of_truth, of_estimate))
 
     def critic_terms(self, batch, outputs, critic, input_gradient):
         truth, estimate = batch["sharp"], outputs["restored"]

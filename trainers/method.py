@@ -2,6 +2,12 @@
 
 from keras import ops
 
+from deblur_zoo.losses import content, perceptual
+
+# Measures of two images, and of two images' activations, by the name that an option gives.
+PIXELS = {"l1": content.l1, "l2": content.l2}
+FEATURES = {"l1": perceptual.l1, "l2": perceptual.l2}
+
 
 class Method:
     """The losses of one stage of one method. Subclasses speak ``keras.ops`` alone, so that every backend trains them.
@@ -13,13 +19,14 @@ class Method:
         options: the method's own settings of the stage.
 
     Raises:
-        ValueError: an unknown term or option, or a term whose network is missing.
+        ValueError: an unknown term or option, a value that an option does not take, or a term whose network is missing.
 
     Attributes:
         accepted: names of the generator's terms.
         critic_accepted: names of the critic's terms.
         needs: dict from a term to the name of the network that it needs.
         defaults: the method's own settings with their defaults.
+        choices: dict from a setting to its accepted values, where these can be listed.
         adversarial: generator terms that need a critic.
         needs_labels: the stage's terms need a parsing of the sharp pictures.
     """
@@ -28,6 +35,7 @@ class Method:
     critic_accepted = ()
     needs = {}
     defaults = {}
+    choices = {}
     adversarial = ("adversarial",)
     needs_labels = False
 
@@ -51,6 +59,9 @@ class Method:
         self.critic_weights = dict(critic_losses)
         self.networks = networks
         self.options = {**self.defaults, **options}
+        for option, accepted in self.choices.items():
+            if self.options[option] not in accepted:
+                raise ValueError(f"{option} is one of {', '.join(accepted)}, not {self.options[option]!r}")
 
     @property
     def has_adversary(self):
@@ -89,6 +100,21 @@ class Method:
                 with respect to the images; each backend has its own.
         """
         raise NotImplementedError
+
+    def perceptual_distance(self, truth, estimate, measure="l1"):
+        """Mean distance of the network "perceptual"'s activations, on the share of the batch that the option
+        "perceptual_share" names.
+
+        Args:
+            truth, estimate: float (N, H, W, 3).
+            measure: a key of ``FEATURES``.
+        """
+        count = first_share(truth, self.options["perceptual_share"])
+        # One call on both halves: the network is frozen, so they cannot influence each other.
+        features = self.networks["perceptual"].features(ops.concatenate([truth[:count], estimate[:count]]))
+        of_truth = {name: values[:count] for name, values in features.items()}
+        of_estimate = {name: values[count:] for name, values in features.items()}
+        return ops.mean(FEATURES[measure](of_truth, of_estimate))
 
 
 def weighted_sum(weights, terms):

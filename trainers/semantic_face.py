@@ -6,10 +6,8 @@ Images at half scale are compared with the truth's means of 2x2 pixels.
 from keras import ops
 
 from deblur_zoo.layers.resampling import halve
-from deblur_zoo.losses import adversarial, content, parsing, perceptual, structural
-from trainers.method import Method, first_share
-
-CONTENT = {"l1": content.l1, "l2": content.l2}
+from deblur_zoo.losses import adversarial, parsing, structural
+from trainers.method import PIXELS, Method
 
 
 class SemanticFaceMethod(Method):
@@ -40,13 +38,14 @@ class SemanticFaceMethod(Method):
         "labels": "parser",
         "perceptual_share": 1.0,
     }
+    choices = {
+        "pixels": tuple(PIXELS),
+        "structural_weights": ("adaptive", "equal"),
+        "labels": ("parser", "truth"),
+    }
 
     def __init__(self, losses, critic_losses=None, networks=None, **options):
         super().__init__(losses, critic_losses, networks, **options)
-        for name, accepted in (("pixels", CONTENT), ("structural_weights", ("adaptive", "equal")),
-                               ("labels", ("parser", "truth"))):  # fmt: skip
-            if self.options[name] not in accepted:
-                raise ValueError(f"{name} is one of {', '.join(accepted)}, not {self.options[name]!r}")
         self.needs_labels = self.options["labels"] == "truth" or bool({"structural", "parsing"} & set(losses))
 
     def outputs(self, model, batch):
@@ -56,7 +55,7 @@ class SemanticFaceMethod(Method):
     def terms(self, batch, outputs, trainer):
         truth = batch["sharp"]
         scales = {"": truth, "_half": halve(truth)}
-        pixels = CONTENT[self.options["pixels"]]
+        pixels = PIXELS[self.options["pixels"]]
         stages = [name for name in outputs if name.startswith("restored") and not name.endswith("_half")]
 
         def summed(distance, names):
@@ -78,7 +77,7 @@ class SemanticFaceMethod(Method):
             costs = parsing.cross_entropy(batch["labels"], outputs["parsing_logits"], from_logits=True)
             terms["parsing"] = ops.mean(costs)
         if "perceptual" in self.weights:
-            terms["perceptual"] = self._perceptual(truth, outputs["restored"])
+            terms["perceptual"] = self.perceptual_distance(truth, outputs["restored"])
         if "adversarial" in self.weights:
             logits = trainer.critic(outputs["restored"], training=True)
             terms["adversarial"] = ops.mean(adversarial.sigmoid_generator(None, logits))
@@ -88,14 +87,6 @@ class SemanticFaceMethod(Method):
         if self.options["structural_weights"] == "equal":
             return structural.equal_structural(truth, estimate, masks)
         return structural.adaptive_structural(truth, estimate, masks, self.options["constant"], minimum_size=1.0)
-
-    def _perceptual(self, truth, estimate):
-        count = first_share(truth, self.options["perceptual_share"])
-        # One call on both halves: the network is frozen, so they cannot influence each other.
-        features = self.networks["perceptual"].features(ops.concatenate([truth[:count], estimate[:count]]))
-        of_truth = {name: values[:count] for name, values in features.items()}
-        of_estimate = {name: values[count:] for name, values in features.items()}
-        return ops.mean(perceptual.l1(of_truth, of_estimate))
 
     def critic_terms(self, batch, outputs, critic, input_gradient):
         logits = critic(batch["sharp"], training=True), critic(outputs["restored"], training=True)

@@ -2,10 +2,8 @@
 
 from keras import ops
 
-from deblur_zoo.losses import adversarial, content, perceptual, reconstruction
-from trainers.method import Method, first_share
-
-CONTENT = {"l1": content.l1, "l2": content.l2}
+from deblur_zoo.losses import adversarial, reconstruction
+from trainers.method import PIXELS, Method
 
 
 class TwoStepGanMethod(Method):
@@ -29,20 +27,16 @@ class TwoStepGanMethod(Method):
     critic_accepted = ("discriminator",)
     needs = {"perceptual": "perceptual"}
     defaults = {"pixels": "l1", "perceptual_share": 1.0}
+    choices = {"pixels": tuple(PIXELS)}
     # The projection is the discriminator's own.
     adversarial = ("adversarial", "projection")
-
-    def __init__(self, losses, critic_losses=None, networks=None, **options):
-        super().__init__(losses, critic_losses, networks, **options)
-        if self.options["pixels"] not in CONTENT:
-            raise ValueError(f"pixels is one of {', '.join(CONTENT)}, not {self.options['pixels']!r}")
 
     def outputs(self, model, batch):
         return model.training_outputs(batch["blurred"], training=True)
 
     def terms(self, batch, outputs, trainer):
         truth, restored = batch["sharp"], outputs["restored"]
-        pixels = CONTENT[self.options["pixels"]]
+        pixels = PIXELS[self.options["pixels"]]
         terms = {}
         if "hourglass" in self.weights:
             if "hourglass" not in outputs:
@@ -58,18 +52,10 @@ class TwoStepGanMethod(Method):
             decoded = trainer.model.reconstruct(trainer.auxiliary, truth, training=True)
             terms["reconstruction"] = ops.mean(reconstruction.reconstruction(truth, decoded))
         if "perceptual" in self.weights:
-            terms["perceptual"] = self._perceptual(truth, restored)
+            terms["perceptual"] = self.perceptual_distance(truth, restored)
         if self.has_adversary and set(self.adversarial) & set(self.weights):
             terms |= self._adversarial(batch, restored, trainer.critic)
         return {name: terms[name] for name in self.weights}
-
-    def _perceptual(self, truth, estimate):
-        count = first_share(truth, self.options["perceptual_share"])
-        # One call on both halves: the network is frozen, so they cannot influence each other.
-        features = self.networks["perceptual"].features(ops.concatenate([truth[:count], estimate[:count]]))
-        of_truth = {name: values[:count] for name, values in features.items()}
-        of_estimate = {name: values[count:] for name, values in features.items()}
-        return ops.mean(perceptual.l1(of_truth, of_estimate))
 
     def _adversarial(self, batch, restored, critic):
         logits, features = critic(_beside_blurred(batch, restored), training=True)

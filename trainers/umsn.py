@@ -7,13 +7,11 @@ import numpy as np
 from keras import ops
 
 from deblur_zoo.layers.resampling import halve
-from deblur_zoo.losses import content, parsing, perceptual, reconstruction
+from deblur_zoo.losses import parsing, reconstruction
 from deblur_zoo.losses.confidence import confidence_guided
 from deblur_zoo.metrics.parsing import UMSN_CLASSES
-from trainers.method import Method, first_share
+from trainers.method import FEATURES, PIXELS, Method
 
-PIXELS = {"l1": content.l1, "l2": content.l2}
-DISTANCES = {"l1": perceptual.l1, "l2": perceptual.l2}
 # The paper's class of each label; unknown stays unknown.
 CLASS_OF_LABEL = np.full(256, parsing.UNKNOWN, np.int32)
 for number, members in enumerate(UMSN_CLASSES.values()):
@@ -74,7 +72,7 @@ class UmsnMethod(Method):
     Options:
         pixels: "l1" (the paper) or "l2", the measure of features, content and half.
         regularizer: lambda of eq. 4.
-        class_weights: four factors of the classes in the confidence term.
+        class_weights: four factors of the classes in the features and confidence terms.
         mixed: what half and gradient see of the estimate is C m estimate + (1 - C) m truth, summed over the classes, as
             in the authors' code.
         distance: "l2" (eq. 5) or "l1", of the perceptual terms.
@@ -96,12 +94,10 @@ class UmsnMethod(Method):
         "perceptual_share": 1.0,
         "clear_share": 0.0,
     }
+    choices = {"pixels": tuple(PIXELS), "distance": tuple(FEATURES)}
 
     def __init__(self, losses, critic_losses=None, networks=None, **options):
         super().__init__(losses, critic_losses, networks, **options)
-        for name, accepted in (("pixels", PIXELS), ("distance", DISTANCES)):
-            if self.options[name] not in accepted:
-                raise ValueError(f"{name} is one of {', '.join(accepted)}, not {self.options[name]!r}")
         if len(self.options["class_weights"]) != len(UMSN_CLASSES):
             raise ValueError(f"class_weights are four numbers, not {self.options['class_weights']!r}")
         self.needs_labels = "parsing" in losses
@@ -159,7 +155,7 @@ class UmsnMethod(Method):
         if "gradient_half" in self.weights:
             terms["gradient_half"] = ops.mean(reconstruction.gradient(truth_half, estimate_half))
         if "perceptual" in self.weights:
-            terms["perceptual"] = self._perceptual(truth, outputs["restored"])
+            terms["perceptual"] = self.perceptual_distance(truth, outputs["restored"], self.options["distance"])
         return {name: terms[name] for name in self.weights}
 
     def _first_stage_terms(self, truth, outputs, auxiliary):
@@ -169,14 +165,10 @@ class UmsnMethod(Method):
         ]
         kinds = {
             "features": lambda estimate: ops.mean(PIXELS[self.options["pixels"]](truth, estimate)),
-            "features_perceptual": lambda estimate: self._perceptual(truth, estimate),
+            "features_perceptual": lambda estimate: self.perceptual_distance(truth, estimate, self.options["distance"]),
         }
-        return {name: sum(kinds[name](estimate) for estimate in estimates) for name in self.weights}
-
-    def _perceptual(self, truth, estimate):
-        count = first_share(truth, self.options["perceptual_share"])
-        # One call on both halves: the network is frozen, so they cannot influence each other.
-        features = self.networks["perceptual"].features(ops.concatenate([truth[:count], estimate[:count]]))
-        of_truth = {name: values[:count] for name, values in features.items()}
-        of_estimate = {name: values[count:] for name, values in features.items()}
-        return ops.mean(DISTANCES[self.options["distance"]](of_truth, of_estimate))
+        factors = self.options["class_weights"]
+        return {
+            name: sum(factor * kinds[name](estimate) for factor, estimate in zip(factors, estimates, strict=True))
+            for name in self.weights
+        }
