@@ -15,10 +15,11 @@ def narrow(widths):
 # Class to the arguments that make its test width, given the preset's.
 SMALL = {
     "EnhancementGan": lambda arguments: {
-        "widths": narrow(arguments["widths"]),
+        "widths": narrow(arguments["widths"])[:3],
         "blocks": 1,
         "growth": 2,
         "dense_blocks": 1,
+        "dense_units": 2,
         **{name: 1 for name in ("enhancement_blocks",) if arguments[name]},
     },
     "OneStep": lambda arguments: {"width": 8, "reduced_width": 4, "modules": 2},
