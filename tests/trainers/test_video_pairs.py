@@ -280,7 +280,7 @@ print(report["pairs"], report["most_frames_held"], resource.getrusage(resource.R
 
 @pytest.mark.slow
 def test_memory_is_flat_over_a_clip_of_ten_minutes(tmp_path):
-    """The peak of the whole process, decoder and shard writer included: one minute against ten at 25 frames a second."""
+    """The peak of the whole process, decoder and writer included: one minute against ten at 25 frames a second."""
     pairs, held, peaks = [], [], []
     for count in (1500, 15000):
         video = tmp_path / f"{count}.mp4"
