@@ -53,7 +53,7 @@ class TwoStepGanMethod(Method):
             terms["reconstruction"] = ops.mean(reconstruction.reconstruction(truth, decoded))
         if "perceptual" in self.weights:
             terms["perceptual"] = self.perceptual_distance(truth, restored)
-        if self.has_adversary and set(self.adversarial) & set(self.weights):
+        if set(self.adversarial) & set(self.weights):
             terms |= self._adversarial(batch, restored, trainer.critic)
         return {name: terms[name] for name in self.weights}
 

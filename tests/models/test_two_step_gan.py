@@ -300,6 +300,17 @@ def test_image_skip_starts_as_the_identity():
         model.reconstruct(None, batch)
 
 
+@pytest.mark.parametrize("hourglass", [True, False])
+def test_image_skip_adds_to_the_image_that_is_refined(hourglass):
+    model, batch = randomised(**LITE, hourglass_network=hourglass), pictures(1, 32, 32, 3)
+    with mock.patch.object(Generator, "call", autospec=True, side_effect=Generator.call) as seen:
+        outputs = model.training_outputs(batch, training=False)
+    added = array(model.generator(seen.call_args[0][1]))
+    refined = array(outputs["hourglass"]) if hourglass else batch
+    assert np.abs(added).max() > 0.1 and np.abs(refined - batch).max() > 0.1 * hourglass
+    np.testing.assert_allclose(array(outputs["restored"]), refined + added, atol=1e-5)
+
+
 def test_mixed_precision_keeps_the_picture_in_float32():
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
