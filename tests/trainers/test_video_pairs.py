@@ -132,7 +132,7 @@ def test_a_folder_and_what_its_report_says(videos, tmp_path):
         "noise.avi": "skipped", "broken.mp4": "unreadable", "empty.mp4": "unreadable",
     }  # fmt: skip
     assert found["faceless.avi"]["reason"] == found["noise.avi"]["reason"] == "no pairs: no face found"
-    assert found["broken.mp4"]["reason"].endswith("broken.mp4 cannot be read as a video.")
+    assert found["broken.mp4"]["reason"] == "cannot be read: broken.mp4 cannot be read as a video."
     assert found["short.avi"]["reason"].startswith("damaged: ")
     table = rows(out)
     assert table.keys() == status.keys()

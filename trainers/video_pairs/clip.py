@@ -101,7 +101,7 @@ def make_pairs(video, name, shard, settings, detector, progress=None):
             detector, settings.detect_every, settings.size, settings.margin, settings.rules,
         )  # fmt: skip
     except ValueError as error:
-        return {**report, "reason": f"cannot be read: {error}"}
+        return {**report, "reason": f"cannot be read: {str(error).replace(str(video), name)}"}
     report["frames"] = tracks.frames
     if not tracks.frames:
         return {**report, "reason": "cannot be read: it holds no frames"}

@@ -97,15 +97,10 @@ def check_out(out, settings):
         ValueError: it holds pairs that were made with other settings, or files of other origin.
     """
     out = Path(out)
-    wanted = json.loads(json.dumps(settings.as_dict()))
     if out.exists() and not out.is_dir():
         raise ValueError(f"{out} is a file, not a folder for shards")
     if (out / SETTINGS).exists():
-        try:
-            stored = json.loads((out / SETTINGS).read_text(encoding="utf-8"))
-            differing = sorted(key for key in wanted.keys() | stored.keys() if stored.get(key) != wanted.get(key))
-        except (ValueError, AttributeError):
-            raise ValueError(f"{out / SETTINGS} is damaged: choose another folder") from None
+        differing = differing_settings((out / SETTINGS).read_text(encoding="utf-8"), settings)
         if differing:
             raise ValueError(
                 f"{out} holds pairs made with other settings ({', '.join(differing)}): repeat those, or choose another "
@@ -116,7 +111,26 @@ def check_out(out, settings):
         raise ValueError(f"{out} holds files that this command did not write: choose an empty or new folder")
     out.mkdir(parents=True, exist_ok=True)
     with atomic_path(out / SETTINGS) as temporary:
-        temporary.write_text(json.dumps(wanted, indent=1) + "\n", encoding="utf-8")
+        temporary.write_text(settings_text(settings), encoding="utf-8")
+
+
+def settings_text(settings):
+    """The content of settings.json."""
+    return json.dumps(settings.as_dict(), indent=1) + "\n"
+
+
+def differing_settings(text, settings):
+    """Names of the settings that differ from those in a settings.json.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    wanted = json.loads(settings_text(settings))
+    try:
+        stored = json.loads(text)
+        return sorted(key for key in wanted.keys() | stored.keys() if stored.get(key) != wanted.get(key))
+    except (ValueError, AttributeError):
+        raise ValueError(f"the {SETTINGS} there is damaged: choose another folder") from None
 
 
 def write_report(out, reports):
@@ -144,16 +158,25 @@ def _finished(path, shard, record):
     """The report of an earlier run that still holds, or None."""
     try:
         report = json.loads(record.read_text(encoding="utf-8"))
-        status, file = Path(path).stat(), report["file"]
-        if report["status"] not in (DONE, SKIPPED) or file["bytes"] != status.st_size:
-            return None
-        if report["pairs"] and shard.stat().st_size != report["shard_bytes"]:
-            return None
-        if file["mtime_ns"] != status.st_mtime_ns and file["sha256"] != sha256_of(path):
-            return None
-    except (OSError, ValueError, KeyError, TypeError):
+        status = Path(path).stat()
+    except (OSError, ValueError):
         return None
-    return report
+    shard_bytes = shard.stat().st_size if shard.exists() else None
+    if not still_holds(report, status.st_size, shard_bytes):
+        return None
+    file = report["file"]
+    same = file["mtime_ns"] == status.st_mtime_ns or file["sha256"] == sha256_of(path)
+    return report if same else None
+
+
+def still_holds(report, video_bytes, shard_bytes):
+    """Whether a clip's report is of a finished video of this size, with a shard of this size (None: there is none)."""
+    try:
+        if report["status"] not in (DONE, SKIPPED) or report["file"]["bytes"] != video_bytes:
+            return False
+        return shard_bytes == report["shard_bytes"] if report["pairs"] else True
+    except (KeyError, TypeError):
+        return False
 
 
 class _Silent:
