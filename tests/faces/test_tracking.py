@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from deblur_zoo.faces import tracking
 from deblur_zoo.faces.acceptance import Rules
 from deblur_zoo.faces.detection import Face
 from deblur_zoo.faces.tracking import ANOTHER_FACE, NO_FACE, track_faces
@@ -43,6 +44,15 @@ def test_between_detections_the_points_follow_the_picture():
     assert error.max() < 0.25 and error[::6].max() < 0.01
     lines = np.stack([np.interp(range(31), range(0, 31, 6), truth[::6, 0, axis]) for axis in (0, 1)], axis=1)
     assert np.linalg.norm(lines - truth[:, 0], axis=1).max() > 5
+
+
+def test_large_frames_are_followed_at_a_smaller_size(monkeypatch):
+    monkeypatch.setattr(tracking, "FLOW_SIDE", 100)
+    path = [(12 * math.sin(2 * math.pi * t / 12), 5) for t in range(13)]
+    (track,) = follow([frame_at(*place) for place in path], every=6)[0].tracks
+    truth = np.stack([points_at(*place) for place in path])
+    # Half the size: twice the error.
+    assert np.linalg.norm(track.points - truth, axis=2).max() < 0.5
 
 
 def test_an_error_that_has_come_together_is_spread_over_the_frames_between():
