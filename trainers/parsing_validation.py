@@ -3,7 +3,7 @@
 import numpy as np
 
 from deblur_zoo.data.face_store import central_crop
-from deblur_zoo.metrics.parsing import COMPONENTS, component_scores, confusion
+from deblur_zoo.metrics.parsing import COMPONENTS, UMSN_CLASSES, component_scores, confusion, group_scores
 from trainers.pictures import chosen_faces, strip
 from trainers.validation import ModelRunner
 
@@ -13,6 +13,9 @@ COLOURS[:11] = [
     (0, 0, 0), (244, 196, 160), (120, 70, 20), (170, 110, 40), (40, 120, 255), (90, 200, 255), (250, 220, 60),
     (220, 40, 60), (255, 255, 255), (255, 120, 140), (90, 40, 130),
 ]  # fmt: skip
+
+# A label that stands for each of the four classes of Yasarla et al. 2020, whose parsers know no others.
+OF_FOUR_CLASSES = np.array([members[0] for members in UMSN_CLASSES.values()], np.uint8)
 
 
 class ParsingDevelopmentSet:
@@ -41,29 +44,41 @@ class ParsingDevelopmentSet:
         self._forward = ModelRunner()
 
     def _parse(self, model, faces):
-        return np.argmax(self._forward(model, faces, self.batch_size), axis=-1).astype(np.uint8)
+        """The labels found, uint8 (N, S, S), and whether the parser knows the four classes alone."""
+        probabilities = self._forward(model, faces, self.batch_size)
+        found = np.argmax(probabilities, axis=-1).astype(np.uint8)
+        four = probabilities.shape[-1] == len(OF_FOUR_CLASSES)
+        return (OF_FOUR_CLASSES[found] if four else found), four
 
     def confusion(self, model):
         """Pixels by true and by found class, see ``deblur_zoo.metrics.parsing.confusion``."""
-        return confusion(self.labels, self._parse(model, self.faces))
+        return self._confusion(model)[0]
+
+    def _confusion(self, model):
+        found, four = self._parse(model, self.faces)
+        return confusion(self.labels, found), four
 
     def measure(self, model):
         """F-scores over all pixels of all faces.
 
         Args:
-            model: a FaceParser.
+            model: a FaceParser or FourClassParser.
 
         Returns:
-            dict with "mean_f_score" over the components, and "f_" with each component's name. A component that no
-            face's labels have is left out: labels may be silent about it, as a face mesh is about hair.
+            dict with "mean_f_score" over the components, and "f_" with each component's name; of a four-class parser
+            over the four classes, "f_class-1" and so on. A component or class that no face's labels have is left out:
+            labels may be silent about it, as a face mesh is about hair.
         """
-        counts = self.confusion(model)
-        scores = component_scores(counts)
-        scores = {f"f_{name}": scores[name] for name, label in COMPONENTS.items() if counts[label].any()}
+        counts, four = self._confusion(model)
+        if four:
+            scores, rows = group_scores(counts), UMSN_CLASSES
+        else:
+            scores, rows = component_scores(counts), {name: (label,) for name, label in COMPONENTS.items()}
+        scores = {f"f_{name}": scores[name] for name, labels in rows.items() if counts[list(labels)].any()}
         return {"mean_f_score": float(np.mean(list(scores.values()))), **scores}
 
     def strip(self, model):
         """A few faces, picture | labels found | labels given: uint8 (H, W, 3)."""
         few = chosen_faces(len(self.faces))
-        found = self._parse(model, self.faces[few])
+        found, _ = self._parse(model, self.faces[few])
         return strip({"picture": self.faces[few], "found": COLOURS[found], "given": COLOURS[self.labels[few]]})

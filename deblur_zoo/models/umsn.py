@@ -25,19 +25,19 @@ Deviations from the paper:
 """
 
 import keras
-from keras import layers, ops
+from keras import ops
 
 from deblur_zoo.layers.mirror_padding import pad_to_multiple
 from deblur_zoo.layers.resampling import halve
 from deblur_zoo.models.deblurrer import Deblurrer, check_whole_numbers, crop
-from deblur_zoo.models.umsn_blocks import DenseBlock, OneChannelMaps, Transition, pool, stem
+from deblur_zoo.models.umsn_blocks import DenseBlock, Network, OneChannelMaps, Transition, pool, stem
 from deblur_zoo.models.umsn_heads import Doubling, ImageOutput, NestedDifference
 from deblur_zoo.models.umsn_parser import CLASS_NAMES, SemanticNetwork, parsing_outputs
 
 CLASSES = len(CLASS_NAMES)
 
 
-class FeatureNetwork(layers.Layer):
+class FeatureNetwork(Network):
     """F-Net: an image and the map of a class, (N, H, W, 4), to ``feature_width`` features of half the scale's size.
 
     Args:
@@ -68,7 +68,7 @@ class FeatureNetwork(layers.Layer):
         return features
 
 
-class FeatureNetworks(layers.Layer):
+class FeatureNetworks(Network):
     """The F-Nets of all classes; ``networks`` lists them."""
 
     def __init__(self, settings, **kwargs):
@@ -80,7 +80,7 @@ class FeatureNetworks(layers.Layer):
         return [network(each) for network, each in zip(self.networks, inputs, strict=True)]
 
 
-class BaseNetwork(layers.Layer):
+class BaseNetwork(Network):
     """B-Net: the image, the maps and the F-Nets' features to the residuals that are taken from the image.
 
     Args:
@@ -254,8 +254,7 @@ class Umsn(Deblurrer):
             **{name: bool(value) for name, value in flags.items()},
         }
         self.parser = self.feature_networks = None
-        # Halves, and at half size grids of every second pixel.
-        self.size_divisor = scale * (1 + self.settings["pooled"]) * (1 + self.settings["dilated"])
+        self.size_divisor = scale * (1 + self.settings["pooled"])
         if semantic_maps:
             self.parser = SemanticNetwork(parser_width, scale, dilated, synchronized, name="parser")
             # A multiple of the above.

@@ -15,12 +15,12 @@ import keras
 from keras import layers, ops
 
 from deblur_zoo.models.deblurrer import check_whole_numbers
-from deblur_zoo.models.umsn_blocks import DenseBlock, Transition, instance_normalize, pool, stem
+from deblur_zoo.models.umsn_blocks import DenseBlock, Network, Transition, instance_normalize, pool, stem
 from deblur_zoo.models.umsn_heads import Doubling, ImageOutput, NestedDifference
 from deblur_zoo.models.umsn_parser import CLASS_NAMES
 
 
-class ConfidenceNetwork(layers.Layer):
+class ConfidenceNetwork(Network):
     """CN: pairs of pictures to how confident one may be in the first, for each channel.
 
     Args:
@@ -44,10 +44,6 @@ class ConfidenceNetwork(layers.Layer):
         ]  # fmt: skip
         self.transitions = [Transition(width) for _ in range(4)]
         self.last = layers.Dense(3, dtype="float32", name="last")
-
-    def build(self, input_shape=None):
-        """Create all weights, by judging one small pair."""
-        self.call(ops.zeros((1, 64, 64, 6)))
 
     def call(self, pairs):
         """Float (N, H, W, 6), two pictures of a side of at least 8 times ``scale``, to float32 (N, 3) in (0, 1)."""
@@ -80,7 +76,7 @@ class ConfidenceNetwork(layers.Layer):
         return ops.transpose(ops.reshape(found, (masks.shape[-1], -1, 3)), (1, 0, 2))
 
 
-class FeatureHead(layers.Layer):
+class FeatureHead(Network):
     """The rest of a first-stage network: from an F-Net's features to its image (figure 5).
 
     Args:
@@ -135,6 +131,10 @@ class UmsnTrainingNetworks(keras.Model):
                 ops.zeros((1, side, side, 1)),
                 ops.zeros((1, small, small, feature_width)),
             )
+        self.built = True
+
+    def build(self, input_shape=None):
+        """Nothing is left to do: the constructor has created all weights."""
         self.built = True
 
     def call(self, images, training=False):

@@ -2,10 +2,10 @@
 
 from keras import layers, ops
 
-from deblur_zoo.models.umsn_blocks import SLOPE, Transition, stem
+from deblur_zoo.models.umsn_blocks import SLOPE, Network, Transition, stem
 
 
-class Doubling(layers.Layer):
+class Doubling(Network):
     """A transition at half size, doubled bilinearly, and a 3x3 convolution.
 
     Args:
@@ -39,7 +39,7 @@ def bilinear_double(features):
     return features
 
 
-class NestedDifference(layers.Layer):
+class NestedDifference(Network):
     """A feature of the inputs minus one of what a network found (nested residual learning).
 
     Args:

@@ -20,13 +20,13 @@ from deblur_zoo import images as picture_io
 from deblur_zoo.layers.mirror_padding import pad_to_multiple
 from deblur_zoo.layers.resampling import halve
 from deblur_zoo.models.deblurrer import check_whole_numbers, crop
-from deblur_zoo.models.umsn_blocks import SLOPE, DenseBlock, OneChannelMaps, Transition, double, pool, stem
+from deblur_zoo.models.umsn_blocks import SLOPE, DenseBlock, Network, OneChannelMaps, Transition, double, pool, stem
 
 # The classes in the order of the channels; "components" are brows, eyes, nose, lips and teeth.
 CLASS_NAMES = ("background", "skin", "components", "hair")
 
 
-class SemanticNetwork(layers.Layer):
+class SemanticNetwork(Network):
     """S-Net: images to logits of the classes, at full and half size.
 
     Args:
@@ -40,8 +40,8 @@ class SemanticNetwork(layers.Layer):
         # Images stay float32 under mixed precision; the blocks cast for themselves.
         super().__init__(autocast=False, **kwargs)
         self.scale = scale
-        # Quarter size, and there grids of every second pixel.
-        self.size_divisor = scale * (8 if dilated else 4)
+        # Down to a quarter of the size.
+        self.size_divisor = 4 * scale
         outer = {"dilations": (1, 2, 1) if dilated else (1, 1, 1)}
         inner = {"hidden_width": 4 * width, "dilations": (2, 2) if dilated else (1, 1), "smoothed": dilated,
                  "normalization": "batch", "synchronized": synchronized}  # fmt: skip
@@ -69,10 +69,6 @@ class SemanticNetwork(layers.Layer):
             else layers.Conv2DTranspose(len(CLASS_NAMES), scale, strides=scale, dtype="float32", name=name)
             for name in ("logits", "logits_half")
         )
-
-    def build(self, images_shape=None):
-        """Create all weights, by running the network on a small image."""
-        self.call(ops.zeros((1, self.size_divisor, self.size_divisor, 3)))
 
     def call(self, images, training=False):
         """Float32 (N, H, W, 3), RGB in [0, 1], H and W multiples of ``size_divisor``, to float32 logits (N, H, W, 4)
@@ -134,10 +130,9 @@ class FourClassParser(keras.Model):
         self.size_divisor = self.parser.size_divisor
 
     def build(self, input_shape=None):
-        """Create all weights."""
+        """Create all weights, by running the network on a small image."""
         if not self.built:
-            self.parser.build()
-            self.parser.built = True
+            self.parser(ops.zeros((1, self.size_divisor, self.size_divisor, 3)))
             self.built = True
 
     def call(self, images, training=False):

@@ -291,8 +291,9 @@ def test_mixed_precision(name):
         error = np.linalg.norm(rounded[key] - value) / np.linalg.norm(value)
         # bfloat16 rounds by up to 2**-9 = 0.2 % wherever a layer reads or writes, some 60 times one after the other,
         # errors that add like a random walk: 1.5 %. Networks with gains multiply features, and so errors, once more.
-        # umsn has twice as many, S-Net's before B-Net's.
-        assert 0 < error < (0.05 if name == "umsn" else 0.03), (key, error)
+        # umsn has twice as many, S-Net's before B-Net's, and its instance normalisation takes away the means that the
+        # rounding was in parts of.
+        assert 0 < error < (0.1 if name == "umsn" else 0.03), (key, error)
 
 
 @every_preset

@@ -30,7 +30,7 @@ _spec.loader.exec_module(small_presets)
 
 SIDE, BATCH, STEPS = 32, 4, 200
 # What a stage is there to lower; the first that it has.
-CONTENT = ("l2", "l1", "content", "coarse", "hourglass", "parsing")
+CONTENT = ("l2", "l1", "content", "coarse", "hourglass", "features", "confidence", "parsing")
 # Critics and auxiliary networks at test width.
 SMALL_NETWORKS = {
     "ConditionalDiscriminator": {"width": 4, "depth": 3, "maximum_width": 8},
@@ -38,6 +38,8 @@ SMALL_NETWORKS = {
     "PatchCritic": {"width": 4, "depth": 2, "maximum_width": 8},
     # The encoder's widths of two_step_gan at test width.
     "SharpPathway": {"widths": small_presets.narrow(range(8))},
+    # umsn's width of features at test width.
+    "UmsnTrainingNetworks": {"feature_width": 4, "confidence": {"width": 4, "hidden_width": 4}},
 }
 INDEX = presets.read_json(zoo.hub_folder() / "index.json")["presets"]
 STAGES = [
@@ -87,7 +89,7 @@ def trainer_of(name, recipe):
         if specification:
             kind = specification["class"]
             module = importlib.import_module(presets.TRAINING_CLASSES[kind])
-            network = getattr(module, kind)(**SMALL_NETWORKS[kind])
+            network = getattr(module, kind)(**{**specification["arguments"], **SMALL_NETWORKS[kind]})
             network.build()
         networks.append(network)
     return trainer_class()(model, average, recipe["average"], *networks)
