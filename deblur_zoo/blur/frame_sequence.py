@@ -9,6 +9,7 @@ import numpy as np
 from deblur_zoo.blur.frame_sum import FrameSum
 
 OVERLAP, QUALITY, REVERSAL = "parts do not overlap", "average too unlike", "motion reverses"
+JUMP = "motion too fast"
 
 
 def psnr(one, other):
@@ -49,6 +50,8 @@ class Conditions:
         position: function of a frame that gives (P, 2), points of the face.
         tolerance: the motion reverses where the points' mean distance from where they were in the first frame falls by
             more than this below the largest that it has been; in the unit of ``position``.
+        largest_step: the sequence stops before a frame whose points have moved by more than this, on average, since the
+            frame before: what is averaged would be seen several times over and not blurred.
     """
 
     overlap: Callable | None = None
@@ -59,6 +62,7 @@ class Conditions:
     region: Callable | None = None
     position: Callable | None = None
     tolerance: float = 0.0
+    largest_step: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -119,7 +123,7 @@ class _Motion:
         self._conditions = conditions
         self._farthest = 0.0
         if conditions.position is not None:
-            self._start = np.asarray(conditions.position(first), np.float64)
+            self._start = self._before = np.asarray(conditions.position(first), np.float64)
 
     def reason_to_stop(self, frame):
         """Why the sequence stops before this frame; "" if it does not."""
@@ -127,8 +131,11 @@ class _Motion:
         if conditions.overlap is not None and conditions.overlap(self._first, frame) <= conditions.least_overlap:
             return OVERLAP
         if conditions.position is not None:
-            moved = np.asarray(conditions.position(frame), np.float64) - self._start
-            distance = float(np.mean(np.hypot(moved[:, 0], moved[:, 1])))
+            points = np.asarray(conditions.position(frame), np.float64)
+            if _mean_distance(points, self._before) > conditions.largest_step:
+                return JUMP
+            self._before = points
+            distance = _mean_distance(points, self._start)
             if distance < self._farthest - conditions.tolerance:
                 return REVERSAL
             self._farthest = max(self._farthest, distance)
@@ -138,6 +145,10 @@ class _Motion:
 def _quality(total, middle, conditions, image):
     region = conditions.region(middle) if conditions.region is not None else ...
     return conditions.quality(total.mean(region), image(middle)[region])
+
+
+def _mean_distance(one, other):
+    return float(np.mean(np.hypot(*(one - other).T)))
 
 
 def same(frame):

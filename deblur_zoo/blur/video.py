@@ -12,8 +12,9 @@ Chrysos et al. 2019 (International Journal of Computer Vision 127), section 3.4,
 
 Deviations and what the paper leaves open: the response is "gamma" (frames are averaged in linear light, as a sensor
 adds it up; exponent 2.2 as in Nah et al. 2017), "identity" is the paper's. A sequence starts half a length after the
-one before it. The reversed pass visits its last frames in the order of time, so that a stream is enough. A longest
-sequence, and sequences without motion that are passed over, are ours: a face that keeps still meets no condition.
+one before it. The reversed pass visits its last frames in the order of time, so that a stream is enough. Ours are a
+longest sequence, sequences without motion that are passed over (a face that keeps still meets no condition), and that
+a jump of the face ends a sequence, one of the "other failure cases" of the third condition.
 
 A frame is whatever the caller makes it: an array, or anything that ``image`` turns into one.
 """
@@ -26,14 +27,14 @@ from typing import Any
 
 import numpy as np
 
-from deblur_zoo.blur.frame_sequence import OVERLAP, QUALITY, REVERSAL, Conditions, grow, same
+from deblur_zoo.blur.frame_sequence import JUMP, OVERLAP, QUALITY, REVERSAL, Conditions, grow, same
 from deblur_zoo.blur.frame_sum import FrameSum
 
 PREDEFINED_LENGTHS = (7, 9, 11, 15, 21)
 # Why a sequence ends, or a frame is in none, beside the conditions.
 LONGEST, END, STILL = "longest", "end of the track", "hardly any motion"
 _USED, _UNDECIDED = 0, 1
-_STATES = (OVERLAP, QUALITY, REVERSAL, END, STILL)
+_STATES = (OVERLAP, QUALITY, REVERSAL, JUMP, END, STILL)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,16 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from deblur_zoo.blur.frame_sequence import OVERLAP, QUALITY, REVERSAL, Conditions, grow, overlap_of_boxes, psnr
+from deblur_zoo.blur.frame_sequence import (
+    JUMP,
+    OVERLAP,
+    QUALITY,
+    REVERSAL,
+    Conditions,
+    grow,
+    overlap_of_boxes,
+    psnr,
+)
 from deblur_zoo.blur.video import END, LONGEST, PREDEFINED_LENGTHS, STILL, VariableAverages, predefined_averages
 
 SIDE = 20
@@ -157,6 +166,16 @@ def test_motion_that_reverses_ends_a_sequence(tolerance, length):
     conditions = Conditions(quality=None, position=points, tolerance=tolerance)
     sequence = grow([Frame(x) for x in BACK_AND_FORTH], conditions, 3, "identity", picture)
     assert (sequence.length, sequence.stop) == (length, REVERSAL)
+
+
+@pytest.mark.parametrize(("largest", "length"), [(2.9, 5), (3, 7), (8.9, 7), (9, 9)])
+def test_a_jump_ends_a_sequence(largest, length):
+    # Steps of 2, but for 3 from frame 5 to 6 and 9 from frame 7 to 8.
+    xs = np.cumsum([0, 2, 2, 2, 2, 2, 3, 2, 9, 2])
+    conditions = Conditions(quality=None, position=points, largest_step=largest)
+    sequence = grow([Frame(x) for x in xs], conditions, 3, "identity", picture)
+    # 6 frames make 5 and 8 make 7; of 10 frames 9 are taken, the next two being one.
+    assert (sequence.length, sequence.stop) == (length, JUMP if length < 9 else "")
 
 
 def test_a_circle_reverses_after_its_half_turn():

@@ -77,6 +77,10 @@ def test_variable_averages_stop_where_the_settings_say(tmp_path):
         settings = replace(SMALL, least_overlap=least, longest=21, reversed_pass=False)
         report, _ = pairs_of(video, tmp_path, settings)
         assert max(map(int, report["lengths"])) == longest and "parts do not overlap" in report["stops"]
+    # 1.85 pixels of a crop of 128 a frame, and 0.9 up or down: 2.06.
+    report, _ = pairs_of(video, tmp_path, replace(SMALL, largest_step=1.95))
+    assert report["reason"] == "no pairs: motion too fast"
+    assert pairs_of(video, tmp_path, replace(SMALL, largest_step=2.2))[0]["pairs"] > 3
     report, _ = pairs_of(video, tmp_path, replace(SMALL, least_quality=99))
     assert report["reason"] == "no pairs: average too unlike"
     report, _ = pairs_of(video, tmp_path, replace(SMALL, most_quality=1))

@@ -33,6 +33,7 @@ class Settings:
         least_overlap: share of a facial part's box that first and last frame have in common, for one part at least.
         least_quality, most_quality: PSNR in dB of the average against the middle frame, over the face.
         tolerance: by how much a face may come back before its motion counts as reversed, in pixels of a crop of 128.
+        largest_step: by how much a face may move from frame to frame, in pixels of a crop of 128.
         reversed_pass: average backwards too.
         step: frames from one predefined average to the next; None: half of its length.
         detect_every: the detector looks at every so-manieth frame.
@@ -50,11 +51,12 @@ class Settings:
     least_quality: float = 21.0
     most_quality: float = 36.0
     tolerance: float = 3.0
+    largest_step: float = 8.0
     reversed_pass: bool = True
     step: int | None = None
     detect_every: int = 5
     longest_side: int = LONGEST_SIDE
-    rules: Rules = field(default_factory=lambda: Rules(minimum_inside=0.85))
+    rules: Rules = field(default_factory=lambda: Rules(minimum_inside=0.92))
 
     def as_dict(self):
         """What JSON can hold."""
@@ -180,6 +182,7 @@ def _averager(settings):
         region=lambda frame: face_region(frame.points, frame.picture.shape, settings.size),
         position=lambda frame: frame.points * (frame.scale * CROP_SIZE / settings.size),
         tolerance=settings.tolerance,
+        largest_step=settings.largest_step,
     )
     return VariableAverages(
         conditions, settings.shortest, settings.longest, both_directions=settings.reversed_pass,

@@ -33,6 +33,7 @@ def define_flags(module):
     number("float", "least_quality", default.least_quality, "PSNR in dB of the average against the middle frame", 0)
     number("float", "most_quality", default.most_quality, "above it there is hardly any motion: no pair", 0)
     number("float", "tolerance", default.tolerance, "by how many pixels of a crop of 128 motion may go back", 0)
+    number("float", "largest_step", default.largest_step, "most pixels of a crop of 128 that a face moves a frame", 0)
     flags.DEFINE_bool("reversed_pass", default.reversed_pass, "average in the order of time reversed too", **own)
     number("integer", "step", None, "frames from one fixed average to the next; default: half its length", 1)
     number("integer", "detect_every", default.detect_every, "the face detector looks at every so-manieth frame", 1)
