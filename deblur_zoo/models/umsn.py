@@ -30,7 +30,7 @@ from keras import ops
 from deblur_zoo.layers.mirror_padding import pad_to_multiple
 from deblur_zoo.layers.resampling import halve
 from deblur_zoo.models.deblurrer import Deblurrer, check_whole_numbers, crop
-from deblur_zoo.models.umsn_blocks import DenseBlock, Network, OneChannelMaps, Transition, pool, stem
+from deblur_zoo.models.umsn_blocks import DenseBlock, Network, OneChannelMaps, Transition, stem
 from deblur_zoo.models.umsn_heads import Doubling, ImageOutput, NestedDifference
 from deblur_zoo.models.umsn_parser import CLASS_NAMES, SemanticNetwork, parsing_outputs
 
@@ -60,7 +60,7 @@ class FeatureNetwork(Network):
     def call(self, inputs):
         features = inputs if self.stem is None else self.stem(inputs)
         first = self.transitions[0](self.first(features))
-        first = features = pool(first) if self.pooled else first
+        first = features = halve(first) if self.pooled else first
         for i, block in enumerate(self.blocks):
             if i and i == len(self.blocks) - 1:
                 features = ops.concatenate([features, first], axis=-1)
@@ -148,7 +148,7 @@ class BaseNetwork(Network):
         entry = inputs if self.stem is None else self.stem(inputs)
         entry = ops.cast(entry, self.compute_dtype)
         first = self.first_transition(self.first(entry))
-        beside, half = [pool(first) if doublings else first], []
+        beside, half = [halve(first) if doublings else first], []
         if doublings:
             images_half = halve(images)
             small = images_half if self.stem_half is None else self.stem_half(images_half)

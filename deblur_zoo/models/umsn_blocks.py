@@ -39,12 +39,6 @@ def double(features):
     return ops.repeat(ops.repeat(features, 2, axis=1), 2, axis=2)
 
 
-def pool(features):
-    """Half the height and width by the mean of 2x2."""
-    # Keras' default for the strides fails under JAX.
-    return ops.average_pool(features, 2, strides=2)
-
-
 class Network(layers.Layer):
     """A layer whose parts are built when it first runs: Keras would first trace every level of nesting by itself."""
 

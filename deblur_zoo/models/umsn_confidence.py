@@ -14,8 +14,9 @@ Deviations from the paper:
 import keras
 from keras import layers, ops
 
+from deblur_zoo.layers.resampling import halve
 from deblur_zoo.models.deblurrer import check_whole_numbers
-from deblur_zoo.models.umsn_blocks import DenseBlock, Network, Transition, instance_normalize, pool, stem
+from deblur_zoo.models.umsn_blocks import DenseBlock, Network, Transition, instance_normalize, stem
 from deblur_zoo.models.umsn_heads import Doubling, ImageOutput, NestedDifference
 from deblur_zoo.models.umsn_parser import CLASS_NAMES
 
@@ -47,13 +48,13 @@ class ConfidenceNetwork(Network):
 
     def call(self, pairs):
         """Float (N, H, W, 6), two pictures of a side of at least 8 times ``scale``, to float32 (N, 3) in (0, 1)."""
-        features = pool(self.transitions[0](self.first(pairs)))
+        features = halve(self.transitions[0](self.first(pairs)))
         for i, block in enumerate(self.blocks):
             for convolution in block:
                 features = convolution(ops.relu(instance_normalize(features)))
             features = self.transitions[i + 1](features)
             if i < len(self.blocks) - 1:
-                features = pool(features)
+                features = halve(features)
         means = ops.mean(ops.cast(features, "float32"), axis=(1, 2))
         return ops.sigmoid(self.last(ops.sigmoid(means)))
 

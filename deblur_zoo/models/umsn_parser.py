@@ -20,7 +20,7 @@ from deblur_zoo import images as picture_io
 from deblur_zoo.layers.mirror_padding import pad_to_multiple
 from deblur_zoo.layers.resampling import halve
 from deblur_zoo.models.deblurrer import check_whole_numbers, crop
-from deblur_zoo.models.umsn_blocks import SLOPE, DenseBlock, Network, OneChannelMaps, Transition, double, pool, stem
+from deblur_zoo.models.umsn_blocks import SLOPE, DenseBlock, Network, OneChannelMaps, Transition, double, stem
 
 # The classes in the order of the channels; "components" are brows, eyes, nose, lips and teeth.
 CLASS_NAMES = ("background", "skin", "components", "hair")
@@ -81,8 +81,8 @@ class SemanticNetwork(Network):
             entry, entry_half = images, half
         entry, entry_half = (ops.cast(value, self.compute_dtype) for value in (entry, entry_half))
         run = [lambda x, i=i: self.transitions[i + 1](self.inner[i](x, training=training)) for i in range(5)]
-        x1 = pool(self.transitions[0](self.first(entry, training=training)))
-        x2 = pool(run[0](ops.concatenate([x1, entry_half], axis=-1)))
+        x1 = halve(self.transitions[0](self.first(entry, training=training)))
+        x2 = halve(run[0](ops.concatenate([x1, entry_half], axis=-1)))
         x3 = run[1](x2)
         x4 = run[2](x3)
         x5 = run[3](x4)
