@@ -72,7 +72,7 @@ def test_every_preset_of_the_hub_loads_and_is_as_its_index_says():
 
 def test_the_face_parser_is_a_preset_of_its_own_kind(tmp_path):
     """Saved and loaded like a deblurrer, and labels a picture."""
-    assert zoo.list_models(kind="parser") == ["face_parser"]
+    assert "face_parser" in zoo.list_models(kind="parser") and "one_step" not in zoo.list_models(kind="parser")
     parser = zoo.load("face_parser", weights=False)
     assert parser.parse(np.zeros((5, 3), np.uint8)).shape == (5, 3)
     config = presets.save_preset(parser, tmp_path / "own", "own")
