@@ -2,6 +2,8 @@
 
 import keras
 
+from trainers.muon import Muon  # noqa: F401  Importing it registers it.
+
 CLIPPINGS = ("clipnorm", "global_clipnorm", "clipvalue")
 
 
@@ -58,3 +60,15 @@ class PlayersOptimizer(keras.optimizers.Optimizer):
     @learning_rate.setter
     def learning_rate(self, value):
         raise AttributeError("each player has a learning rate of its own: set it on its optimiser")
+
+
+def optimizer_of(config):
+    """The optimiser that a recipe names: one of Keras', or ``deblur_zoo>Muon``.
+
+    Args:
+        config: dict with "class_name" and "config".
+
+    Raises:
+        TypeError, ValueError: no such optimiser, or an argument that it does not take.
+    """
+    return keras.optimizers.get(config)

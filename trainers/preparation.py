@@ -16,6 +16,7 @@ from deblur_zoo.data.augmentation import Augmentation
 from deblur_zoo.data.pair_store import load_pairs
 from deblur_zoo.data.synthesis import PairMaker, Synthesis
 from trainers.methods import method_class
+from trainers.optimizers import optimizer_of
 from trainers.recipe import complete_recipe, read_recipe, without_later_settings
 from trainers.schedule import Schedule
 
@@ -55,7 +56,7 @@ def resolve_recipe(flags, folder):
         for player in ("", "critic_"):
             try:
                 Schedule(steps=stage["steps"], **stage[f"{player}learning_rate"])
-                keras.optimizers.get(stage[f"{player}optimizer"])
+                optimizer_of(stage[f"{player}optimizer"])
             except (TypeError, ValueError) as error:
                 problem = str(error).splitlines()[0]
                 raise ValueError(

@@ -18,6 +18,7 @@ from trainers.engines import trainer_class
 from trainers.errors import OtherRun
 from trainers.event_log import open_event_log
 from trainers.methods import method_class
+from trainers.optimizers import optimizer_of
 from trainers.record import provenance
 from trainers.run_log import forget_after
 from trainers.schedule import Schedule
@@ -162,7 +163,7 @@ class Run:
         )
         optimizers = {}
         for player in ("", "critic_"):
-            optimizers[f"{player}optimizer"] = keras.optimizers.get(stage[f"{player}optimizer"])
+            optimizers[f"{player}optimizer"] = optimizer_of(stage[f"{player}optimizer"])
             optimizers[f"{player}schedule"] = Schedule(steps=stage["steps"], **stage[f"{player}learning_rate"])
         self.trainer.start_stage(
             method,
