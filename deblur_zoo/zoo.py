@@ -13,7 +13,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from deblur_zoo import presets
+from deblur_zoo import exported, presets
 from deblur_zoo.downloads import fetch
 from deblur_zoo.presets import save_preset
 from deblur_zoo.weights import load_weights, save_weights_float16
@@ -114,7 +114,8 @@ def load(source, weights=True, *, kind=None):
     """A model by name, directory or URI.
 
     Args:
-        source: as for ``preset_folder``.
+        source: as for ``preset_folder``; or the path of what ``python -m exporters`` wrote: a SavedModel's folder or
+            .tar.gz, a .tflite or .onnx file.
         weights: fill in the trained weights, after their SHA-256 was checked against ``hub_models/index.json`` (for a
             name) or ``config.json``. False gives the freshly initialised model.
         kind: refuse presets of another kind, such as "deblurrer".
@@ -122,7 +123,8 @@ def load(source, weights=True, *, kind=None):
     Returns:
         A built ``Deblurrer`` named after the preset: ``model(images)`` on float RGB in [0, 1], (N, H, W, 3);
         ``model.deblur(picture)`` on paths, PIL images and arrays. Presets of kind "parser" give a parser, whose
-        ``model.parse(picture)`` labels every pixel.
+        ``model.parse(picture)`` labels every pixel. An exported file gives a ``deblur_zoo.exported.ExportedDeblurrer``,
+        which is called in the same way, on NumPy arrays.
 
     Raises:
         FileNotFoundError: no such directory, no ``config.json`` in it, or the weight file is missing.
@@ -130,13 +132,34 @@ def load(source, weights=True, *, kind=None):
             weights that are truncated, altered, NaN or of another network; or the preset has no trained weights, or is
             of another kind.
         ConnectionError: the server of a URI cannot be reached.
+        ImportError: the interpreter of an exported file's format is not installed.
     """
+    if _is_exported(source):
+        return _load_exported(source, weights, kind)
     folder, entry = _find(source)
     if kind is not None:
         found = presets.read_config(folder).get("kind", "deblurrer")
         if found != kind:
             raise ValueError(f"{source} is a preset of kind {found!r}; one of kind {kind!r} is needed here.")
     return presets.load_preset(folder, weights, entry.get("weights_sha256"))
+
+
+def _is_exported(source):
+    """Whether a source is what the exporters wrote; a preset's name or folder wins."""
+    if not isinstance(source, (str, os.PathLike)) or "://" in os.fspath(source):
+        return False
+    path = Path(source)
+    if not path.exists() or (path / "config.json").is_file() or (isinstance(source, str) and source in _index()):
+        return False
+    return exported.reader_of(path) is not None
+
+
+def _load_exported(source, weights, kind):
+    if not weights:
+        raise ValueError(f"{source} is an exported model: its weights are part of it.")
+    if kind not in (None, "deblurrer"):
+        raise ValueError(f"{source} is an exported deblurrer; one of kind {kind!r} is needed here.")
+    return exported.open_exported(source)
 
 
 def load_initial_weights(model, source):
@@ -211,7 +234,10 @@ def _find(source):
         return path, {}
     accepted = "a directory with config.json and a file:// or https:// URI are accepted too"
     if path.exists():
-        raise ValueError(f"{path} is a file, not a preset: a name in list_models() is accepted; {accepted}.")
+        raise ValueError(
+            f"{path} is a file, not a preset: a name in list_models() is accepted; {accepted}, and "
+            "exported SavedModels, .tflite and .onnx files."
+        )
     if isinstance(source, str) and not any(separator in text for separator in "/\\"):
         near = difflib.get_close_matches(source, entries, n=3, cutoff=0.4)
         names = f"near names: {', '.join(near)}" if near else f"the names are {', '.join(sorted(entries)) or '(none)'}"

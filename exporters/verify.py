@@ -135,7 +135,7 @@ def verify(written, program, cases, timeout=TIMEOUT_SECONDS):
         VerificationError: the process failed, an answer is missing or has another shape or type, or a difference
             exceeds its tolerance.
     """
-    answers = _run_fresh(pathlib.Path(written), pathlib.Path(program), cases, timeout)
+    answers = _run_cases(written, program, cases, timeout)
     compared = [Compared(case, _difference(case, answer)) for case, answer in zip(cases, answers, strict=True)]
     failed = [result for result in compared if not result.passed]
     if failed:
@@ -161,7 +161,7 @@ def _keras_output(model, pictures):
     return ops.convert_to_numpy(model(pictures, training=False))
 
 
-def _run_fresh(written, program, cases, timeout):
+def _run_cases(written, program, cases, timeout):
     requests = {}
     for index, case in enumerate(cases):
         requests[f"{index}/signature"] = np.array(case.signature)
@@ -170,6 +170,25 @@ def _run_fresh(written, program, cases, timeout):
                 requests[f"{index}/files/{place}"] = np.frombuffer(picture, np.uint8)
         else:
             requests[f"{index}/images"] = case.request
+    answers = run_fresh(written, program, requests, timeout)
+    return [_answer(answers, index, case) for index, case in enumerate(cases)]
+
+
+def run_fresh(written, program, requests, timeout=TIMEOUT_SECONDS):
+    """Call a format's program in a fresh Python process.
+
+    Args:
+        written, program: paths.
+        requests: dict of arrays, as above.
+        timeout: seconds until the process is given up.
+
+    Returns:
+        dict of the arrays that the program wrote.
+
+    Raises:
+        VerificationError: the process failed, took too long or wrote nothing.
+    """
+    written, program = pathlib.Path(written), pathlib.Path(program)
     with tempfile.TemporaryDirectory(prefix="deblur_zoo_verify_") as folder:
         sent, received = pathlib.Path(folder, "requests.npz"), pathlib.Path(folder, "answers.npz")
         np.savez(sent, **requests)
@@ -194,7 +213,7 @@ def _run_fresh(written, program, cases, timeout):
                 f"the written files do not run in a fresh process (exit code {finished.returncode}): {last_words}"
             )
         with np.load(received, allow_pickle=False) as answers:
-            return [_answer(answers, index, case) for index, case in enumerate(cases)]
+            return dict(answers)
 
 
 def _answer(answers, index, case):
@@ -202,7 +221,7 @@ def _answer(answers, index, case):
         keys = [f"{index}/files/{place}" for place in range(len(case.request))]
     else:
         keys = [f"{index}/images"]
-    missing = [key for key in keys if key not in answers.files]
+    missing = [key for key in keys if key not in answers]
     if missing:
         raise VerificationError(f"the written files gave no answer to {case.signature}: {case.title}")
     values = [answers[key] for key in keys]

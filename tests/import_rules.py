@@ -15,6 +15,7 @@ FLOORS = {
     "protocol": 1,
     "models": 2,
     "blur": 2,
+    "exported": 2,
     "losses": 2,
     "metrics": 2,
     "zoo": 3,
@@ -41,6 +42,7 @@ RESTRICTED = {
     "tensorflow": (
         "deblur_zoo.data",
         "deblur_zoo.evaluation",
+        "deblur_zoo.exported",
         "deblur_zoo.serving",
         "exporters",
         "trainers.tensorflow",

@@ -1,0 +1,109 @@
+"""Exported files as models again: a SavedModel, TFLite or ONNX file in, an object with ``deblur`` out.
+
+Each format has a module with ``information(path)`` and ``open_runner(path)``; it imports its interpreter when asked.
+"""
+
+import importlib
+from pathlib import Path
+
+import numpy as np
+
+from deblur_zoo import images as picture_io
+
+# The ending of a file to the module that reads it. Folders and archives are SavedModels.
+ENDINGS = {
+    ".tflite": "deblur_zoo.exported.tflite_file",
+    ".onnx": "deblur_zoo.exported.onnx_file",
+    ".tar.gz": "deblur_zoo.exported.saved_model_folder",
+}
+SAVED_MODEL = "deblur_zoo.exported.saved_model_folder"
+
+
+class ExportedDeblurrer:
+    """An exported deblurring model. It takes and gives NumPy arrays; it can be run, but not trained.
+
+    Attributes:
+        name: the preset's name.
+        information: dict that the file carries: input, output, alignment, licence, paper.
+    """
+
+    kind = "deblurrer"
+
+    def __init__(self, run, information):
+        self.name = information.get("preset")
+        self.information = information
+        self._run = run
+
+    def __call__(self, images, training=False):
+        """Restore a batch.
+
+        Args:
+            images: float (N, H, W, 3), RGB in [0, 1], of a size that the file takes.
+            training: must be false.
+
+        Returns:
+            float32 array of the same shape, in [0, 1].
+
+        Raises:
+            ValueError: another shape, a size that the file does not take, or ``training``.
+        """
+        if training:
+            raise ValueError(f"{self.name} was exported: it can be run, not trained")
+        images = np.asarray(images, np.float32)
+        if images.ndim != 4 or images.shape[-1] != 3 or 0 in images.shape:
+            raise ValueError(f"images must be of shape (N, H, W, 3), got {images.shape}")
+        return self._run(images)
+
+    def predict_on_batch(self, images):
+        """As calling it; what a ``keras.Model`` offers too."""
+        return self(images)
+
+    def deblur(self, pictures, batch_size=16):
+        """Restore a picture or a batch and give it back in the form it came in; see ``Deblurrer.deblur``.
+
+        Args:
+            pictures: a path, a PIL image, or an array of shape (H, W), (H, W, C) or (N, H, W, C), C in 1, 3, 4;
+                uint8, uint16 or float in [0, 1].
+            batch_size: how many images go through at once.
+
+        Returns:
+            uint8 array of the input's shape.
+
+        Raises:
+            FileNotFoundError, ValueError: as ``Deblurrer.deblur``; or a size that the file does not take.
+        """
+        picture = picture_io.load(pictures)
+        starts = range(0, len(picture.rgb), batch_size)
+        return picture.rebuild(np.concatenate([self(picture.rgb[start : start + batch_size]) for start in starts]))
+
+
+def reader_of(path):
+    """Name of the module that reads an exported file or folder; None where the path is none."""
+    path = Path(path)
+    if path.is_dir():
+        versions = [entry for entry in path.iterdir() if entry.name.isdigit() and (entry / "saved_model.pb").is_file()]
+        return SAVED_MODEL if versions or (path / "saved_model.pb").is_file() else None
+    endings = (ending for ending in ENDINGS if path.name.endswith(ending))
+    return next((ENDINGS[ending] for ending in endings), None) if path.is_file() else None
+
+
+def open_exported(path):
+    """An exported file or folder as an ``ExportedDeblurrer``.
+
+    Args:
+        path: a .tflite or .onnx file, a SavedModel's folder, a folder of its versions, or a .tar.gz of it.
+
+    Raises:
+        ValueError: none of these, damaged, or not written by this library's exporters.
+        ImportError: the format's interpreter is not installed.
+    """
+    module = reader_of(path)
+    if module is None:
+        raise ValueError(
+            f"{path} is no exported model; a SavedModel's folder or .tar.gz, a .tflite or an .onnx file is accepted"
+        )
+    reader = importlib.import_module(module)
+    information = reader.information(path)
+    if information.get("kind", "deblurrer") != "deblurrer":
+        raise ValueError(f"{path} is an exported {information['kind']}, not a deblurrer")
+    return ExportedDeblurrer(reader.open_runner(path), information)

@@ -1,0 +1,84 @@
+"""TFLite files that ``exporters`` wrote: one picture size; ``deblur_zoo.json`` in a zip archive behind the graph."""
+
+import hashlib
+import json
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+MEMBER = "deblur_zoo.json"
+LARGEST_INFORMATION = 1_000_000
+
+
+def information(path):
+    """What a file says about itself.
+
+    Returns:
+        dict; see ``exporters.information``.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not a TFLite file of ours, truncated or altered.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no file {path}.")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if archive.getinfo(MEMBER).file_size > LARGEST_INFORMATION:
+                raise ValueError(f"{MEMBER} is larger than 1 MB")
+            content = json.loads(archive.read(MEMBER))
+        graph = content["graph"]
+        data = path.read_bytes()[: int(graph["bytes"])]
+    except (zipfile.BadZipFile, KeyError, TypeError, ValueError, NotImplementedError) as error:
+        raise ValueError(f"{path} is no TFLite file that deblur-zoo wrote, or it is truncated: {error}.") from error
+    if hashlib.sha256(data).hexdigest() != graph["sha256"]:
+        raise ValueError(f"{path} is damaged or was altered: its graph's sha256 is not the recorded one.")
+    return content
+
+
+def open_runner(path, threads=None):
+    """A function that runs a file.
+
+    Args:
+        path: a file that ``information`` accepts.
+        threads: number of threads; None: one for each core, at most 4.
+
+    Returns:
+        function of float32 (N, H, W, 3) in [0, 1], H and W the file's, to the same. Pictures go through one by one. It
+        raises ValueError for another size.
+
+    Raises:
+        ImportError: the interpreter is not installed.
+        ValueError: the interpreter does not take the file.
+    """
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError as error:
+        raise ImportError(f"{path} needs the TFLite interpreter: pip install 'deblur-zoo[tflite]'") from error
+    try:
+        interpreter = Interpreter(str(path), num_threads=threads or min(4, os.cpu_count() or 1))
+        interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise ValueError(f"the TFLite interpreter does not take {path}: {error}") from error
+    taken, given = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    height, width = (int(side) for side in taken["shape"][1:3])
+    integer = taken["dtype"] == np.uint8
+
+    def run(images):
+        if images.shape[1:3] != (height, width):
+            raise ValueError(
+                f"{path} takes pictures of {height}x{width} pixels (height x width), not {images.shape[1]}x"
+                f"{images.shape[2]}: align the faces to this size, or export a file for another with --size"
+            )
+        sent = np.rint(255 * np.clip(images, 0, 1)).astype(np.uint8) if integer else images.astype(np.float32)
+        restored = []
+        for picture in sent:
+            interpreter.set_tensor(taken["index"], picture[None])
+            interpreter.invoke()
+            restored.append(interpreter.get_tensor(given["index"])[0])
+        return np.stack(restored).astype(np.float32) / (255 if integer else 1)
+
+    return run

@@ -1,0 +1,41 @@
+"""What an exported file says about itself: what to feed it, what comes out, and under which licence."""
+
+import deblur_zoo
+from deblur_zoo import alignment
+
+FORMAT_VERSION = 1
+# The name under which every format stores it: a file in SavedModels and TFLite files, a key in ONNX files.
+NAME = "deblur_zoo"
+
+
+def information(name, config=None, **more):
+    """A JSON-serialisable dict for an exported deblurring model.
+
+    Args:
+        name: the preset's name.
+        config: the preset's ``config.json``; None: the defaults of the zoo, without paper and licence.
+        **more: further entries, such as a TFLite file's precision and size.
+
+    Returns:
+        dict with "format_version", "made_by", "preset", "kind"; "input" and "output": "name", "range", "channels" and
+        "layout"; "alignment": "crop_size", "points" as fractions of the crop's width and height, and "border";
+        "labels": names of the output's classes, None where it is a picture; "license", "paper", "weights_sha256".
+    """
+    config = config or {}
+    points = zip(alignment.POINT_NAMES, alignment.CANONICAL_POINTS.tolist(), strict=True)
+    tensor = {"range": [0, 1], "channels": "RGB", "layout": "NHWC", **config.get("input", {})}
+    return {
+        "format_version": FORMAT_VERSION,
+        "made_by": f"deblur-zoo {deblur_zoo.__version__}",
+        "preset": name,
+        "kind": config.get("kind", "deblurrer"),
+        "input": {"name": "images", "type": "float32", **tensor},
+        "output": {"name": "restored", "type": "float32", **tensor},
+        "alignment": config.get("alignment")
+        or {"crop_size": alignment.CROP_SIZE, "points": dict(points), "border": "reflect"},
+        "labels": None,
+        "license": config.get("license"),
+        "paper": config.get("paper"),
+        "weights_sha256": (config.get("weights") or {}).get("sha256"),
+        **more,
+    }

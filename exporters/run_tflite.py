@@ -1,0 +1,48 @@
+"""Runs a TFLite file on stored requests: ``python run_tflite.py FILE REQUESTS.npz ANSWERS.npz``.
+
+Imports the interpreter alone, neither TensorFlow nor this project. ``exporters.verify`` describes the .npz files.
+Pictures go through one by one. Where the file takes bytes, they are sent rounded to 8 bits, and bytes are taken back.
+The answers also hold ``seconds/1`` and ``seconds/2``: the times of single runs with one and with two threads.
+"""
+
+import sys
+import time
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+
+RUNS = 20
+
+
+def run(path, requests_path, answers_path):
+    answers = {}
+    with np.load(requests_path, allow_pickle=False) as requests:
+        batches = {key: requests[key] for key in requests.files if key.endswith("/images")}
+    for threads in (1, 2):
+        interpreter = Interpreter(path, num_threads=threads)
+        interpreter.allocate_tensors()
+        taken, given = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+
+        def restore(picture, interpreter=interpreter, taken=taken, given=given):
+            interpreter.set_tensor(taken["index"], picture[None])
+            interpreter.invoke()
+            return interpreter.get_tensor(given["index"])[0]
+
+        def convert(pictures, taken=taken):
+            return np.rint(255 * pictures).astype(np.uint8) if taken["dtype"] == np.uint8 else pictures
+
+        for key, pictures in batches.items():
+            restored = np.stack([restore(picture) for picture in convert(pictures)])
+            answers[key] = restored.astype(np.float32) / (255 if restored.dtype == np.uint8 else 1)
+        first = convert(next(iter(batches.values())))[0]
+        seconds = []
+        for _ in range(RUNS):
+            start = time.perf_counter()
+            restore(first)
+            seconds.append(time.perf_counter() - start)
+        answers[f"seconds/{threads}"] = np.array(seconds)
+    np.savez(answers_path, **answers)
+
+
+if __name__ == "__main__":
+    run(*sys.argv[1:])

@@ -1,0 +1,225 @@
+"""TFLite files for phones, one a precision, made of builtin operators alone, with what they take and give inside.
+
+``float32`` keeps the weights, ``float16`` stores them in half the bytes, ``dynamic_int8`` stores them as bytes and
+computes with bytes where the interpreter can, ``int8`` computes with bytes throughout, picture in and picture out.
+
+Each file takes one picture of one size: ``images`` (1, H, W, 3) -> ``restored`` (1, H, W, 3), RGB, float32 in [0, 1];
+the ``int8`` file takes and gives uint8, 0 to 255.
+"""
+
+import contextlib
+import hashlib
+import json
+import pathlib
+import re
+import tempfile
+import zipfile
+
+import numpy as np
+
+from exporters import information as informations
+from exporters.atomic_folder import atomic_folder
+from exporters.tflite_check import check
+
+PRECISIONS = ("float32", "float16", "dynamic_int8", "int8")
+CROP = (128, 128)
+# In pixels; the interpreter's memory grows with it.
+LARGEST_SIDE = 2048
+
+
+def target(name, out, version):
+    """Where the files go: the folder ``out/name/tflite/version``."""
+    return pathlib.Path(out) / name / "tflite" / str(version)
+
+
+def check_backend():
+    """Raises RuntimeError where Keras runs on another backend than TensorFlow, or the interpreter is not installed."""
+    import importlib.util
+
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        raise RuntimeError(
+            f"a TFLite file is written by the TensorFlow backend, and Keras runs on {keras.backend.backend()}: "
+            "set KERAS_BACKEND=tensorflow"
+        )
+    if importlib.util.find_spec("ai_edge_litert") is None:
+        raise RuntimeError("a TFLite file is run before it is given: pip install 'deblur-zoo[tflite]'")
+
+
+def export(model, path, overwrite=False, information=None, size=CROP, precisions=None, faces=None):
+    """Write a model in each precision, run the files, and compare them with the model.
+
+    Args:
+        model: a built ``Deblurrer`` (TensorFlow backend).
+        path: the folder to make; see ``target``. It gets ``NAME_HxW_PRECISION.tflite`` files and ``report.tsv``.
+        overwrite: replace what is there already.
+        information: what ``exporters.information`` makes; it travels inside each file.
+        size: (height, width) in pixels.
+        precisions: some of ``PRECISIONS``; None: all, ``int8`` only with ``faces``.
+        faces: folder of sharp aligned faces; blurred, they give ``int8`` its ranges, and every precision its test.
+
+    Returns:
+        list of ``exporters.tflite_check.Checked``, one a precision.
+
+    Raises:
+        FileExistsError: the folder is there already, and ``overwrite`` is false.
+        ValueError: an operator that is not builtin; no faces for ``int8``; sizes or precisions that are none.
+        exporters.verify.VerificationError: a written file differs too much; nothing is left behind.
+        RuntimeError: as ``check_backend``.
+    """
+    check_backend()
+    precisions = choose(precisions, faces)
+    height, width = size
+    if not all(isinstance(side, int) and 1 <= side <= LARGEST_SIDE for side in size):
+        raise ValueError(f"a size is from 1x1 to {LARGEST_SIDE}x{LARGEST_SIDE} pixels, not {height}x{width}")
+    blurred = None
+    if faces is not None:
+        from exporters.calibration import blurred_faces
+
+        blurred = blurred_faces(faces, height, width)
+    information = information or informations.information(model.name)
+    with atomic_folder(path, overwrite) as folder, saved_for_one_size(model, height, width) as saved:
+        files = {}
+        for precision in precisions:
+            content = convert(saved, precision, None if blurred is None else blurred.calibration)
+            files[precision] = folder / f"{model.name}_{height}x{width}_{precision}.tflite"
+            files[precision].write_bytes(content)
+            embed(files[precision], describe(information, precision, height, width))
+        results = check(model, files, (height, width), None if blurred is None else blurred.checked)
+        report = "\n".join([results[0].heading(), *(result.row() for result in results)]) + "\n"
+        (folder / "report.tsv").write_text(report, encoding="utf-8")
+    return results
+
+
+def choose(precisions, faces):
+    """The precisions to write.
+
+    Raises:
+        ValueError: an unknown one, or ``int8`` without faces.
+    """
+    if precisions is None:
+        return PRECISIONS if faces is not None else PRECISIONS[:-1]
+    unknown = [precision for precision in precisions if precision not in PRECISIONS]
+    if unknown or not precisions:
+        raise ValueError(f"{(unknown or ['(none)'])[0]} is no precision; accepted: {', '.join(PRECISIONS)}")
+    if "int8" in precisions and faces is None:
+        raise ValueError("int8 takes its ranges from real faces: give a folder of sharp aligned ones")
+    return tuple(precision for precision in PRECISIONS if precision in precisions)
+
+
+@contextlib.contextmanager
+def saved_for_one_size(model, height, width):
+    """A temporary SavedModel that takes one picture of one size; from a live model variable reads would stay."""
+    import keras
+    import tensorflow as tf
+
+    @tf.function(input_signature=[tf.TensorSpec((1, height, width, 3), tf.float32, name="images")])
+    def restore(images):
+        return {"restored": model(images, training=False)}
+
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    archive.add_endpoint("serving_default", restore)
+    with tempfile.TemporaryDirectory(prefix="deblur_zoo_tflite_") as folder:
+        archive.write_out(folder, verbose=False)
+        yield folder
+
+
+def convert(saved, precision, calibration=None):
+    """The bytes of a TFLite file.
+
+    Args:
+        saved: path of a SavedModel of static shape.
+        precision: one of ``PRECISIONS``.
+        calibration: float32 (N, H, W, 3), blurred faces; for ``int8``.
+
+    Raises:
+        ValueError: an operator that is not builtin, named with the layers that need it.
+    """
+    import tensorflow as tf
+
+    converter = tf.lite.TFLiteConverter.from_saved_model(saved)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    if precision != "float32":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if precision == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    if precision == "int8":
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = converter.inference_output_type = tf.uint8
+        converter.representative_dataset = lambda: ([picture[None]] for picture in full_range(calibration))
+    try:
+        content = converter.convert()
+    except Exception as error:  # The converter's own class is private; whatever it raises is about the graph.
+        raise ValueError(conversion_problem(str(error))) from error
+    foreign = foreign_operators(content)
+    if foreign:
+        raise ValueError(f"the TFLite file needs operators that are not builtin: {', '.join(foreign)}")
+    return content
+
+
+def full_range(pictures):
+    """The pictures, the first one with a black and a white pixel: then a byte of the input is 1/255."""
+    pictures = pictures.copy()
+    pictures[0, 0, 0], pictures[0, -1, -1] = 0.0, 1.0
+    return pictures
+
+
+def conversion_problem(text):
+    """One sentence from the converter's message: which operators, and of which layers."""
+    operators = sorted(set(re.findall(r"'tf\.(\w+)' op is neither a custom op nor a flex op", text)))
+    if not operators:
+        return f"the TFLite converter failed: {text.strip().splitlines()[0] if text.strip() else 'it said nothing'}"
+    layers = []
+    for location in re.findall(r'loc\((?:fused\[)?"([^"]+)"', text) + re.findall(r'"([^"]+/[^"]+)"', text):
+        name = location.split("@")[0].split(":")[-1].strip("/")
+        if "/" in name and name not in layers:
+            layers.append(name)
+    where = f" (in {', '.join(layers[:3])})" if layers else ""
+    return f"the TFLite format has no builtin operator for {', '.join(operators)}{where}"
+
+
+def foreign_operators(content):
+    """Names of a TFLite file's operators that are not builtin (custom and Flex operators)."""
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    file = schema.Model.GetRootAsModel(content, 0)
+    codes = [file.OperatorCodes(index) for index in range(file.OperatorCodesLength())]
+    custom = [code for code in codes if code.BuiltinCode() == schema.BuiltinOperator.CUSTOM]
+    return sorted((code.CustomCode() or b"?").decode() for code in custom)
+
+
+def describe(information, precision, height, width):
+    """A preset's information with what is a TFLite file's own."""
+    tensors = {}
+    for name in ("input", "output"):
+        form = {"type": "uint8", "range": [0, 255]} if precision == "int8" else {}
+        tensors[name] = {**information[name], **form, "shape": [1, height, width, 3]}
+    return {**information, **tensors, "precision": precision}
+
+
+def embed(path, information):
+    """Put ``deblur_zoo.json`` inside a TFLite file, as its format keeps files beside the graph: a zip archive behind
+    it. Any zip reader opens it. It also says how long the graph is and its sha256, so that damage is found.
+    """
+    graph = path.read_bytes()
+    information = {**information, "graph": {"bytes": len(graph), "sha256": hashlib.sha256(graph).hexdigest()}}
+    entry = zipfile.ZipInfo(f"{informations.NAME}.json", date_time=(1980, 1, 1, 0, 0, 0))
+    entry.external_attr = 0o644 << 16
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(entry, json.dumps(information, indent=1) + "\n")
+
+
+def example_pictures(size, count=4, seed=0):
+    """Smooth shades and edges for a test without faces; float32 (count, H, W, 3) in [0, 1], of 8 bits."""
+    height, width = size
+    generator = np.random.default_rng(seed)
+    rows, columns = np.linspace(0, 1, height)[:, None, None], np.linspace(0, 1, width)[:, None]
+    pictures = []
+    for _ in range(count):
+        frequencies = generator.uniform(2, 12, (2, 3))
+        shades = 0.5 + 0.35 * np.sin(frequencies[0] * rows + frequencies[1] * columns)
+        disc = (rows - 0.5) ** 2 + (columns - 0.5) ** 2 < generator.uniform(0.02, 0.2)
+        pictures.append(np.where(disc, 1 - shades, shades))
+    return (np.rint(255 * np.stack(pictures)) / 255).astype(np.float32)
