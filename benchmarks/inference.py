@@ -5,7 +5,8 @@
 In one run and in float32, one face at a time: each preset, as ``restoration`` compiles it, and a plain chain of 3x3
 convolutions from 192 to 192 channels on 64x64 pixels, scaled to as many multiply-adds. GFLOP/s are two for a
 multiply-add. The rounds of all are interleaved, so that other work on the machine hits them alike; the best round of
-each counts. Seconds of processor time, which other work stretches less, follow in brackets.
+each counts. Seconds of processor time, which other work stretches less, follow in brackets. ``--beside_torch`` (PyTorch
+must be installed) adds the published layers of ``umsn`` in PyTorch, image heads included, and the ratio to it.
 """
 
 import time
@@ -16,6 +17,7 @@ from deblur_zoo import command_line_tools
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list("presets", ["umsn"], "presets to time")
+flags.DEFINE_bool("beside_torch", False, "time the layers of umsn in PyTorch too")
 flags.DEFINE_integer("rounds", 10, "rounds of timing", lower_bound=1)
 flags.DEFINE_integer("crop_size", 128, "side of the faces in pixels", lower_bound=16)
 flags.DEFINE_integer("batch_size", 1, "faces at once", lower_bound=1)
@@ -58,6 +60,10 @@ def benchmark(arguments):
 
     jobs = {name: inference(name, FLAGS.batch_size, FLAGS.crop_size) for name in FLAGS.presets}
     jobs = {"a chain of 3x3 convolutions": chain_of_convolutions(), **jobs}
+    if FLAGS.beside_torch:
+        from benchmarks import umsn_in_torch
+
+        jobs["umsn in PyTorch"] = umsn_in_torch.inference(FLAGS.batch_size, FLAGS.crop_size)
     clocks = {"wall": time.perf_counter, "processor": time.process_time}
     best = {clock: dict.fromkeys(jobs, float("inf")) for clock in clocks}
     for run, _ in jobs.values():
@@ -78,6 +84,10 @@ def benchmark(arguments):
         print(f"{name:28} {count / 1e9:8.2f} GMAC {best['wall'][name]:8.4f} s [{best['processor'][name]:.4f} s] "
               f"{2 * rates['wall'] / 1e9:7.1f} GFLOP/s, {shares['wall']:.0%} [{shares['processor']:.0%}] "
               "of the chain's rate")  # fmt: skip
+    if FLAGS.beside_torch:
+        for name in FLAGS.presets:
+            ratios = (times[name] / times["umsn in PyTorch"] for times in best.values())
+            print("{}: {:.3f} [{:.3f}] of PyTorch's time".format(name, *ratios))
     return 0
 
 

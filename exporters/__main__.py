@@ -113,7 +113,7 @@ def tflite_options():
     try:
         options["precisions"] = tflite_model.choose(FLAGS.precisions, FLAGS.faces)
     except ValueError as error:
-        raise UsageError(f"--precisions: {error} (--faces)" if "int8 takes" in str(error) else str(error)) from None
+        raise UsageError(f"--precisions, --faces: {error}") from None
     if FLAGS.faces is not None and not os.path.exists(FLAGS.faces):
         raise UsageError(f"--faces: there is no {FLAGS.faces}")
     return options

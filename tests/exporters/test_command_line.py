@@ -68,9 +68,19 @@ exporters.__main__.main()
 """
     finished = run("--preset", preset, "--out", tmp_path / "out", code=program)
     assert finished.returncode == 1
-    assert "differ from the Keras model" in finished.stderr and "nothing was written" in finished.stderr
+    assert "differ from the Keras model" in finished.stderr and "nothing of it was written" in finished.stderr
     assert "wrote" not in finished.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+def test_tflite_files_of_another_size(preset, tmp_path):
+    pytest.importorskip("ai_edge_litert.interpreter", reason="the TFLite interpreter is not installed")
+    flags = ("--preset", preset, "--format", "tflite", "--out", tmp_path, "--size", "16x24", "--precisions", "float16")
+    finished = run(*flags)
+    assert finished.returncode == 0, finished.stderr
+    assert "float16: " in finished.stdout and "dB from the Keras model (at least 50)" in finished.stdout
+    folder = tmp_path / "tiny" / "tflite" / "1"
+    assert {path.name for path in folder.iterdir()} == {"tiny_16x24_float16.tflite", "report.tsv"}
 
 
 def test_a_preset_without_weights_is_refused(preset, tmp_path):
@@ -93,6 +103,11 @@ def test_a_preset_without_weights_is_refused(preset, tmp_path):
         (["--preset", "one_step", "--out", "README.md/x", "extra"], "unexpected argument 'extra'"),
         (["--preset", "one_step", "--out", "pyproject.toml"], "--out must be a folder"),
         (["--preset", "one_step", "--colour", "red"], "colour"),
+        (["--preset", "one_step", "--out", "x", "--size", "256"], "--size concerns TFLite files; the format is saved"),
+        (["--preset", "one_step", "--out", "x", "--format", "tflite", "--size", "0x9"], "--size is a side such as 256"),
+        (["--preset", "one_step", "--out", "x", "--format", "tflite", "--precisions", "int4"], "int4 is no precision"),
+        (["--preset", "one_step", "--out", "x", "--format", "tflite", "--precisions", "int8"], "--faces"),
+        (["--preset", "one_step", "--out", "x", "--format", "tflite", "--faces", "nowhere"], "there is no nowhere"),
     ],
 )
 def test_bad_flags_give_one_sentence_and_code_2(arguments, sentence):
