@@ -1,0 +1,99 @@
+"""Reads the ONNX files that ``exporters.onnx_model`` writes, with onnxruntime alone.
+
+Nothing is unpickled, no library of operators is loaded, and files beside it that an ONNX file may name for its weights
+are not opened: ours hold all their weights.
+"""
+
+import json
+import os
+
+import numpy as np
+
+# As exporters.onnx_model writes them.
+METADATA_KEY = "deblur_zoo"
+INPUT, OUTPUT = "images", "restored"
+
+
+def information(path):
+    """What the exporter stored about the model.
+
+    Args:
+        path: of the .onnx file.
+
+    Returns:
+        dict, from JSON.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: no ONNX file, a truncated one, or one that was not written by this project.
+        ImportError: onnxruntime is not installed.
+    """
+    # Nothing is run: optimising would take most of the time.
+    return _open(path, optimize=False)[1]
+
+
+def open_runner(path):
+    """Make a function of an ONNX file.
+
+    Args:
+        path: of the .onnx file.
+
+    Returns:
+        function that takes float32 (N, H, W, 3), RGB in [0, 1], any N, H, W from 1 up, and gives the same shape. It
+        raises ValueError for another shape.
+
+    Raises:
+        as ``information``.
+    """
+    session, _ = _open(path, optimize=True)
+
+    def restore(images):
+        images = np.asarray(images, np.float32)
+        if images.ndim != 4 or images.shape[-1] != 3 or not images.size:
+            raise ValueError(f"images must be (N, H, W, 3), with N, H and W of at least 1, got {images.shape}")
+        return session.run([OUTPUT], {INPUT: images})[0]
+
+    return restore
+
+
+def _open(path, optimize):
+    """(onnxruntime session, stored dict) of a file, both checked."""
+    path = os.path.abspath(os.fspath(path))
+    if os.path.isdir(path):
+        raise ValueError(f"{path} is a folder: name the .onnx file in it")
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"there is no file {path}")
+    try:
+        import onnxruntime
+    except ImportError:
+        raise ImportError("an ONNX file needs onnxruntime to run: pip install 'deblur-zoo[onnx]'") from None
+    with open(path, "rb") as file:
+        content = file.read()
+    options = onnxruntime.SessionOptions()
+    # Errors arrive as exceptions.
+    options.log_severity_level = 4
+    # Where weights in other files would be sought: below a file there is nothing.
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", path)
+    if not optimize:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    foreign = f"{path} is no ONNX file that deblur-zoo wrote"
+    try:
+        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        # onnxruntime's errors have no common class of their own.
+        reason = (str(error).strip().splitlines() or ["no reason given"])[0]
+        raise ValueError(f"{foreign}, or it is damaged: {reason}") from None
+    stored = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+    if stored is None:
+        raise ValueError(f"{foreign}: its metadata has no key {METADATA_KEY!r}")
+    try:
+        stored = json.loads(stored)
+    except ValueError:
+        stored = None
+    if not isinstance(stored, dict):
+        raise ValueError(f"{foreign}: what its metadata holds under {METADATA_KEY!r} is no JSON object")
+    for kind, values, name in (("input", session.get_inputs(), INPUT), ("output", session.get_outputs(), OUTPUT)):
+        forms = [(value.name, value.type, len(value.shape), value.shape[-1:]) for value in values]
+        if forms != [(name, "tensor(float)", 4, [3])]:
+            raise ValueError(f"{foreign}: its only {kind} must be {name!r}, float32 (N, H, W, 3)")
+    return session, stored

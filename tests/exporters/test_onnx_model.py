@@ -1,0 +1,175 @@
+import ast
+import json
+
+import numpy as np
+import pytest
+
+keras = pytest.importorskip("keras")
+if keras.backend.backend() != "tensorflow":
+    pytest.skip("ONNX files are written by the TensorFlow backend", allow_module_level=True)
+onnx = pytest.importorskip("onnx", reason="onnx is not installed (the extra 'onnx')")
+pytest.importorskip("tf2onnx", reason="tf2onnx is not installed (the extra 'onnx')")
+onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed (the extra 'onnx')")
+
+import tensorflow as tf  # noqa: E402
+
+from deblur_zoo import zoo  # noqa: E402
+from deblur_zoo.exported import onnx_file  # noqa: E402
+from deblur_zoo.models.one_step import OneStep  # noqa: E402
+from exporters import onnx_model, verify  # noqa: E402
+
+INFORMATION = {"name": "small", "range": [0, 1], "licence": "© someone"}
+
+
+@pytest.fixture(scope="module")
+def model():
+    model = OneStep(width=8, reduced_width=4, modules=1, kernel_sizes=(1, 3), scale=4, image_skip=True, name="small")
+    model.build()
+    # An output layer of zeros would pass any comparison.
+    for weight in model.weights:
+        weight.assign(0.2 * np.random.default_rng(len(weight.shape)).standard_normal(weight.shape))
+    return model
+
+
+@pytest.fixture(scope="module")
+def exported(model, tmp_path_factory):
+    path = onnx_model.target("small", tmp_path_factory.mktemp("exported"), 3)
+    return path, onnx_model.export(model, path, information=INFORMATION)
+
+
+def test_export_writes_one_file_and_compares_every_size(exported):
+    path, compared = exported
+    assert path.parts[-3:] == ("small", "onnx", "3")
+    assert [str(entry.relative_to(path.parents[1])) for entry in path.parents[1].rglob("*") if entry.is_file()] == [
+        "onnx/3/small.onnx"
+    ]
+    assert [result.case.expected.shape[:3] for result in compared] == list(verify.FLOAT_SHAPES)
+    assert all(result.passed and result.case.tolerance == 1e-3 for result in compared)
+    # The model must change the pictures, or equality would say nothing.
+    assert all(np.abs(result.case.expected - result.case.request).max() > 0.05 for result in compared)
+
+
+def test_what_the_file_says(exported):
+    written = onnx.load(str(exported[0] / "small.onnx"))
+    assert {entry.domain: entry.version for entry in written.opset_import}[""] == onnx_model.OPSET == 15
+    for value, name in zip((*written.graph.input, *written.graph.output), ("images", "restored"), strict=True):
+        tensor = value.type.tensor_type
+        assert (value.name, tensor.elem_type) == (name, onnx.TensorProto.FLOAT)
+        sizes = [dimension.dim_param or dimension.dim_value for dimension in tensor.shape.dim]
+        assert sizes == ["batch", "height", "width", 3]
+    assert {entry.key: json.loads(entry.value) for entry in written.metadata_props} == {"deblur_zoo": INFORMATION}
+
+
+def test_the_library_reads_it_back(exported, model):
+    path = exported[0] / "small.onnx"
+    assert onnx_file.information(path) == INFORMATION
+    images = np.random.default_rng(1).random((2, 9, 30, 3), dtype=np.float32)
+    np.testing.assert_allclose(onnx_file.open_runner(path)(images), model(images).numpy(), atol=1e-5)
+
+
+def test_wrong_written_weights_are_found_and_leave_the_old_version(model, tmp_path, monkeypatch):
+    old = tmp_path / "small" / "onnx" / "1"
+    old.mkdir(parents=True)
+    (old / "small.onnx").write_text("old")
+    right = onnx_model.write
+
+    def write_one_wrong_weight(model, file, information):
+        bias = model.last.bias
+        kept = bias.numpy()
+        bias.assign(kept + [0.002, 0, 0])
+        right(model, file, information)
+        bias.assign(kept)
+
+    monkeypatch.setattr(onnx_model, "write", write_one_wrong_weight)
+    with pytest.raises(FileExistsError):
+        onnx_model.export(model, old)
+    for path, overwrite in ((old, True), (tmp_path / "new" / "onnx" / "1", False)):
+        with pytest.raises(verify.VerificationError, match="differ from the Keras model .* difference 0.002"):
+            onnx_model.export(model, path, overwrite)
+    found = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*"))
+    assert found == ["small", "small/onnx", "small/onnx/1", "small/onnx/1/small.onnx"]
+    assert (old / "small.onnx").read_text() == "old"
+
+
+def test_an_invalid_file_is_refused(model, tmp_path, monkeypatch):
+    def write_nonsense(model, file, information):
+        value = onnx.helper.make_tensor_value_info("images", onnx.TensorProto.FLOAT, [None])
+        graph = onnx.helper.make_graph([onnx.helper.make_node("Relu", ["nothing"], ["images"])], "g", [], [value])
+        onnx.save(onnx.helper.make_model(graph), str(file))
+
+    monkeypatch.setattr(onnx_model, "write", write_nonsense)
+    with pytest.raises(verify.VerificationError, match="the written file is no valid ONNX: "):
+        onnx_model.export(model, tmp_path / "1")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_whole_numbers_are_divided_as_python_does():
+    @tf.function(input_signature=[tf.TensorSpec((None,), tf.int32), tf.TensorSpec((None,), tf.int32)])
+    def divide(x, y):
+        return {"quotient": x // y, "rest": x % y}
+
+    session = onnxruntime.InferenceSession(onnx_model.convert(divide).SerializeToString())
+    x, y = (values.ravel().astype(np.int32) for values in np.meshgrid(np.arange(-9, 10), [-8, -3, -1, 1, 3, 8]))
+    names = [value.name for value in session.get_outputs()]
+    given = dict(zip((value.name for value in session.get_inputs()), (x, y), strict=True))
+    answers = dict(zip(names, session.run(None, given), strict=True))
+    assert answers["quotient"].tolist() == [a // b for a, b in zip(x.tolist(), y.tolist(), strict=True)]
+    assert answers["rest"].tolist() == [a % b for a, b in zip(x.tolist(), y.tolist(), strict=True)]
+
+
+def test_an_operation_that_onnx_lacks_is_named():
+    @tf.function(input_signature=[tf.TensorSpec((None, 3), tf.float32)])
+    def special(values):
+        with tf.name_scope("odd_layer"):
+            return tf.math.digamma(values)
+
+    with pytest.raises(
+        ValueError, match=r"in ONNX opset 15 for the TensorFlow operation Digamma \(odd_layer/Digamma\)$"
+    ):
+        onnx_model.convert(special)
+
+
+def test_information_that_json_cannot_hold_is_refused_before_any_work(model, tmp_path):
+    with pytest.raises(ValueError, match="JSON"):
+        onnx_model.export(model, tmp_path / "1", information={"range": float("nan")})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("package", ["tf2onnx", "onnx", "onnxruntime"])
+def test_a_missing_package_is_named_with_the_extra(monkeypatch, package):
+    found = onnx_model.importlib.util.find_spec
+    monkeypatch.setattr(onnx_model.importlib.util, "find_spec", lambda name: None if name == package else found(name))
+    with pytest.raises(RuntimeError, match=rf"needs {package}, .*: pip install 'deblur-zoo\[onnx\]'$"):
+        onnx_model.check_backend()
+
+
+def test_another_backend_is_refused(monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(RuntimeError, match="Keras runs on jax: set KERAS_BACKEND=tensorflow"):
+        onnx_model.check_backend()
+
+
+def test_the_program_that_runs_it_knows_neither_the_project_nor_tensorflow():
+    nodes = list(ast.walk(ast.parse(onnx_model.PROGRAM.read_text())))
+    assert not any(isinstance(node, ast.ImportFrom) for node in nodes)
+    imported = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    assert imported == {"numpy", "onnxruntime", "pathlib", "sys"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in zoo.list_models("deblurrer") if name.endswith("_lite")])
+def test_every_lite_preset(name, tmp_path):
+    try:
+        model = zoo.load(name)
+    except ValueError:
+        # Not trained yet: zeros in the last layers would make it give its input back.
+        model = zoo.load(name, weights=False)
+        generator = np.random.default_rng(0)
+        for weight in model.weights:
+            if not np.any(weight.numpy()):
+                weight.assign(0.02 * generator.standard_normal(weight.shape))
+    compared = onnx_model.export(model, tmp_path / "1")
+    assert [path.name for path in (tmp_path / "1").iterdir()] == [f"{name}.onnx"]
+    # Neither the input nor all black and white.
+    assert all(np.abs(result.case.expected - result.case.request).max() > 1e-3 for result in compared)
+    assert all(np.isin(result.case.expected, (0, 1)).mean() < 0.5 for result in compared[1:])
