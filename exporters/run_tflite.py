@@ -1,7 +1,8 @@
 """Runs a TFLite file on stored requests: ``python run_tflite.py FILE REQUESTS.npz ANSWERS.npz``.
 
 Imports the interpreter alone, neither TensorFlow nor this project. ``exporters.verify`` describes the .npz files.
-Pictures go through one by one. Where the file takes bytes, they are sent rounded to 8 bits, and bytes are taken back.
+Pictures go through one by one. Where the file takes bytes, they are sent by its input's scale and zero point, and taken
+back by its output's.
 The answers also hold ``seconds/1`` and ``seconds/2``: the times of single runs with one and with two threads.
 """
 
@@ -29,11 +30,15 @@ def run(path, requests_path, answers_path):
             return interpreter.get_tensor(given["index"])[0]
 
         def convert(pictures, taken=taken):
-            return np.rint(255 * pictures).astype(np.uint8) if taken["dtype"] == np.uint8 else pictures
+            if taken["dtype"] != np.uint8:
+                return pictures
+            scale, zero_point = taken["quantization"]
+            return np.clip(np.rint(pictures / scale) + zero_point, 0, 255).astype(np.uint8)
 
         for key, pictures in batches.items():
-            restored = np.stack([restore(picture) for picture in convert(pictures)])
-            answers[key] = restored.astype(np.float32) / (255 if restored.dtype == np.uint8 else 1)
+            restored = np.stack([restore(picture) for picture in convert(pictures)]).astype(np.float32)
+            scale, zero_point = given["quantization"] if given["dtype"] == np.uint8 else (1, 0)
+            answers[key] = (scale * (restored - zero_point)).astype(np.float32)
         first = convert(next(iter(batches.values())))[0]
         seconds = []
         for _ in range(RUNS):

@@ -4,7 +4,8 @@
 computes with bytes where the interpreter can, ``int8`` computes with bytes throughout, picture in and picture out.
 
 Each file takes one picture of one size: ``images`` (1, H, W, 3) -> ``restored`` (1, H, W, 3), RGB, float32 in [0, 1];
-the ``int8`` file takes and gives uint8, 0 to 255.
+the ``int8`` file takes and gives uint8, by the scale and zero point that the tensors carry: value = scale * (byte -
+zero point). They are 1/255 and 0 only where no layer that touches the picture needs another range.
 """
 
 import contextlib
@@ -85,7 +86,7 @@ def export(model, path, overwrite=False, information=None, size=CROP, precisions
             content = convert(saved, precision, None if blurred is None else blurred.calibration)
             files[precision] = folder / f"{model.name}_{height}x{width}_{precision}.tflite"
             files[precision].write_bytes(content)
-            embed(files[precision], describe(information, precision, height, width))
+            embed(files[precision], describe(information, precision, height, width, content))
         results = check(model, files, (height, width), None if blurred is None else blurred.checked)
         report = "\n".join([results[0].heading(), *(result.row() for result in results)]) + "\n"
         (folder / "report.tsv").write_text(report, encoding="utf-8")
@@ -160,7 +161,7 @@ def convert(saved, precision, calibration=None):
 
 
 def full_range(pictures):
-    """The pictures, the first one with a black and a white pixel: then a byte of the input is 1/255."""
+    """The pictures, the first one with a black and a white pixel, so that the ranges hold both."""
     pictures = pictures.copy()
     pictures[0, 0, 0], pictures[0, -1, -1] = 0.0, 1.0
     return pictures
@@ -190,13 +191,21 @@ def foreign_operators(content):
     return sorted((code.CustomCode() or b"?").decode() for code in custom)
 
 
-def describe(information, precision, height, width):
-    """A preset's information with what is a TFLite file's own."""
+def describe(information, precision, height, width, content):
+    """A preset's information with what is a TFLite file's own: precision, shapes and, for bytes, their meaning."""
     tensors = {}
-    for name in ("input", "output"):
-        form = {"type": "uint8", "range": [0, 255]} if precision == "int8" else {}
+    for name, details in zip(("input", "output"), _tensors(content), strict=True):
+        scale, zero_point = details["quantization"]
+        form = {"type": "uint8", "scale": float(scale), "zero_point": int(zero_point)} if precision == "int8" else {}
         tensors[name] = {**information[name], **form, "shape": [1, height, width, 3]}
     return {**information, **tensors, "precision": precision}
+
+
+def _tensors(content):
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_content=content)
+    return interpreter.get_input_details()[0], interpreter.get_output_details()[0]
 
 
 def embed(path, information):

@@ -73,12 +73,17 @@ def open_runner(path, threads=None):
                 f"{path} takes pictures of {height}x{width} pixels (height x width), not {images.shape[1]}x"
                 f"{images.shape[2]}: align the faces to this size, or export a file for another with --size"
             )
-        sent = np.rint(255 * np.clip(images, 0, 1)).astype(np.uint8) if integer else images.astype(np.float32)
+        sent = images.astype(np.float32)
+        if integer:
+            scale, zero_point = taken["quantization"]
+            sent = np.clip(np.rint(sent / scale) + zero_point, 0, 255).astype(np.uint8)
         restored = []
         for picture in sent:
             interpreter.set_tensor(taken["index"], picture[None])
             interpreter.invoke()
             restored.append(interpreter.get_tensor(given["index"])[0])
-        return np.stack(restored).astype(np.float32) / (255 if integer else 1)
+        values = np.stack(restored).astype(np.float32)
+        scale, zero_point = given["quantization"] if integer else (1, 0)
+        return np.clip(scale * (values - zero_point), 0, 1).astype(np.float32)
 
     return run
