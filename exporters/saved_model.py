@@ -7,15 +7,28 @@ shape.
 8-bit RGB PNG of its input's height and width. The pictures of a batch may differ in size; they are restored one by one.
 Grey becomes RGB, an alpha channel is dropped, 16-bit PNGs are read with 8 bits. EXIF data is neither read nor kept:
 rotate photos upright before sending them. A file that is no picture fails its whole batch.
+
+Beside the graph, in ``assets.extra``: ``tf_serving_warmup_requests``, requests that TensorFlow Serving runs before it
+says that the model is there, and ``deblur_zoo.json``, what the model is (see ``exporters.information``).
 """
 
+import io
+import json
 import pathlib
 
+import numpy as np
+
+from deblur_zoo import protocol
+from deblur_zoo.alignment import CROP_SIZE
+from deblur_zoo.exported.saved_model_folder import INFORMATION_FILE
 from exporters.atomic_folder import atomic_folder
 from exporters.verify import encoded_cases, float_cases, verify
 
 FLOAT_SIGNATURE = "serving_default"
 BYTES_SIGNATURE = "serving_bytes"
+WARM_UP_FILE = pathlib.Path("assets.extra", "tf_serving_warmup_requests")
+# The largest batch that a server forms with exporters/serving_files.py's parameters.
+LARGEST_BATCH = 16
 PROGRAM = pathlib.Path(__file__).with_name("run_saved_model.py")
 
 
@@ -35,7 +48,7 @@ def target(name, out, version):
     return pathlib.Path(out) / name / str(version)
 
 
-def export(model, path, overwrite=False):
+def export(model, path, overwrite=False, information=None):
     """Write a model and check what was written.
 
     The files are written to a temporary folder beside, run there in a fresh process, compared with the model, and
@@ -45,6 +58,7 @@ def export(model, path, overwrite=False):
         model: a built ``Deblurrer`` (TensorFlow backend).
         path: the folder to make; see ``target``.
         overwrite: replace what is there already.
+        information: JSON-serialisable dict for ``assets.extra/deblur_zoo.json``; None writes no such file.
 
     Returns:
         list of ``exporters.verify.Compared``.
@@ -53,10 +67,13 @@ def export(model, path, overwrite=False):
         FileExistsError: the folder is there already, and ``overwrite`` is false.
         exporters.verify.VerificationError: the written files differ from the model; nothing is left behind.
         RuntimeError: Keras runs on another backend than TensorFlow.
+        TypeError: the information is not JSON-serialisable.
     """
     check_backend()
     with atomic_folder(path, overwrite) as folder:
         write(model, folder)
+        write_warm_up(model.name, folder)
+        write_information(information, folder)
         cases = float_cases(model, FLOAT_SIGNATURE) + encoded_cases(model, BYTES_SIGNATURE)
         return verify(folder, PROGRAM, cases)
 
@@ -71,6 +88,55 @@ def write(model, folder):
     archive.add_endpoint(FLOAT_SIGNATURE, restore_floats)
     archive.add_endpoint(BYTES_SIGNATURE, restore_files)
     archive.write_out(str(folder), verbose=False)
+
+
+def write_warm_up(name, folder):
+    """Write requests to each signature as TFRecords of tensorflow.serving.PredictionLog.
+
+    The first calls of a graph allocate memory and choose kernels for their shapes; TensorFlow Serving makes these calls
+    before it sends users to a version.
+
+    Args:
+        name: the model's name.
+        folder: a SavedModel's folder.
+    """
+    import tensorflow as tf
+
+    path = pathlib.Path(folder, WARM_UP_FILE)
+    path.parent.mkdir(exist_ok=True)
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for signature, argument, tensor in warm_up_tensors():
+            specification = protocol.ModelSpec(name=name, signature_name=signature)
+            request = protocol.PredictRequest(model_spec=specification, inputs={argument: tensor})
+            log = protocol.PredictionLog(predict_log=protocol.PredictLog(request=request))
+            writer.write(log.SerializeToString())
+
+
+def warm_up_tensors():
+    """(signature, argument, TensorProto) of each warm-up request: one face, a full batch, a PNG and a JPEG."""
+    # Grey faces: what a convolution costs does not depend on the values, and these take a few bytes.
+    floats = [protocol.filled_tensor(0.5, (count, CROP_SIZE, CROP_SIZE, 3)) for count in (1, LARGEST_BATCH)]
+    files = [protocol.to_tensor([_grey_picture(form)]) for form in ("PNG", "JPEG")]
+    return [(FLOAT_SIGNATURE, "images", tensor) for tensor in floats] + [
+        (BYTES_SIGNATURE, "encoded", tensor) for tensor in files
+    ]
+
+
+def _grey_picture(form):
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(np.full((CROP_SIZE, CROP_SIZE, 3), 128, np.uint8)).save(buffer, form)
+    return buffer.getvalue()
+
+
+def write_information(information, folder):
+    """Write ``assets.extra/deblur_zoo.json`` into a SavedModel's folder, unless the information is None."""
+    if information is None:
+        return
+    path = pathlib.Path(folder, INFORMATION_FILE)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(information, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def signatures(model):

@@ -1,4 +1,5 @@
 import io
+import json
 
 import numpy as np
 import pytest
@@ -9,15 +10,19 @@ if keras.backend.backend() != "tensorflow":
     pytest.skip("SavedModels are written by the TensorFlow backend", allow_module_level=True)
 
 import tensorflow as tf  # noqa: E402
+from tensorflow.core.framework import tensor_pb2  # noqa: E402
 
+from deblur_zoo import protocol  # noqa: E402
 from deblur_zoo.models.one_step import OneStep  # noqa: E402
 from exporters import saved_model  # noqa: E402
 from exporters.verify import VerificationError  # noqa: E402
 
+INFORMATION = {"format_version": 1, "preset": "small", "kind": "deblurrer", "paper": {"title": "Köpfe"}}
+
 
 def small_model():
     keras.utils.set_random_seed(5)
-    model = OneStep(width=8, reduced_width=4, modules=1, kernel_sizes=(1, 3), scale=4, image_skip=True)
+    model = OneStep(width=8, reduced_width=4, modules=1, kernel_sizes=(1, 3), scale=4, image_skip=True, name="small")
     model.build()
     # An output layer of zeros would pass any comparison.
     for weight in model.weights:
@@ -33,7 +38,7 @@ def model():
 @pytest.fixture(scope="module")
 def exported(model, tmp_path_factory):
     path = saved_model.target("small", tmp_path_factory.mktemp("exported"), 1)
-    return path, saved_model.export(model, path)
+    return path, saved_model.export(model, path, information=INFORMATION)
 
 
 def encoded(pixels, form, **options):
@@ -53,6 +58,37 @@ def test_export_writes_the_serving_layout_and_nothing_else(exported):
     assert all(result.passed for result in compared)
     # The model must change the pictures, or equality would say nothing.
     assert all(np.abs(result.case.expected - result.case.request).max() > 0.05 for result in compared[:5])
+
+
+def test_warm_up_records_run_on_every_signature(exported):
+    path, _ = exported
+    signatures = tf.saved_model.load(str(path)).signatures
+    records = tf.data.TFRecordDataset(str(path / "assets.extra" / "tf_serving_warmup_requests"))
+    shapes = {name: [] for name in signatures}
+    for record in records.as_numpy_iterator():
+        request = protocol.PredictionLog.FromString(record).predict_log.request
+        assert request.model_spec.name == "small"
+        # As TensorFlow Serving reads them.
+        inputs = {
+            name: tf.make_ndarray(tensor_pb2.TensorProto.FromString(tensor.SerializeToString()))
+            for name, tensor in request.inputs.items()
+        }
+        signature = signatures[request.model_spec.signature_name]
+        (restored,) = signature(**{name: tf.constant(values) for name, values in inputs.items()}).values()
+        (sent,) = inputs.values()
+        assert restored.shape == sent.shape
+        shapes[request.model_spec.signature_name].append(sent.shape)
+    assert shapes == {"serving_default": [(1, 128, 128, 3), (16, 128, 128, 3)], "serving_bytes": [(1,), (1,)]}
+    # Constant faces are stored as one value.
+    assert (path / "assets.extra" / "tf_serving_warmup_requests").stat().st_size < 3000
+
+
+def test_information_is_written_beside_the_graph(exported, model, tmp_path):
+    path, _ = exported
+    assert json.loads((path / "assets.extra" / "deblur_zoo.json").read_text(encoding="utf-8")) == INFORMATION
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        saved_model.export(model, tmp_path / "small" / "1", information={"preset": {1}})
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_both_signatures_by_name(exported, model):

@@ -1,0 +1,132 @@
+"""SavedModels that the exporters wrote, read back: what they are, and a function that runs them.
+
+A SavedModel is a program: its graph may hold any operation of TensorFlow, those that read and write files too. Open
+only what comes from someone you trust.
+"""
+
+import contextlib
+import json
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from deblur_zoo.archives import unpack
+
+FORMAT_VERSION = 1
+# Inside the SavedModel, where TensorFlow keeps what is not the graph's.
+INFORMATION_FILE = Path("assets.extra", "deblur_zoo.json")
+SIGNATURE = "serving_default"
+_ARCHIVE_ENDINGS = (".tar.gz", ".tgz")
+_LARGEST_INFORMATION = 1_000_000
+_LARGEST_MODEL = 2 << 30
+
+
+def information(path):
+    """What an exporter wrote beside a SavedModel: preset, alignment, licence.
+
+    Args:
+        path: as for ``open_runner``.
+
+    Raises:
+        FileNotFoundError: nothing is there.
+        ValueError: no SavedModel, or not one of deblur-zoo; its information is damaged or of a newer format.
+    """
+    with _saved_model(path) as folder:
+        file = folder / INFORMATION_FILE
+        if not file.is_file():
+            raise ValueError(f"{path} is no SavedModel that deblur-zoo wrote: it has no {INFORMATION_FILE}.")
+        try:
+            if file.stat().st_size > _LARGEST_INFORMATION:
+                raise ValueError("it is larger than 1 MB")
+            content = json.loads(file.read_text(encoding="utf-8"))
+            version = content["format_version"]
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise ValueError(f"{path}: {INFORMATION_FILE} is damaged: {error!r}.") from error
+        if type(version) is not int or not 1 <= version <= FORMAT_VERSION:
+            raise ValueError(
+                f"{path} has format_version {version!r}, and this deblur_zoo reads up to {FORMAT_VERSION}: install a "
+                "newer one."
+            )
+        return content
+
+
+def open_runner(path):
+    """A function that restores batches with a SavedModel.
+
+    Args:
+        path: a folder with ``saved_model.pb``; a folder of versions, of which the highest number is taken; a ``tf_hub``
+            folder, which holds ``model/``; or a ``.tar.gz`` of a SavedModel.
+
+    Returns:
+        function from float32 (N, H, W, 3), RGB in [0, 1], to the same.
+
+    Raises:
+        FileNotFoundError: nothing is there.
+        ValueError: no SavedModel, a damaged one, or one with another signature; an archive that is not safe to unpack.
+    """
+    import tensorflow as tf
+
+    with _saved_model(path) as folder:
+        try:
+            loaded = tf.saved_model.load(str(folder))
+        except Exception as error:
+            # TensorFlow raises a dozen unrelated kinds for damaged files.
+            raise ValueError(f"{path} is damaged and cannot be loaded: {_first_line(error)}") from error
+    signatures = getattr(loaded, "signatures", {})
+    if SIGNATURE not in signatures:
+        found = ", ".join(sorted(signatures)) or "none"
+        raise ValueError(f"{path} has no signature {SIGNATURE!r}; it has {found}.")
+    function = signatures[SIGNATURE]
+    arguments, outputs = function.structured_input_signature[1], function.structured_outputs
+    if not _takes_pictures(arguments) or "restored" not in outputs:
+        raise ValueError(
+            f"the signature {SIGNATURE!r} of {path} takes {', '.join(map(str, arguments.values()))} and gives "
+            f"{', '.join(outputs)}; float32 (N, H, W, 3) and 'restored' are needed."
+        )
+    (argument,) = arguments
+
+    def run(images):
+        # Through ``loaded``: it keeps the variables alive.
+        answer = loaded.signatures[SIGNATURE](**{argument: tf.constant(np.asarray(images, np.float32))})
+        return answer["restored"].numpy()
+
+    return run
+
+
+def _takes_pictures(arguments):
+    specifications = list(arguments.values())
+    if len(specifications) != 1 or specifications[0].dtype.name != "float32":
+        return False
+    shape = specifications[0].shape
+    return shape.rank == 4 and shape[-1] == 3
+
+
+def _first_line(error):
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+@contextlib.contextmanager
+def _saved_model(path):
+    """Give the folder with ``saved_model.pb``; an archive is unpacked for the time of the block."""
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"There is no file or directory {path}.")
+    if path.is_dir():
+        yield _find(path, path)
+    elif path.name.endswith(_ARCHIVE_ENDINGS):
+        with tempfile.TemporaryDirectory(prefix="deblur_zoo_") as temporary:
+            folder = Path(temporary, "unpacked")
+            unpack(path, folder, str(path), _LARGEST_MODEL)
+            yield _find(folder, path)
+    else:
+        raise ValueError(f"{path} is no SavedModel: a folder or a .tar.gz of one is needed.")
+
+
+def _find(folder, path):
+    versions = [child for child in folder.iterdir() if child.is_dir() and child.name.isascii() and child.name.isdigit()]
+    highest = max(versions, key=lambda child: int(child.name), default=folder)
+    for candidate in (folder, folder / "model", highest, highest / "model"):
+        if (candidate / "saved_model.pb").is_file():
+            return candidate
+    raise ValueError(f"{path} is no SavedModel: neither it nor a version in it has a saved_model.pb.")

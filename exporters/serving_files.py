@@ -1,0 +1,175 @@
+"""Files that start the public TensorFlow Serving image on exported SavedModels.
+
+    docker compose -f OUT/serving/compose.yaml up --wait
+
+``models.config``, ``batching.config`` and ``monitoring.config`` are protocol buffers in text form; each file says why
+its values are what they are.
+"""
+
+import json
+import pathlib
+import urllib.parse
+
+from google.protobuf import text_format
+
+from deblur_zoo import protocol
+from deblur_zoo.atomic_file import atomic_path
+from exporters.saved_model import LARGEST_BATCH
+
+# Not older than the TensorFlow that wrote the models: an older one may not know an operation. Up to 2.21 is accepted.
+IMAGE = "tensorflow/serving:2.21.0"
+GRPC_PORT, REST_PORT = 8500, 8501
+# Inside the container.
+MODELS = "/models"
+SERVING = "serving"
+METRICS = "/monitoring/prometheus/metrics"
+
+BATCHING = f"""\
+# tensorflow.serving.BatchingParameters. Requests that wait at the same time are put through the network together.
+
+# Pictures in a batch; the warm-up records hold a batch of this size. A crop of 128x128 is 192 KiB as floats, so a batch
+# takes 3 MiB in and 3 MiB out. Send no more pictures than this in one request.
+max_batch_size {{ value: {LARGEST_BATCH} }}
+
+# How long a lone request waits for company, in microseconds. 1 ms is little beside the network itself on a processor.
+batch_timeout_micros {{ value: 1000 }}
+
+# Batches that may wait before requests are refused: a client learns at once that it must slow down, and what waits
+# stays below 32 * 3 MiB = 96 MiB for each signature.
+max_enqueued_batches {{ value: 32 }}
+
+# num_batch_threads is left out: the default is one for each processor core.
+# allowed_batch_sizes is left out: the networks take any size, and rounding up would compute pictures that nobody sent.
+# pad_variable_length_inputs is left out: padded pictures would come back padded. So all requests to serving_default
+# that may meet in a batch must have one height and width, such as 128x128 aligned crops; otherwise TensorFlow Serving
+# refuses the batch. serving_bytes takes any sizes, but a file that is no picture fails the requests that share its
+# batch.
+"""
+
+MONITORING = f"""\
+# tensorflow.serving.MonitoringConfig: counters and latencies for Prometheus, on the REST port.
+prometheus_config {{
+  enable: true
+  # TensorFlow Serving's own default, written out so that nobody has to look it up.
+  path: "{METRICS}"
+}}
+"""
+
+MODELS_HEADER = f"""\
+# tensorflow.serving.ModelServerConfig: every exported SavedModel. base_path is the folder of its versions as the
+# container sees it ({MODELS} is the folder above this one). The highest version is served, and a new one replaces it
+# when it appears.
+"""
+
+COMPOSE = """\
+# docker compose -f compose.yaml up --wait
+services:
+  deblur_zoo:
+    # A fixed version, and none older than the TensorFlow that wrote the models.
+    image: {image}
+    restart: unless-stopped
+    ports:
+      # gRPC and REST, from this machine only: TensorFlow Serving asks nobody for a password.
+      - "127.0.0.1:{grpc_port}:{inner_grpc_port}"
+      - "127.0.0.1:{rest_port}:{inner_rest_port}"
+    volumes:
+      # The folder above this file: all models, and this file's neighbours. The server only reads.
+      - type: bind
+        source: ..
+        target: {models}
+        read_only: true
+    command:
+      - --model_config_file={models}/{serving}/models.config
+      - --enable_batching=true
+      - --batching_parameters_file={models}/{serving}/batching.config
+      - --monitoring_config_file={models}/{serving}/monitoring.config
+    healthcheck:
+      # Healthy when a version of every model is available. The image has bash and grep, but no curl.
+      test: {test}
+      interval: 10s
+      timeout: 5s
+      retries: 3
+      # The server answers only after it has loaded and warmed up every model.
+      start_period: 120s
+"""
+
+# compose reads $ itself, so $$ stands for the shell's.
+HEALTH_CHECK = (
+    "for model in {models}; do "
+    "exec 3<>/dev/tcp/127.0.0.1/{port} || exit 1; "
+    "printf 'GET /v1/models/%s HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n' \"$$model\" >&3; "
+    "grep -q '\"AVAILABLE\"' <&3 || exit 1; "
+    "done"
+)
+
+
+def write(out, grpc_port=GRPC_PORT, rest_port=REST_PORT):
+    """Write ``out/serving/{models,batching,monitoring}.config`` and ``compose.yaml``.
+
+    Each file appears whole or not at all and replaces an older one.
+
+    Args:
+        out: folder of exported models, OUT of ``python -m exporters --out OUT``.
+        grpc_port, rest_port: ports on this machine's loopback address.
+
+    Returns:
+        list of the paths written.
+
+    Raises:
+        ValueError: no SavedModel below the folder, or ports that are not two different ones of 1 to 65535.
+    """
+    for port in (grpc_port, rest_port):
+        if isinstance(port, bool) or not isinstance(port, int) or not 1 <= port <= 65535:
+            raise ValueError(f"a port is a whole number from 1 to 65535, not {port!r}")
+    if grpc_port == rest_port:
+        raise ValueError(f"gRPC and REST need two ports, and both are {rest_port}")
+    models = find_models(out)
+    if not models:
+        raise ValueError(f"{out} holds no SavedModel: NAME/VERSION/saved_model.pb is looked for")
+    folder = pathlib.Path(out, SERVING)
+    folder.mkdir(exist_ok=True)
+    texts = {
+        "models.config": MODELS_HEADER + text_format.MessageToString(_models_config(models)),
+        "batching.config": BATCHING,
+        "monitoring.config": MONITORING,
+        "compose.yaml": _compose(models, grpc_port, rest_port),
+    }
+    for name, text in texts.items():
+        with atomic_path(folder / name) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    return [folder / name for name in texts]
+
+
+def find_models(out):
+    """Names of the folders below ``out`` that hold a numbered version with a SavedModel, sorted."""
+    found = []
+    for folder in pathlib.Path(out).iterdir():
+        versions = folder.iterdir() if folder.is_dir() and not folder.name.startswith(".") else ()
+        if any(
+            version.name.isascii() and version.name.isdigit() and (version / "saved_model.pb").is_file()
+            for version in versions
+        ):
+            found.append(folder.name)
+    return sorted(found)
+
+
+def _models_config(models):
+    configs = [{"name": name, "base_path": f"{MODELS}/{name}", "model_platform": "tensorflow"} for name in models]
+    return protocol.ModelServerConfig(model_config_list={"config": configs})
+
+
+def _compose(models, grpc_port, rest_port):
+    # Percent-encoded, names are safe in a URL and in a shell.
+    names = " ".join(urllib.parse.quote(name, safe="") for name in models)
+    command = HEALTH_CHECK.format(models=names, port=REST_PORT)
+    return COMPOSE.format(
+        image=IMAGE,
+        models=MODELS,
+        serving=SERVING,
+        grpc_port=grpc_port,
+        rest_port=rest_port,
+        inner_grpc_port=GRPC_PORT,
+        inner_rest_port=REST_PORT,
+        # JSON is YAML, and quotes what a shell command holds.
+        test=json.dumps(["CMD", "bash", "-c", command]),
+    )
