@@ -148,7 +148,8 @@ def test_files_are_replaced_whole(out, monkeypatch):
     before = path.read_text()
     model_folder(out, "umsn", "1")
 
-    def full(*_, **__):
+    def full(self, *_, **__):
+        self.write_bytes(b"half")
         raise OSError("no space left")
 
     monkeypatch.setattr("pathlib.Path.write_text", full)
