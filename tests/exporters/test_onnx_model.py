@@ -167,7 +167,7 @@ def test_every_lite_preset(name, tmp_path):
         generator = np.random.default_rng(0)
         for weight in model.weights:
             if not np.any(weight.numpy()):
-                weight.assign(0.02 * generator.standard_normal(weight.shape))
+                weight.assign(0.005 * generator.standard_normal(weight.shape))
     compared = onnx_model.export(model, tmp_path / "1")
     assert [path.name for path in (tmp_path / "1").iterdir()] == [f"{name}.onnx"]
     # Neither the input nor all black and white.
