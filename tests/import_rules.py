@@ -7,6 +7,7 @@ FLOORS = {
     # Below everything: no picture, no network.
     "command_line_tools": 0,
     "atomic_file": 0,
+    "archives": 0,
     "checksum": 0,
     "alignment": 0,
     "layers": 1,
@@ -34,7 +35,7 @@ FLOORS = {
     "hub_models": 0,
 }
 # Files that together are one unit.
-UNITS = dict.fromkeys(("presets", "weights", "downloads", "archives", "multiply_adds"), "zoo")
+UNITS = dict.fromkeys(("presets", "weights", "downloads", "multiply_adds"), "zoo")
 COMMAND_LINE_FLOOR = 6
 
 # Packages that only these modules may name (prefixes; benchmarks and examples may name anything).
