@@ -73,7 +73,10 @@ def check(model, files, size, pictures=None):
     expected = np.concatenate([np.asarray(model(picture[None], training=False)) for picture in pictures])
     results = []
     for precision, path in files.items():
-        answers = run_fresh(path, PROGRAM, {"0/images": pictures})
+        try:
+            answers = run_fresh(path, PROGRAM, {"0/images": pictures})
+        except VerificationError as error:
+            raise VerificationError(f"{precision}, which may be left out of the precisions: {error}") from error
         restored = answers.get("0/images")
         if restored is None or restored.shape != expected.shape:
             raise VerificationError(f"the {precision} file gave no picture of the right shape")

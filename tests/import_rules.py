@@ -63,6 +63,8 @@ CONFINED = {
     "deblur_zoo.features": {"keras", "numpy"},
     # Reads published weight files, HDF5 and MATLAB's.
     "deblur_zoo.features.weight_files": {"numpy", "h5py", "scipy"},
+    "deblur_zoo.exported.onnx_file": {"numpy", "onnxruntime"},
+    "deblur_zoo.exported.tflite_file": {"numpy", "ai_edge_litert"},
     "deblur_zoo.metrics": {"keras", "numpy"},
     "deblur_zoo.blur": {"numpy"},
     "deblur_zoo.blur.convolution": {"keras", "numpy"},
