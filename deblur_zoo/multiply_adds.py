@@ -7,6 +7,8 @@ from unittest import mock
 import numpy as np
 from keras import layers
 
+from deblur_zoo.layers import resampling
+
 
 def _output_pixels(layer, inputs, outputs):
     return _pixels(layer, outputs)
@@ -88,9 +90,21 @@ def count_multiply_adds(model, height=128, width=128):
 
         return mock.patch.object(layer_class, "call", call)
 
+    convolve_doubled = resampling.convolve_doubled
+
+    def counted(convolution, features):
+        nonlocal total
+        outputs = convolve_doubled(convolution, features)
+        if threading.get_ident() == thread:
+            # As the convolution that it stands for, not as the fewer that it does.
+            total += _pixels(convolution, outputs) * int(np.prod(convolution.kernel.shape))
+            used.add(id(convolution.kernel))
+        return outputs
+
     with ExitStack() as patches:
         for layer_class, (positions, kernels) in _RULES.items():
             patches.enter_context(recorder(layer_class, positions, kernels))
+        patches.enter_context(mock.patch.object(resampling, "convolve_doubled", counted))
         # A layer called on a symbolic image runs its network once without computing anything.
         _Inference(model)(layers.Input(batch_shape=(1, height, width, 3), dtype="float32"))
     for variable in model.trainable_variables:

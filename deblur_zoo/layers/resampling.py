@@ -17,3 +17,51 @@ def halve(images):
     """
     # Keras' default for the strides fails under JAX.
     return ops.average_pool(images, 2, strides=2)
+
+
+def double(features):
+    """Twice the height and width by repeating each pixel."""
+    return ops.repeat(ops.repeat(features, 2, axis=1), 2, axis=2)
+
+
+def convolve_doubled(convolution, features):
+    """What a 3x3 convolution gives for ``double(features)``, with 4/9 of its multiply-adds.
+
+    Each of the four pixels that a pixel becomes sees 2x2 different ones: the taps on equal pixels are added up first.
+
+    Args:
+        convolution: a built ``Conv2D`` of 3x3 pixels with padding "same", without stride and dilation. Its weights are
+            used; the layer itself does not run.
+        features: float (N, H, W, C).
+
+    Returns:
+        (N, 2H, 2W, filters), of the features' type.
+    """
+    padded = ops.pad(features, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    rows = []
+    for row, kernels in enumerate(_halves(ops.cast(convolution.kernel, features.dtype), axis=0)):
+        part = padded[:, 1:] if row else padded[:, :-1]
+        pixels = [
+            ops.conv(part[:, :, 1:] if column else part[:, :, :-1], kernel, padding="valid")
+            for column, kernel in enumerate(_halves(kernels, axis=1))
+        ]
+        rows.append(ops.stack(pixels, axis=3))
+    height, width = (
+        size if size is not None else ops.shape(features)[axis]
+        for axis, size in zip((1, 2), features.shape[1:3], strict=True)
+    )
+    # Rows and columns of the four in between each other.
+    result = ops.reshape(ops.stack(rows, axis=2), (-1, 2 * height, 2 * width, convolution.filters))
+    return result if convolution.bias is None else result + ops.cast(convolution.bias, result.dtype)
+
+
+def _halves(kernel, axis):
+    """A kernel's three taps along an axis, added up for pixels that come in equal pairs.
+
+    The first of a pair sees the pixel before once and its own twice, the second its own twice and the one after once.
+    """
+    first, second, third = ops.split(kernel, 3, axis=axis)
+    return (
+        ops.concatenate([first, second + third], axis=axis),
+        ops.concatenate([first + second, third], axis=axis),
+    )

@@ -7,7 +7,9 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from deblur_zoo.layers import resampling
 from deblur_zoo.layers.channel_attention import channel_attention as attend
+from deblur_zoo.layers.resampling import double
 
 # Of the leaky ReLU around the heads.
 SLOPE = 0.2
@@ -32,11 +34,6 @@ def instance_normalize(features, epsilon=1e-5):
 def _mean(values):
     """Over height and width, one after the other: under TensorFlow on a CPU more than twice as fast as at once."""
     return ops.mean(ops.mean(values, axis=2, keepdims=True), axis=1, keepdims=True)
-
-
-def double(features):
-    """Twice the height and width by repeating each pixel."""
-    return ops.repeat(ops.repeat(features, 2, axis=1), 2, axis=2)
 
 
 class Network(layers.Layer):
@@ -95,13 +92,15 @@ class DenseBlock(layers.Layer):
         normalization: one of ``NORMALIZATIONS``. None: no normalisation, and biases.
         dense: concatenate the result with the input; otherwise the result alone.
         channel_attention: gains per channel before the last convolution.
+        doubled: the result has twice the height and width of the input, as if each of its pixels had been repeated
+            before; needs a first dilation of 1. What can be computed at the input's size is.
         synchronized: see ``Normalization``.
     """
 
     def __init__(self, growth, hidden_width, dilations=(1, 1, 1), smoothed=False, normalization="instance", dense=True,
-                 channel_attention=False, synchronized=False, **kwargs):  # fmt: skip
+                 channel_attention=False, doubled=False, synchronized=False, **kwargs):  # fmt: skip
         super().__init__(**kwargs)
-        self.dense = dense
+        self.dense, self.doubled = dense, doubled
         # Without normalisation the last one starts small, so that a deep stack starts near the identity.
         last = "he_normal" if normalization else keras.initializers.VarianceScaling(0.1)
         widths = [hidden_width] * len(dilations) + [growth]
@@ -145,8 +144,13 @@ class DenseBlock(layers.Layer):
                     hidden = attend(hidden, self.gains)
                 if self.smoothing is not None:
                     hidden = self.smoothing(hidden)
-            hidden = convolution(hidden)
-        result = self.shortcut(features) + hidden
+            # By the module's name, so that multiply-adds can be counted.
+            doubles = self.doubled and i == 1
+            hidden = resampling.convolve_doubled(convolution, hidden) if doubles else convolution(hidden)
+        shortcut = self.shortcut(features)
+        if self.doubled:
+            features, shortcut = double(features), double(shortcut)
+        result = shortcut + hidden
         return ops.concatenate([features, result], axis=-1) if self.dense else result
 
 

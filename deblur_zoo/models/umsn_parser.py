@@ -18,9 +18,9 @@ from keras import layers, ops
 
 from deblur_zoo import images as picture_io
 from deblur_zoo.layers.mirror_padding import pad_to_multiple
-from deblur_zoo.layers.resampling import halve
+from deblur_zoo.layers.resampling import double, halve
 from deblur_zoo.models.deblurrer import check_whole_numbers, crop
-from deblur_zoo.models.umsn_blocks import SLOPE, DenseBlock, Network, OneChannelMaps, Transition, double, stem
+from deblur_zoo.models.umsn_blocks import SLOPE, DenseBlock, Network, OneChannelMaps, Transition, stem
 
 # The classes in the order of the channels; "components" are brows, eyes, nose, lips and teeth.
 CLASS_NAMES = ("background", "skin", "components", "hair")
@@ -54,7 +54,7 @@ class SemanticNetwork(Network):
         growth = max(1, width - channels)
         self.first = DenseBlock(growth, 3 * growth, **outer, name="first")
         self.inner = [DenseBlock(width, **inner) for _ in range(6)]
-        self.last_block = DenseBlock(width, 3 * width, **outer, name="last_block")
+        self.last_block = DenseBlock(width, 3 * width, **outer, doubled=True, name="last_block")
         self.transitions = [Transition(width) for _ in range(7)]
         last_width = max(1, width // 4)
         self.last_transition = Transition(last_width, name="last_transition")
@@ -92,8 +92,9 @@ class SemanticNetwork(Network):
         guess = ops.cast(ops.softmax(logits_half, axis=-1), self.compute_dtype)
         if self.scale > 1:
             guess = ops.average_pool(guess, self.scale, strides=self.scale)
-        x7 = double(self.transitions[6](ops.concatenate([dense, guess], axis=-1)))
-        last = self.last_transition(self.last_block(x7, training=training))
+        before = self.transitions[6](ops.concatenate([dense, guess], axis=-1))
+        x7 = double(before)
+        last = self.last_transition(self.last_block(before, training=training))
         maps = self.maps([x7, x6, x5, x4, x3, x2, x1], doublings=(0, 1, 2, 2, 2, 2, 1))
         features = ops.leaky_relu(self.head(ops.concatenate([last, *maps], axis=-1)), SLOPE)
         return self.logits(features), logits_half

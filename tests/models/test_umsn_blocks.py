@@ -100,6 +100,19 @@ def test_smoothed_dilated_block_equals_an_independent_implementation(height, wid
     assert block.count_params() == 4 * 5 + 2 * 9 * 5 * 5 + 9 * 5 * 3 + 9 + 4 * 3
 
 
+@pytest.mark.parametrize("normalization", ["instance", None])
+def test_a_doubled_block_is_a_plain_one_on_repeated_pixels(normalization):
+    settings = {"growth": 3, "hidden_width": 5, "dilations": (1, 2, 1), "normalization": normalization}
+    doubled = randomised(DenseBlock(**settings, doubled=True), (1, 4, 4, 4))
+    plain = DenseBlock(**settings)
+    image = pictures(2, 7, 5, 4)
+    repeated = image.repeat(2, axis=1).repeat(2, axis=2)
+    plain(repeated)
+    plain.set_weights(doubled.get_weights())
+    # Float32, sums in another order, normalised again and again.
+    np.testing.assert_allclose(array(doubled(image)), array(plain(repeated)), atol=2e-4)
+
+
 def test_block_without_normalisation_has_biases():
     block = randomised(DenseBlock(2, 3, normalization=None), (1, 4, 4, 4))
     image = pictures(1, 6, 5, 4)
