@@ -5,9 +5,15 @@ Widths, blocks and connections are those of ``deblur_zoo.models.umsn``, and the 
 confidence network does not.
 """
 
-import torch
-from torch import nn
-from torch.nn import functional
+import os
+
+# Threads that wait for their next part would take the processor from the network that is timed after this one.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("GOMP_SPINCOUNT", "0")
+
+import torch  # noqa: E402
+from torch import nn  # noqa: E402
+from torch.nn import functional  # noqa: E402
 
 
 class Smoothing(nn.Module):
