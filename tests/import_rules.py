@@ -22,6 +22,7 @@ FLOORS = {
     "zoo": 3,
     "data": 3,
     "faces": 3,
+    "golden": 4,
     "restoration": 4,
     "trainers": 5,
     "exporters": 5,

@@ -4,7 +4,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from deblur_zoo import multiply_adds, presets, zoo
+from deblur_zoo import golden, multiply_adds, presets, zoo
 from deblur_zoo.atomic_file import atomic_path
 from trainers.measures import measure_of
 from trainers.model_card import card
@@ -49,8 +49,12 @@ def publish_run(flags):
         _write(staged / "training.json", json.dumps(training, indent=2) + "\n")
         entry = index_entry(staged_config, model, training, metrics)
         _write(staged / "README.md", card(staged_config, entry, training, table))
+        files = [presets.WEIGHTS_FILE, "training.json", "metrics.json", "README.md"]
+        if config["kind"] == "deblurrer":
+            golden.write(zoo.load(staged), staged, staged_config["weights"]["sha256"])
+            files.append(golden.FILE)
         # Weights first and config last: the config names the weights' checksum, and the index is the last word.
-        for name in (presets.WEIGHTS_FILE, "training.json", "metrics.json", "README.md", "config.json"):
+        for name in [*files, "config.json"]:
             (staged / name).replace(target / name)
     update_index(target.parent / _INDEX, config["name"], entry)
     print(f"published {config['name']}: {measure.headline(metrics)}, {training['steps']} steps")

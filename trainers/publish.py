@@ -3,8 +3,9 @@
     python -m trainers.publish runs/lite --development crops/development --identity_network mobilefacenet.keras \
         --data "CelebA (7,475 faces) and MEBeauty (1,216 faces)" --license "non-commercial research use"
 
-Writes into the preset's folder: model.weights.h5, config.json, training.json, metrics.json and README.md, and the
-preset's row of index.json. Everything is prepared beside the folder first; a failed measurement changes nothing.
+Writes into the preset's folder: model.weights.h5, config.json, training.json, metrics.json, README.md and, for a
+deblurrer, golden.npz (see ``deblur_zoo.golden``), and the preset's row of index.json. Everything is prepared beside the
+folder first; a failed measurement changes nothing.
 """
 
 from absl import flags

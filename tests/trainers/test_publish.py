@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from deblur_zoo import presets, zoo
+from deblur_zoo import golden, presets, zoo
 from deblur_zoo.models.face_parser import FaceParser
 from deblur_zoo.models.one_step import OneStep
 from trainers.publication import publish_run
@@ -58,6 +58,10 @@ def test_publishing_writes_a_preset_that_loads_and_is_measured(finished, workpla
     assert training["steps"] == progress["best_step"] + 7 and training["faces_seen"] == 2 * training["steps"]
     assert str(workplace.folder) not in json.dumps(training)
     assert row["measured"]["psnr_gain_db"] == round(metrics["overall"]["psnr_gain"]["mean"], 2)
+    # In float16, as they are shipped.
+    shipped, answers = zoo.load(preset), golden.read(preset / golden.FILE)
+    assert answers.weights_sha256 == row["weights_sha256"]
+    np.testing.assert_allclose(shipped(answers.images / 255), answers.restored, atol=1e-5)
     card = (preset / "README.md").read_text()
     for text in (row["weights_sha256"], "random colours", "It was short.", "| 13 |", "seed 0", "l2 1", "weights: none",
                  f"on {finished.record['devices'][0]}", "none beside the model",
