@@ -5,10 +5,12 @@
     restored = to_array(PredictResponse.FromString(answer).outputs["restored"])
 
 The package ``tensorflow-serving-api`` would bring the full ``tensorflow`` wheel along, so the messages are declared
-here, with the packages, names, numbers and types of the public .proto files: in tensorflow/core/framework types,
-tensor_shape and tensor; in tensorflow_serving apis/model, apis/predict, apis/prediction_log,
-config/model_server_config, config/monitoring_config and servables/tensorflow/session_bundle_config. Fields that are
-left out survive parsing and writing as unknown fields. The messages live in a descriptor pool of their own:
+here, with the packages, names, numbers and types of the public .proto files: in tensorflow/core framework/types,
+framework/tensor_shape, framework/tensor, protobuf/meta_graph, protobuf/error_codes; in tensorflow_serving apis/model,
+apis/predict, apis/prediction_log, apis/get_model_metadata, apis/get_model_status, apis/model_management, apis/status,
+config/model_server_config, config/file_system_storage_path_source, config/monitoring_config and
+servables/tensorflow/session_bundle_config; and grpc/health/v1/health, by which a server says that it is well. Fields
+that are left out survive parsing and writing as unknown fields. The messages live in a descriptor pool of their own:
 TensorFlow's and tensorflow-serving-api's classes may be imported in the same process, before or after. From one to the
 other: ``FromString(other.SerializeToString())``.
 TensorFlow is not needed.
@@ -17,7 +19,7 @@ TensorFlow is not needed.
 import math
 
 import numpy as np
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, wrappers_pb2
+from google.protobuf import any_pb2, descriptor_pb2, descriptor_pool, message_factory, wrappers_pb2
 
 # Kinds of numpy data to tensorflow.DataType, and to the field of a TensorProto that lists such values.
 DATA_TYPES = {
@@ -39,6 +41,15 @@ _ENUM_VALUES = {"DT_INVALID": 0, "DT_STRING": STRING} | {
     f"DT_{ {'float32': 'FLOAT', 'float64': 'DOUBLE', 'float16': 'HALF'}.get(name, name.upper()) }": number
     for name, (number, _) in DATA_TYPES.items()
 }
+# Canonical status codes, in the order of their numbers from 0: gRPC's and tensorflow.error.Code's.
+STATUS_CODES = (
+    *("OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS"),
+    *("PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED"),
+    *("INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED"),
+)
+# What a version of a model is doing: ModelVersionStatus.State.
+VERSION_STATES = {"UNKNOWN": 0, "START": 10, "LOADING": 20, "AVAILABLE": 30, "UNLOADING": 40, "END": 50}
+SERVING_STATUS = {"UNKNOWN": 0, "SERVING": 1, "NOT_SERVING": 2, "SERVICE_UNKNOWN": 3}
 _NAME_OF_NUMBER = {number: name for name, (number, _) in DATA_TYPES.items()}
 
 # Message -> fields: name -> (number, type[, oneof]). "*" repeats a field, "{}" makes it a map from strings.
@@ -60,7 +71,20 @@ _TENSORFLOW = {
         "uint32_val": (16, "*uint32"),
         "uint64_val": (17, "*uint64"),
     },
+    "TensorInfo": {
+        "name": (1, "string", "encoding"),
+        "dtype": (2, "enum .tensorflow.DataType"),
+        "tensor_shape": (3, ".tensorflow.TensorShapeProto"),
+    },
+    "SignatureDef": {
+        "inputs": (1, "{}.tensorflow.TensorInfo"),
+        "outputs": (2, "{}.tensorflow.TensorInfo"),
+        "method_name": (3, "string"),
+        "defaults": (4, "{}.tensorflow.TensorProto"),
+    },
 }
+# Which versions of a model are served.
+_POLICY = "FileSystemStoragePathSourceConfig.ServableVersionPolicy"
 _SERVING = {
     "ModelSpec": {
         "name": (1, "string"),
@@ -82,9 +106,40 @@ _SERVING = {
         "response": (2, ".tensorflow.serving.PredictResponse"),
     },
     "PredictionLog": {"predict_log": (6, ".tensorflow.serving.PredictLog", "log_type")},
-    "ModelConfig": {"name": (1, "string"), "base_path": (2, "string"), "model_platform": (4, "string")},
+    "SignatureDefMap": {"signature_def": (1, "{}.tensorflow.SignatureDef")},
+    "GetModelMetadataRequest": {"model_spec": (1, ".tensorflow.serving.ModelSpec"), "metadata_field": (2, "*string")},
+    "GetModelMetadataResponse": {
+        "model_spec": (1, ".tensorflow.serving.ModelSpec"),
+        "metadata": (2, "{}.google.protobuf.Any"),
+    },
+    "StatusProto": {"error_code": (1, "enum .tensorflow.error.Code"), "error_message": (2, "string")},
+    "GetModelStatusRequest": {"model_spec": (1, ".tensorflow.serving.ModelSpec")},
+    "ModelVersionStatus": {
+        "version": (1, "int64"),
+        "state": (2, "enum .tensorflow.serving.ModelVersionStatus.State"),
+        "status": (3, ".tensorflow.serving.StatusProto"),
+    },
+    "GetModelStatusResponse": {"model_version_status": (1, "*.tensorflow.serving.ModelVersionStatus")},
+    f"{_POLICY}.Latest": {"num_versions": (1, "uint32")},
+    f"{_POLICY}.All": {},
+    f"{_POLICY}.Specific": {"versions": (1, "*int64")},
+    _POLICY: {
+        "latest": (100, f".tensorflow.serving.{_POLICY}.Latest", "policy_choice"),
+        "all": (101, f".tensorflow.serving.{_POLICY}.All", "policy_choice"),
+        "specific": (102, f".tensorflow.serving.{_POLICY}.Specific", "policy_choice"),
+    },
+    "FileSystemStoragePathSourceConfig": {},
+    "ModelConfig": {
+        "name": (1, "string"),
+        "base_path": (2, "string"),
+        "model_platform": (4, "string"),
+        "model_version_policy": (7, f".tensorflow.serving.{_POLICY}"),
+        "version_labels": (8, "{}int64"),
+    },
     "ModelConfigList": {"config": (1, "*.tensorflow.serving.ModelConfig")},
     "ModelServerConfig": {"model_config_list": (1, ".tensorflow.serving.ModelConfigList", "config")},
+    "ReloadConfigRequest": {"config": (1, ".tensorflow.serving.ModelServerConfig")},
+    "ReloadConfigResponse": {"status": (1, ".tensorflow.serving.StatusProto")},
     "BatchingParameters": {
         "max_batch_size": (1, ".google.protobuf.Int64Value"),
         "batch_timeout_micros": (2, ".google.protobuf.Int64Value"),
@@ -96,6 +151,23 @@ _SERVING = {
     },
     "PrometheusConfig": {"enable": (1, "bool"), "path": (2, "string")},
     "MonitoringConfig": {"prometheus_config": (1, ".tensorflow.serving.PrometheusConfig")},
+}
+_HEALTH = {
+    "HealthCheckRequest": {"service": (1, "string")},
+    "HealthCheckResponse": {"status": (1, "enum .grpc.health.v1.HealthCheckResponse.ServingStatus")},
+}
+# Package -> its messages; and enumerations by name -> their values, an inner one's name with its message's before it.
+_PACKAGES = {
+    "tensorflow": _TENSORFLOW,
+    "tensorflow.error": {},
+    "tensorflow.serving": _SERVING,
+    "grpc.health.v1": _HEALTH,
+}
+_ENUMERATIONS = {
+    "tensorflow": {"DataType": _ENUM_VALUES},
+    "tensorflow.error": {"Code": {name: number for number, name in enumerate(STATUS_CODES)}},
+    "tensorflow.serving": {"ModelVersionStatus.State": VERSION_STATES},
+    "grpc.health.v1": {"HealthCheckResponse.ServingStatus": SERVING_STATUS},
 }
 
 
@@ -127,8 +199,8 @@ def _add_field(message, full_name, name, number, type_text, oneof=None):
     _set_type(field, type_text.lstrip("*"))
 
 
-def _declare(file, messages):
-    """Add messages to a file; an inner message stands in the table before its outer one."""
+def _declare(file, messages, enumerations):
+    """Add messages and enumerations to a file; an inner message stands in the table before its outer one."""
     inner = {}
     for name, fields in messages.items():
         outer, _, last = name.rpartition(".")
@@ -140,26 +212,26 @@ def _declare(file, messages):
             inner.setdefault(outer, []).append(message)
         else:
             file.message_type.append(message)
+    for name, values in enumerations.items():
+        outer, _, last = name.rpartition(".")
+        places = [message.enum_type for message in file.message_type if message.name == outer] or [file.enum_type]
+        enumeration = places[0].add(name=last)
+        for value, number in values.items():
+            enumeration.value.add(name=value, number=number)
     return file
 
 
 def _pool():
-    tensorflow = descriptor_pb2.FileDescriptorProto(
-        name="deblur_zoo/tensorflow.proto", package="tensorflow", syntax="proto3"
-    )
-    enum = tensorflow.enum_type.add(name="DataType")
-    for name, number in _ENUM_VALUES.items():
-        enum.value.add(name=name, number=number)
-    wrappers = descriptor_pb2.FileDescriptorProto.FromString(wrappers_pb2.DESCRIPTOR.serialized_pb)
-    serving = descriptor_pb2.FileDescriptorProto(
-        name="deblur_zoo/tensorflow_serving.proto",
-        package="tensorflow.serving",
-        syntax="proto3",
-        dependency=[tensorflow.name, wrappers.name],
-    )
     pool = descriptor_pool.DescriptorPool()
-    for file in (_declare(tensorflow, _TENSORFLOW), wrappers, _declare(serving, _SERVING)):
-        pool.AddSerializedFile(file.SerializeToString())
+    imported = []
+    for module in (wrappers_pb2, any_pb2):
+        pool.AddSerializedFile(module.DESCRIPTOR.serialized_pb)
+        imported.append(module.DESCRIPTOR.name)
+    for package, messages in _PACKAGES.items():
+        name = f"deblur_zoo/{package}.proto"
+        file = descriptor_pb2.FileDescriptorProto(name=name, package=package, syntax="proto3", dependency=imported)
+        pool.AddSerializedFile(_declare(file, messages, _ENUMERATIONS[package]).SerializeToString())
+        imported.append(name)
     return pool
 
 
@@ -177,12 +249,34 @@ PredictRequest = _message("tensorflow.serving.PredictRequest")
 PredictResponse = _message("tensorflow.serving.PredictResponse")
 PredictLog = _message("tensorflow.serving.PredictLog")
 PredictionLog = _message("tensorflow.serving.PredictionLog")
+SignatureDef = _message("tensorflow.SignatureDef")
+SignatureDefMap = _message("tensorflow.serving.SignatureDefMap")
+GetModelMetadataRequest = _message("tensorflow.serving.GetModelMetadataRequest")
+GetModelMetadataResponse = _message("tensorflow.serving.GetModelMetadataResponse")
+StatusProto = _message("tensorflow.serving.StatusProto")
+GetModelStatusRequest = _message("tensorflow.serving.GetModelStatusRequest")
+ModelVersionStatus = _message("tensorflow.serving.ModelVersionStatus")
+GetModelStatusResponse = _message("tensorflow.serving.GetModelStatusResponse")
+ServableVersionPolicy = _message(f"tensorflow.serving.{_POLICY}")
 ModelConfig = _message("tensorflow.serving.ModelConfig")
 ModelConfigList = _message("tensorflow.serving.ModelConfigList")
 ModelServerConfig = _message("tensorflow.serving.ModelServerConfig")
+ReloadConfigRequest = _message("tensorflow.serving.ReloadConfigRequest")
+ReloadConfigResponse = _message("tensorflow.serving.ReloadConfigResponse")
 BatchingParameters = _message("tensorflow.serving.BatchingParameters")
 PrometheusConfig = _message("tensorflow.serving.PrometheusConfig")
 MonitoringConfig = _message("tensorflow.serving.MonitoringConfig")
+HealthCheckRequest = _message("grpc.health.v1.HealthCheckRequest")
+HealthCheckResponse = _message("grpc.health.v1.HealthCheckResponse")
+
+# The methods of a gRPC server, and the classes of their requests and responses.
+METHODS = {
+    "/tensorflow.serving.PredictionService/Predict": (PredictRequest, PredictResponse),
+    "/tensorflow.serving.PredictionService/GetModelMetadata": (GetModelMetadataRequest, GetModelMetadataResponse),
+    "/tensorflow.serving.ModelService/GetModelStatus": (GetModelStatusRequest, GetModelStatusResponse),
+    "/tensorflow.serving.ModelService/HandleReloadConfigRequest": (ReloadConfigRequest, ReloadConfigResponse),
+    "/grpc.health.v1.Health/Check": (HealthCheckRequest, HealthCheckResponse),
+}
 
 
 def to_tensor(values):
@@ -190,7 +284,7 @@ def to_tensor(values):
 
     Args:
         values: a numeric array of a type in ``DATA_TYPES``, any shape; or a sequence of ``bytes``, which becomes a
-            vector of strings.
+            vector of strings; or an object array of ``bytes``, any shape.
 
     Raises:
         ValueError: an array of another type.
@@ -198,6 +292,8 @@ def to_tensor(values):
     if isinstance(values, (list, tuple)) and all(isinstance(value, bytes) for value in values):
         return TensorProto(dtype=STRING, tensor_shape=_shape((len(values),)), string_val=values)
     array = np.asarray(values)
+    if array.dtype == object and all(isinstance(value, bytes) for value in array.flat):
+        return TensorProto(dtype=STRING, tensor_shape=_shape(array.shape), string_val=array.ravel().tolist())
     if array.dtype.name not in DATA_TYPES:
         accepted = ", ".join(DATA_TYPES)
         raise ValueError(f"a tensor of {array.dtype} cannot be sent; {accepted} and sequences of bytes are accepted")

@@ -1,5 +1,6 @@
 """The declared messages against the public ones: stored bytes, and the real classes where they are installed."""
 
+import importlib
 import os
 import subprocess
 import sys
@@ -72,17 +73,20 @@ def real(name):
 
         return getattr(tensor_shape_pb2 if "Shape" in name else tensor_pb2, name)
     pytest.importorskip("tensorflow_serving", reason="tensorflow-serving-api is not installed (pip: --no-deps)")
-    from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
-    from tensorflow_serving.config import model_server_config_pb2
-
-    for module in (model_pb2, predict_pb2, prediction_log_pb2, model_server_config_pb2):
+    for module in ("model", "predict", "prediction_log", "get_model_metadata", "get_model_status", "model_management"):
+        module = importlib.import_module(f"tensorflow_serving.apis.{module}_pb2")
         if hasattr(module, name):
             return getattr(module, name)
+    from tensorflow_serving.config import model_server_config_pb2
+
+    return getattr(model_server_config_pb2, name)
 
 
 NAMES = [
     *("TensorShapeProto", "TensorProto", "ModelSpec", "PredictRequest", "PredictResponse", "PredictLog"),
-    *("PredictionLog", "ModelConfig", "ModelConfigList", "ModelServerConfig"),
+    *("PredictionLog", "ModelConfig", "ModelConfigList", "ModelServerConfig", "SignatureDefMap"),
+    *("GetModelMetadataRequest", "GetModelMetadataResponse", "GetModelStatusRequest", "GetModelStatusResponse"),
+    *("ModelVersionStatus", "ReloadConfigRequest", "ReloadConfigResponse"),
 ]
 
 
@@ -108,6 +112,30 @@ def test_every_field_is_declared_as_in_the_public_class(name):
                     assert other.enum_type.values_by_name[value.name].number == value.number
 
     compare(getattr(protocol, name).DESCRIPTOR, real(name).DESCRIPTOR)
+
+
+def test_methods_are_those_of_the_public_stubs():
+    pytest.importorskip("tensorflow_serving", reason="tensorflow-serving-api is not installed (pip: --no-deps)")
+    from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
+
+    class Channel:
+        """Writes down the paths that a stub asks for."""
+
+        paths = set()
+
+        def unary_unary(self, path, *_, **__):
+            self.paths.add(path)
+
+    prediction_service_pb2_grpc.PredictionServiceStub(Channel())
+    model_service_pb2_grpc.ModelServiceStub(Channel())
+    ours = {path for path in protocol.METHODS if path.startswith("/tensorflow")}
+    assert len(ours) == 4 and ours <= Channel.paths
+
+
+def test_health_messages_have_the_public_numbers():
+    """grpc/health/v1/health.proto: service = 1; status = 1; SERVING = 1."""
+    assert protocol.HealthCheckRequest(service="ab").SerializeToString().hex() == "0a026162"
+    assert protocol.HealthCheckResponse(status="SERVING").SerializeToString().hex() == "0801"
 
 
 @pytest.mark.parametrize("ours_first", [True, False])
@@ -155,6 +183,8 @@ def test_strings_and_repeated_values():
     pictures = [b"\x89PNG\0", b""]
     assert protocol.to_array(protocol.to_tensor(pictures)).tolist() == pictures
     assert protocol.to_array(protocol.to_tensor([])).shape == (0,)
+    square = np.array([[b"a", b"b"], [b"c", b"d"]], object)
+    assert protocol.to_array(protocol.to_tensor(square)).tolist() == square.tolist()
     filled = protocol.to_array(protocol.filled_tensor(0.5, (2, 3)))
     np.testing.assert_array_equal(filled, np.full((2, 3), 0.5, np.float32))
     # A few bytes that claim 4 TB: no memory is taken for them.

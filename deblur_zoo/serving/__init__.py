@@ -1,0 +1,2 @@
+"""Serving over the wire: TensorFlow Serving's REST and gRPC. ``client`` asks any such server, ``server`` is one for
+laptops and tests, and ``check`` compares a running server with golden outputs."""
