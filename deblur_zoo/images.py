@@ -117,6 +117,25 @@ def load(source, maximum_pixels=MAXIMUM_PIXELS):
     )
 
 
+def restored(source, function, batch_size):
+    """Put a picture or a batch through a function and give the result back in the form it came in.
+
+    Args:
+        source: as for ``load``.
+        function: of float32 (n, H, W, 3) in [0, 1], n up to ``batch_size``, to an array of the same shape.
+        batch_size: how many images are given at once.
+
+    Returns:
+        uint8 array of the input's shape; see ``Picture.rebuild``.
+
+    Raises:
+        FileNotFoundError, ValueError, TypeError: as ``load``, and what the function raises.
+    """
+    picture = load(source)
+    starts = range(0, len(picture.rgb), batch_size)
+    return picture.rebuild(np.concatenate([function(picture.rgb[start : start + batch_size]) for start in starts]))
+
+
 def read(path, maximum_pixels=MAXIMUM_PIXELS):
     """Read a picture file: uint8 (H, W) for grey, (H, W, 3) for RGB, (H, W, 4) with alpha; upright.
 

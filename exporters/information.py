@@ -4,8 +4,6 @@ import deblur_zoo
 from deblur_zoo import alignment
 
 FORMAT_VERSION = 1
-# The name under which every format stores it: a file in SavedModels and TFLite files, a key in ONNX files.
-NAME = "deblur_zoo"
 
 
 def information(name, config=None, **more):

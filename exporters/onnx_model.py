@@ -5,37 +5,27 @@ shape. N, H and W are dynamic (their names in the file are batch, height and wid
 """
 
 import contextlib
-import importlib.util
 import json
 import logging
 import pathlib
 
+from deblur_zoo.exported.onnx_file import INPUT, METADATA_KEY, OUTPUT
 from exporters.atomic_folder import atomic_folder
-from exporters.information import NAME as METADATA_KEY
+from exporters.requirements import require_packages, require_tensorflow
 from exporters.verify import VerificationError, float_cases, verify
 
 # tf2onnx's default, so its best tried one; of ONNX 1.10, so old runtimes read it too. No layer here needs a newer one.
 OPSET = 15
-INPUT, OUTPUT = "images", "restored"
 DIMENSIONS = ("batch", "height", "width")
 TOLERANCE = 1e-3
+PACKAGES = ("tf2onnx", "onnx", "onnxruntime")
 PROGRAM = pathlib.Path(__file__).with_name("run_onnx.py")
 
 
 def check_backend():
     """Raises RuntimeError where Keras runs on another backend than TensorFlow, or a package is missing."""
-    import keras
-
-    if keras.backend.backend() != "tensorflow":
-        raise RuntimeError(
-            f"an ONNX file is written by the TensorFlow backend, and Keras runs on {keras.backend.backend()}: "
-            "set KERAS_BACKEND=tensorflow"
-        )
-    missing = [name for name in ("tf2onnx", "onnx", "onnxruntime") if importlib.util.find_spec(name) is None]
-    if missing:
-        raise RuntimeError(
-            f"writing ONNX needs {' and '.join(missing)}, which is not installed: pip install 'deblur-zoo[onnx]'"
-        )
+    require_tensorflow("an ONNX file")
+    require_packages("writing ONNX", PACKAGES, "onnx")
 
 
 def target(name, out, version):

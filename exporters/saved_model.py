@@ -22,6 +22,7 @@ from deblur_zoo import protocol
 from deblur_zoo.alignment import CROP_SIZE
 from deblur_zoo.exported.saved_model_folder import INFORMATION_FILE
 from exporters.atomic_folder import atomic_folder
+from exporters.requirements import require_tensorflow
 from exporters.verify import encoded_cases, float_cases, verify
 
 FLOAT_SIGNATURE = "serving_default"
@@ -34,13 +35,7 @@ PROGRAM = pathlib.Path(__file__).with_name("run_saved_model.py")
 
 def check_backend():
     """Raises RuntimeError where Keras runs on another backend than TensorFlow."""
-    import keras
-
-    if keras.backend.backend() != "tensorflow":
-        raise RuntimeError(
-            f"a SavedModel is written by the TensorFlow backend, and Keras runs on {keras.backend.backend()}: "
-            "set KERAS_BACKEND=tensorflow"
-        )
+    require_tensorflow("a SavedModel")
 
 
 def target(name, out, version):

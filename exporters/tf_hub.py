@@ -8,12 +8,12 @@ interface: TensorFlow Hub, "Reusable SavedModels".
 
 import dataclasses
 import gzip
-import importlib.util
 import pathlib
 import tarfile
 
-from exporters import hub_card, saved_model
+from exporters import hub_card, run_tf_hub, saved_model
 from exporters.atomic_folder import atomic_folder
+from exporters.requirements import require_packages
 from exporters.verify import float_cases, verify
 
 FOLDER, CARD = "model", "card.md"
@@ -34,12 +34,7 @@ TRAINING_WAYS = ("hub.load(FOLDER), training", "hub.KerasLayer(FOLDER), training
 def check_backend():
     """Raises RuntimeError where Keras runs on another backend than TensorFlow, or tensorflow_hub is missing."""
     saved_model.check_backend()
-    missing = [package for package in PACKAGES if importlib.util.find_spec(package) is None]
-    if missing:
-        raise RuntimeError(
-            f"the export is checked with tensorflow_hub, and {missing[0]} is not installed: pip install "
-            "'deblur-zoo[hub]'"
-        )
+    require_packages("checking what TF Hub gets", PACKAGES, "hub")
 
 
 def target(name, out, version):
@@ -83,24 +78,11 @@ def export(model, path, overwrite=False, information=None):
 def hub_cases(model):
     """The same float batches for each way of loading; those for training expect unclipped outputs."""
     cases = []
-    for ways, function in ((WAYS, model), (TRAINING_WAYS, _in_training(model))):
+    trained = run_tf_hub.in_training(model, model)
+    for ways, function in ((WAYS, model), (TRAINING_WAYS, lambda images, training: trained(images))):
         first = float_cases(function, ways[0])
         cases += [dataclasses.replace(case, signature=way) for way in ways for case in first]
     return cases
-
-
-def _in_training(model):
-    """The model's function in training. Its state (moving averages, random seeds) is as before after each call."""
-
-    def run(pictures, training):
-        trained = {id(weight) for weight in model.trainable_weights}
-        state = [(variable, variable.numpy()) for variable in model.variables if id(variable) not in trained]
-        restored = model(pictures, training=True)
-        for variable, value in state:
-            variable.assign(value)
-        return restored
-
-    return run
 
 
 def write(model, folder):

@@ -52,14 +52,13 @@ class Checked:
         )
 
 
-def check(model, files, size, pictures=None):
+def check(model, files, pictures):
     """Run files and compare.
 
     Args:
         model: the ``Deblurrer`` that they were made of.
         files: dict from precision to path.
-        size: (height, width) of the pictures.
-        pictures: float32 (N, H, W, 3) in [0, 1]; None: drawn ones.
+        pictures: float32 (N, H, W, 3) in [0, 1], of the files' height and width.
 
     Returns:
         list of ``Checked``, all passed.
@@ -67,9 +66,6 @@ def check(model, files, size, pictures=None):
     Raises:
         VerificationError: a file does not run, gives NaN or another shape, or differs too much.
     """
-    from exporters.tflite_model import example_pictures
-
-    pictures = example_pictures(size) if pictures is None else pictures
     expected = np.concatenate([np.asarray(model(picture[None], training=False)) for picture in pictures])
     results = []
     for precision, path in files.items():

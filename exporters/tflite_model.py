@@ -18,8 +18,10 @@ import zipfile
 
 import numpy as np
 
+from deblur_zoo.exported.tflite_file import MEMBER
 from exporters import information as informations
 from exporters.atomic_folder import atomic_folder
+from exporters.requirements import require_packages, require_tensorflow
 from exporters.tflite_check import check
 
 PRECISIONS = ("float32", "float16", "dynamic_int8", "int8")
@@ -35,17 +37,8 @@ def target(name, out, version):
 
 def check_backend():
     """Raises RuntimeError where Keras runs on another backend than TensorFlow, or the interpreter is not installed."""
-    import importlib.util
-
-    import keras
-
-    if keras.backend.backend() != "tensorflow":
-        raise RuntimeError(
-            f"a TFLite file is written by the TensorFlow backend, and Keras runs on {keras.backend.backend()}: "
-            "set KERAS_BACKEND=tensorflow"
-        )
-    if importlib.util.find_spec("ai_edge_litert") is None:
-        raise RuntimeError("a TFLite file is run before it is given: pip install 'deblur-zoo[tflite]'")
+    require_tensorflow("a TFLite file")
+    require_packages("running a TFLite file before it is given", ("ai_edge_litert",), "tflite")
 
 
 def export(model, path, overwrite=False, information=None, size=CROP, precisions=None, faces=None):
@@ -74,20 +67,21 @@ def export(model, path, overwrite=False, information=None, size=CROP, precisions
     height, width = size
     if not all(isinstance(side, int) and 1 <= side <= LARGEST_SIDE for side in size):
         raise ValueError(f"a size is from 1x1 to {LARGEST_SIDE}x{LARGEST_SIDE} pixels, not {height}x{width}")
-    blurred = None
+    calibration, pictures = None, example_pictures(size)
     if faces is not None:
         from exporters.calibration import blurred_faces
 
         blurred = blurred_faces(faces, height, width)
+        calibration, pictures = blurred.calibration, blurred.checked
     information = information or informations.information(model.name)
     with atomic_folder(path, overwrite) as folder, saved_for_one_size(model, height, width) as saved:
         files = {}
         for precision in precisions:
-            content = convert(saved, precision, None if blurred is None else blurred.calibration)
+            content = convert(saved, precision, calibration)
             files[precision] = folder / f"{model.name}_{height}x{width}_{precision}.tflite"
             files[precision].write_bytes(content)
             embed(files[precision], describe(information, precision, height, width, content))
-        results = check(model, files, (height, width), None if blurred is None else blurred.checked)
+        results = check(model, files, pictures)
         report = "\n".join([results[0].heading(), *(result.row() for result in results)]) + "\n"
         (folder / "report.tsv").write_text(report, encoding="utf-8")
     return results
@@ -214,7 +208,7 @@ def embed(path, information):
     """
     graph = path.read_bytes()
     information = {**information, "graph": {"bytes": len(graph), "sha256": hashlib.sha256(graph).hexdigest()}}
-    entry = zipfile.ZipInfo(f"{informations.NAME}.json", date_time=(1980, 1, 1, 0, 0, 0))
+    entry = zipfile.ZipInfo(MEMBER, date_time=(1980, 1, 1, 0, 0, 0))
     entry.external_attr = 0o644 << 16
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(entry, json.dumps(information, indent=1) + "\n")

@@ -24,6 +24,24 @@ def tiny_model():
     return model
 
 
+@pytest.fixture(scope="session")
+def make_small_model():
+    """A function of a class, ``OneStep`` unless given, to a small network for an exporter; the same one every time."""
+
+    def make(cls=None):
+        from deblur_zoo.models.one_step import OneStep
+
+        arguments = {**TINY, "scale": 4}
+        model = (cls or OneStep)(name="small", **arguments)
+        model.build()
+        # An output layer of zeros would pass any comparison.
+        for weight in model.weights:
+            weight.assign(0.2 * np.random.default_rng(len(weight.shape)).standard_normal(weight.shape))
+        return model
+
+    return make
+
+
 @pytest.fixture
 def tiny_preset(tmp_path, tiny_model):
     """A preset directory with that network."""

@@ -9,14 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from deblur_zoo import images as picture_io
+from deblur_zoo.exported import saved_model_folder
 
+SAVED_MODEL = "deblur_zoo.exported.saved_model_folder"
 # The ending of a file to the module that reads it. Folders and archives are SavedModels.
 ENDINGS = {
     ".tflite": "deblur_zoo.exported.tflite_file",
     ".onnx": "deblur_zoo.exported.onnx_file",
-    ".tar.gz": "deblur_zoo.exported.saved_model_folder",
+    **dict.fromkeys(saved_model_folder.ARCHIVE_ENDINGS, SAVED_MODEL),
 }
-SAVED_MODEL = "deblur_zoo.exported.saved_model_folder"
 
 
 class ExportedDeblurrer:
@@ -72,17 +73,14 @@ class ExportedDeblurrer:
         Raises:
             FileNotFoundError, ValueError: as ``Deblurrer.deblur``; or a size that the file does not take.
         """
-        picture = picture_io.load(pictures)
-        starts = range(0, len(picture.rgb), batch_size)
-        return picture.rebuild(np.concatenate([self(picture.rgb[start : start + batch_size]) for start in starts]))
+        return picture_io.restored(pictures, self, batch_size)
 
 
 def reader_of(path):
     """Name of the module that reads an exported file or folder; None where the path is none."""
     path = Path(path)
     if path.is_dir():
-        versions = [entry for entry in path.iterdir() if entry.name.isdigit() and (entry / "saved_model.pb").is_file()]
-        return SAVED_MODEL if versions or (path / "saved_model.pb").is_file() else None
+        return SAVED_MODEL if saved_model_folder.find(path) else None
     endings = (ending for ending in ENDINGS if path.name.endswith(ending))
     return next((ENDINGS[ending] for ending in endings), None) if path.is_file() else None
 

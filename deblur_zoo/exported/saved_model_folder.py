@@ -17,7 +17,7 @@ FORMAT_VERSION = 1
 # Inside the SavedModel, where TensorFlow keeps what is not the graph's.
 INFORMATION_FILE = Path("assets.extra", "deblur_zoo.json")
 SIGNATURE = "serving_default"
-_ARCHIVE_ENDINGS = (".tar.gz", ".tgz")
+ARCHIVE_ENDINGS = (".tar.gz", ".tgz")
 _LARGEST_INFORMATION = 1_000_000
 _LARGEST_MODEL = 2 << 30
 
@@ -114,7 +114,7 @@ def _saved_model(path):
         raise FileNotFoundError(f"There is no file or directory {path}.")
     if path.is_dir():
         yield _find(path, path)
-    elif path.name.endswith(_ARCHIVE_ENDINGS):
+    elif path.name.endswith(ARCHIVE_ENDINGS):
         with tempfile.TemporaryDirectory(prefix="deblur_zoo_") as temporary:
             folder = Path(temporary, "unpacked")
             unpack(path, folder, str(path), _LARGEST_MODEL)
@@ -123,10 +123,16 @@ def _saved_model(path):
         raise ValueError(f"{path} is no SavedModel: a folder or a .tar.gz of one is needed.")
 
 
-def _find(folder, path):
+def find(folder):
+    """The folder with ``saved_model.pb``: this one, its ``model/``, or those of its highest version; None: nowhere."""
     versions = [child for child in folder.iterdir() if child.is_dir() and child.name.isascii() and child.name.isdigit()]
     highest = max(versions, key=lambda child: int(child.name), default=folder)
-    for candidate in (folder, folder / "model", highest, highest / "model"):
-        if (candidate / "saved_model.pb").is_file():
-            return candidate
-    raise ValueError(f"{path} is no SavedModel: neither it nor a version in it has a saved_model.pb.")
+    candidates = (folder, folder / "model", highest, highest / "model")
+    return next((candidate for candidate in candidates if (candidate / "saved_model.pb").is_file()), None)
+
+
+def _find(folder, path):
+    found = find(folder)
+    if found is None:
+        raise ValueError(f"{path} is no SavedModel: neither it nor a version in it has a saved_model.pb.")
+    return found

@@ -5,7 +5,6 @@ A network that works in another range or needs a size that divides by 8 converts
 """
 
 import keras
-import numpy as np
 from keras import ops
 
 from deblur_zoo import images as picture_io
@@ -111,10 +110,6 @@ class Deblurrer(keras.Model):
             FileNotFoundError: there is no such file.
             ValueError: not a picture, a shape that is no image, NaN, or values out of range.
         """
-        picture = picture_io.load(pictures)
-        count = len(picture.rgb)
-        restored = [
-            ops.convert_to_numpy(self(picture.rgb[start : start + batch_size], training=False))
-            for start in range(0, count, batch_size)
-        ]
-        return picture.rebuild(np.concatenate(restored))
+        return picture_io.restored(
+            pictures, lambda batch: ops.convert_to_numpy(self(batch, training=False)), batch_size
+        )

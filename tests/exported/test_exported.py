@@ -30,18 +30,22 @@ def test_which_module_reads_what(tmp_path):
         "model/saved_model.pb",
         "served/12/saved_model.pb",
         "other/x.pb",
+        "e.tgz",
+        "hub/2/model/saved_model.pb",
     ]
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"")
-    found = {name: exported.reader_of(tmp_path / name) for name in ("a.tflite", "b.onnx", "c.tar.gz", "d.zip")}
+    found = {name: exported.reader_of(tmp_path / name) for name in names if "/" not in name}
     assert [value and value.split(".")[-1] for value in found.values()] == [
         "tflite_file",
         "onnx_file",
         "saved_model_folder",
         None,
+        "saved_model_folder",
     ]
-    assert exported.reader_of(tmp_path / "model") == exported.reader_of(tmp_path / "served") == exported.SAVED_MODEL
+    for name in ("model", "served", "hub", "hub/2"):
+        assert exported.reader_of(tmp_path / name) == exported.SAVED_MODEL
     assert exported.reader_of(tmp_path / "other") is None and exported.reader_of(tmp_path / "missing.onnx") is None
     with pytest.raises(ValueError, match="d.zip is no exported model; a SavedModel's folder"):
         exported.open_exported(tmp_path / "d.zip")

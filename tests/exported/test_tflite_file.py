@@ -9,17 +9,12 @@ pytest.importorskip("ai_edge_litert.interpreter", reason="the TFLite interpreter
 
 import deblur_zoo  # noqa: E402
 from deblur_zoo.exported import ExportedDeblurrer, tflite_file  # noqa: E402
-from deblur_zoo.models.one_step import OneStep  # noqa: E402
 from exporters import tflite_model  # noqa: E402
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    model = OneStep(width=8, reduced_width=4, modules=1, kernel_sizes=(1, 3), scale=4, image_skip=True, name="small")
-    model.build()
-    generator = np.random.default_rng(2)
-    for weight in model.weights:
-        weight.assign(0.2 * generator.standard_normal(weight.shape))
+def files(make_small_model, tmp_path_factory):
+    model = make_small_model()
     folder = tmp_path_factory.mktemp("out")
     pictures = folder / "faces"
     pictures.mkdir()

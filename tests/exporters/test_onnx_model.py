@@ -1,4 +1,5 @@
 import ast
+import importlib.util
 import json
 
 import numpy as np
@@ -15,20 +16,14 @@ import tensorflow as tf  # noqa: E402
 
 from deblur_zoo import zoo  # noqa: E402
 from deblur_zoo.exported import onnx_file  # noqa: E402
-from deblur_zoo.models.one_step import OneStep  # noqa: E402
 from exporters import onnx_model, verify  # noqa: E402
 
 INFORMATION = {"name": "small", "range": [0, 1], "licence": "© someone"}
 
 
 @pytest.fixture(scope="module")
-def model():
-    model = OneStep(width=8, reduced_width=4, modules=1, kernel_sizes=(1, 3), scale=4, image_skip=True, name="small")
-    model.build()
-    # An output layer of zeros would pass any comparison.
-    for weight in model.weights:
-        weight.assign(0.2 * np.random.default_rng(len(weight.shape)).standard_normal(weight.shape))
-    return model
+def model(make_small_model):
+    return make_small_model()
 
 
 @pytest.fixture(scope="module")
@@ -137,8 +132,8 @@ def test_information_that_json_cannot_hold_is_refused_before_any_work(model, tmp
 
 @pytest.mark.parametrize("package", ["tf2onnx", "onnx", "onnxruntime"])
 def test_a_missing_package_is_named_with_the_extra(monkeypatch, package):
-    found = onnx_model.importlib.util.find_spec
-    monkeypatch.setattr(onnx_model.importlib.util, "find_spec", lambda name: None if name == package else found(name))
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == package else found(name))
     with pytest.raises(RuntimeError, match=rf"needs {package}, .*: pip install 'deblur-zoo\[onnx\]'$"):
         onnx_model.check_backend()
 

@@ -13,26 +13,15 @@ import tensorflow as tf  # noqa: E402
 from tensorflow.core.framework import tensor_pb2  # noqa: E402
 
 from deblur_zoo import protocol  # noqa: E402
-from deblur_zoo.models.one_step import OneStep  # noqa: E402
 from exporters import saved_model  # noqa: E402
 from exporters.verify import VerificationError  # noqa: E402
 
 INFORMATION = {"format_version": 1, "preset": "small", "kind": "deblurrer", "paper": {"title": "Köpfe"}}
 
 
-def small_model():
-    keras.utils.set_random_seed(5)
-    model = OneStep(width=8, reduced_width=4, modules=1, kernel_sizes=(1, 3), scale=4, image_skip=True, name="small")
-    model.build()
-    # An output layer of zeros would pass any comparison.
-    for weight in model.weights:
-        weight.assign(0.2 * np.random.default_rng(len(weight.shape)).standard_normal(weight.shape))
-    return model
-
-
 @pytest.fixture(scope="module")
-def model():
-    return small_model()
+def model(make_small_model):
+    return make_small_model()
 
 
 @pytest.fixture(scope="module")

@@ -21,16 +21,6 @@ from exporters.verify import VerificationError  # noqa: E402
 SIZE = (24, 32)
 
 
-def small_model(cls=OneStep, seed=5):
-    keras.utils.set_random_seed(seed)
-    model = cls(width=8, reduced_width=4, modules=1, kernel_sizes=(1, 3), scale=4, image_skip=True, name="small")
-    model.build()
-    # An output layer of zeros would pass any comparison.
-    for weight in model.weights:
-        weight.assign(0.2 * np.random.default_rng(len(weight.shape)).standard_normal(weight.shape))
-    return model
-
-
 @pytest.fixture(scope="module")
 def faces(tmp_path_factory):
     """Drawn pictures of 128x128 pixels in place of faces."""
@@ -41,8 +31,8 @@ def faces(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def exported(faces, tmp_path_factory):
-    model = small_model()
+def exported(make_small_model, faces, tmp_path_factory):
+    model = make_small_model()
     path = tflite_model.target("small", tmp_path_factory.mktemp("out"), 3)
     results = tflite_model.export(model, path, information=information("small"), size=SIZE, faces=faces)
     return model, path, results
@@ -117,7 +107,7 @@ def test_only_builtin_operators(exported):
         assert tflite_model.foreign_operators(file.read_bytes()) == []
 
 
-def test_an_operator_without_builtin_is_named_with_its_layer(tmp_path):
+def test_an_operator_without_builtin_is_named_with_its_layer(make_small_model, tmp_path):
     class Strange(keras.layers.Layer):
         def call(self, features):
             return tf.math.igamma(1 + features, features)
@@ -131,12 +121,12 @@ def test_an_operator_without_builtin_is_named_with_its_layer(tmp_path):
             return super().restore(images) + self.strange(images)
 
     with pytest.raises(ValueError, match="no builtin operator for Igamma .*strange_layer"):
-        tflite_model.export(small_model(Foreign), tmp_path / "out", size=SIZE, precisions=["float32"])
+        tflite_model.export(make_small_model(Foreign), tmp_path / "out", size=SIZE, precisions=["float32"])
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_wrong_file_is_found_and_leaves_nothing(tmp_path, monkeypatch):
-    model, right = small_model(), tflite_model.convert
+def test_a_wrong_file_is_found_and_leaves_nothing(make_small_model, tmp_path, monkeypatch):
+    model, right = make_small_model(), tflite_model.convert
 
     def convert_wrong_weights(saved, precision, calibration=None):
         content = right(saved, precision, calibration)
@@ -149,8 +139,8 @@ def test_a_wrong_file_is_found_and_leaves_nothing(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_nan_is_found(tmp_path):
-    model = small_model()
+def test_nan_is_found(make_small_model, tmp_path):
+    model = make_small_model()
     model.last.bias.assign([np.nan, 0, 0])
     with pytest.raises(VerificationError, match="NaN"):
         tflite_model.export(model, tmp_path / "out", size=SIZE, precisions=["float32"])
@@ -167,17 +157,17 @@ def test_nan_is_found(tmp_path):
         ({"size": (128, 4096)}, "not 128x4096"),
     ],
 )
-def test_wrong_options_are_refused(options, sentence, tmp_path):
+def test_wrong_options_are_refused(make_small_model, options, sentence, tmp_path):
     with pytest.raises(ValueError, match=sentence):
-        tflite_model.export(small_model(), tmp_path / "out", **options)
+        tflite_model.export(make_small_model(), tmp_path / "out", **options)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_too_few_faces_are_refused(tmp_path):
+def test_too_few_faces_are_refused(make_small_model, tmp_path):
     for i in range(3):
         Image.fromarray(np.full((128, 128, 3), 60 * i, np.uint8)).save(tmp_path / f"{i}.png")
     with pytest.raises(ValueError, match="holds 3 faces; at least 16 are needed"):
-        tflite_model.export(small_model(), tmp_path / "out", faces=tmp_path)
+        tflite_model.export(make_small_model(), tmp_path / "out", faces=tmp_path)
 
 
 def test_worst_psnr_by_hand():

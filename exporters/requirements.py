@@ -1,0 +1,29 @@
+"""What a format needs to be written: Keras on TensorFlow, and packages of an extra."""
+
+import importlib.util
+
+
+def require_tensorflow(what):
+    """Raise RuntimeError where Keras runs on another backend; ``what`` begins the sentence, such as "an ONNX file"."""
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        raise RuntimeError(
+            f"{what} is written by the TensorFlow backend, and Keras runs on {keras.backend.backend()}: "
+            "set KERAS_BACKEND=tensorflow"
+        )
+
+
+def require_packages(what, packages, extra):
+    """Raise RuntimeError where a package is missing.
+
+    Args:
+        what: needs them, and begins the sentence.
+        packages: names to import.
+        extra: of pyproject.toml, brings them.
+    """
+    missing = [name for name in packages if importlib.util.find_spec(name) is None]
+    if missing:
+        raise RuntimeError(
+            f"{what} needs {' and '.join(missing)}, which is not installed: pip install 'deblur-zoo[{extra}]'"
+        )
