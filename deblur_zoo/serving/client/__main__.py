@@ -1,0 +1,137 @@
+"""Deblur a face crop, or a folder of them, on a model server.
+
+    deblur-zoo-client blurred.png -o restored.png --server localhost:8501
+    deblur-zoo-client crops -o restored --server localhost:8500 --protocol grpc --model one_step_lite
+
+The server is TensorFlow Serving or deblur-zoo-serve. A folder's sub-folders and names are kept. Pictures that cannot
+be read, or that the server refuses, are listed with the reason, and the exit code is then 1. The faces should be
+aligned as `python -m deblur_zoo.faces` does it.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+from absl import flags
+
+from deblur_zoo import command_line_tools
+from deblur_zoo.command_line_tools import UsageError
+
+FLAGS = flags.FLAGS
+
+
+def _define_flags():
+    """Called by ``main`` and not on import, so that other programs may import this module beside their own flags."""
+    flags.DEFINE_string("output", None, "file or folder to write; needed", short_name="o")
+    flags.DEFINE_string("server", None, "HOST:PORT; needed")
+    flags.DEFINE_enum("protocol", "rest", ["rest", "grpc"], "what the server speaks at that port")
+    flags.DEFINE_string("model", "one_step_lite", "the model's name on the server")
+    flags.DEFINE_integer("model_version", None, "number of a version; default: the newest", lower_bound=0)
+    flags.DEFINE_string("version_label", None, "label of a version, instead of its number")
+    flags.DEFINE_integer("in_flight", 8, "pictures that are under way at once", lower_bound=1)
+    flags.DEFINE_float("timeout", 60, "seconds for a picture, with all retries", lower_bound=0.001)
+    flags.DEFINE_integer("retries", 4, "further attempts where the server has no room or cannot be reached",
+                         lower_bound=0)  # fmt: skip
+    flags.DEFINE_bool("tls", False, "encrypt, and verify the server's certificate")
+    flags.DEFINE_string("ca_file", None, "certificates to trust instead of the system's")
+    flags.DEFINE_bool("overwrite", False, "allow results to replace the pictures that they are made from")
+
+
+def run_command(arguments):
+    """Check the arguments, restore, and say what was done. Returns the exit code."""
+    if len(arguments) != 1:
+        raise UsageError(f"One file or folder to deblur is needed, {len(arguments)} were given; see --help.")
+    if not FLAGS.output:
+        raise UsageError("Where to write is missing: give -o FILE or -o FOLDER.")
+    if not FLAGS.server:
+        raise UsageError("The server is missing: give --server HOST:PORT.")
+    source, target = Path(arguments[0]), Path(FLAGS.output)
+    if not source.exists():
+        raise UsageError(f"There is no file or folder {source}.")
+
+    from deblur_zoo import images
+    from deblur_zoo.restoration import plan_file, plan_folder
+    from deblur_zoo.serving.client.client import Client
+    from deblur_zoo.serving.client.errors import ServingError
+
+    try:
+        if source.is_dir():
+            jobs = plan_folder(source, target, FLAGS.overwrite)
+        else:
+            jobs = {source: plan_file(source, target, FLAGS.overwrite)}
+            images.load(source)
+        client = Client(
+            FLAGS.server,
+            FLAGS.model,
+            FLAGS.protocol,
+            version=FLAGS.model_version,
+            version_label=FLAGS.version_label,
+            timeout=FLAGS.timeout,
+            retries=FLAGS.retries,
+            tls=FLAGS.tls,
+            ca_file=FLAGS.ca_file,
+        )
+    except (ValueError, ImportError) as error:
+        raise UsageError(str(error)) from error
+    with client:
+        try:
+            # Before anything is written: is there a server, and does it have the model?
+            client.status()
+        except ServingError as error:
+            raise UsageError(str(error)) from error
+        start = time.perf_counter()
+        restored, failed, stopped = _restore_all(client, jobs)
+    if restored:
+        what = str(restored[0]) if source.is_file() else f"{_pictures(len(restored))} in {target}"
+        print(f"Restored {what} with {FLAGS.model} at {FLAGS.server} in {time.perf_counter() - start:.2f} s")
+    if failed:
+        print(f"{_pictures(len(failed))} could not be restored:", file=sys.stderr)
+        for path, reason in failed:
+            print(f"  {path}: {reason}", file=sys.stderr)
+    if stopped is not None:
+        rest = len(jobs) - len(restored) - len(failed)
+        print(f"deblur-zoo-client: stopped with {_pictures(rest)} left: {stopped}", file=sys.stderr)
+    return 1 if failed or stopped is not None else 0
+
+
+def _restore_all(client, jobs):
+    """Restore and write; (written paths, (path, reason) of those that failed, the error that ended it or None)."""
+    from tqdm import tqdm
+
+    from deblur_zoo import images
+    from deblur_zoo.serving.client.errors import InvalidRequest, ServingError, ServingTimeout
+
+    restored, failed, timeouts = [], [], 0
+    results = client.deblur_many(jobs, FLAGS.in_flight, return_errors=True)
+    with tqdm(total=len(jobs), unit="picture", desc="deblurring") as bar:
+        for (path, result_path), result in zip(jobs.items(), results, strict=True):
+            timeouts = timeouts + 1 if isinstance(result, ServingTimeout) else 0
+            # One slow picture is that picture's fault; where each one is too slow, or nobody answers, it is the
+            # server's, and waiting for each of the rest would take days.
+            of_server = isinstance(result, ServingError) and not isinstance(result, (InvalidRequest, ServingTimeout))
+            if of_server or timeouts > FLAGS.in_flight:
+                return restored, failed, result
+            if isinstance(result, Exception):
+                failed.append((path, str(result)))
+            else:
+                try:
+                    result_path.parent.mkdir(parents=True, exist_ok=True)
+                    images.write(result_path, result)
+                    restored.append(result_path)
+                except ValueError as error:
+                    failed.append((path, str(error)))
+            bar.update()
+    return restored, failed, None
+
+
+def _pictures(count):
+    return f"{count} picture{'' if count == 1 else 's'}"
+
+
+def main():
+    _define_flags()
+    command_line_tools.run(run_command, "deblur-zoo-client")
+
+
+if __name__ == "__main__":
+    main()

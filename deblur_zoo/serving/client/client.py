@@ -1,0 +1,341 @@
+"""Restores pictures on a model server, with the interface of a model.
+
+    with Client("localhost:8501") as client:
+        restored = client.deblur("face.png")
+
+What is sent. Pictures that 8 bits hold exactly go to the signature ``serving_bytes`` as PNG files: lossless, a tenth of
+the size of JSON numbers, and a server may batch requests of different sizes. Finer ones (16-bit files, float arrays) go
+to ``serving_default`` as float32, with all their digits.
+"""
+
+import threading
+from dataclasses import dataclass
+
+import numpy as np
+
+from deblur_zoo import images as picture_io
+from deblur_zoo.serving.client import pipeline, retries
+from deblur_zoo.serving.client.answers import BYTES_SIGNATURE, FLOAT_SIGNATURE, INPUTS, ModelChoice
+from deblur_zoo.serving.client.errors import ServingError, error_of
+
+PROTOCOLS = ("rest", "grpc")
+# A request holds at most ``batch_size`` pictures of this many pixels, and fewer of larger ones.
+_PIXELS_PER_PICTURE = 256 * 256
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """Pictures, and the signature that they go to."""
+
+    picture: picture_io.Picture
+    signature: str
+
+    def may_meet(self, other):
+        """Whether requests of the two may be batched: only float pictures of different sizes may not."""
+        return (
+            FLOAT_SIGNATURE not in (self.signature, other.signature)
+            or self.signature != other.signature
+            or self.picture.rgb.shape[1:] == other.picture.rgb.shape[1:]
+        )
+
+
+class Client:
+    """A model on a server that speaks TensorFlow Serving's protocols. May be used by several threads.
+
+    Needs ``urllib3`` for REST and ``grpcio`` for gRPC (``pip install deblur-zoo[serving]``), and neither TensorFlow
+    nor Keras. Nothing is sent before the first call.
+
+    Args:
+        target: "HOST:PORT" of the server, an IPv6 address in brackets; TensorFlow Serving's REST port is 8501, its
+            gRPC port 8500.
+        model: the model's name on the server.
+        protocol: "rest" or "grpc".
+        version: number of a version; None: the newest.
+        version_label: label of a version, instead of its number.
+        signature: "serving_bytes" or "serving_default" for all pictures; None: as the module's text says.
+        timeout: seconds for a whole call, with all its requests, retries and pauses.
+        retries: further attempts after an answer of "not now" (REST 429, 502, 503; gRPC RESOURCE_EXHAUSTED,
+            UNAVAILABLE) or none at all; pauses double from 0.1 to 5 s, or as long as the server asks for.
+        tls: encrypt; the server's certificate is verified.
+        ca_file: file of certificates to trust instead of the system's, for ``tls``.
+        headers: dict sent with each request (gRPC: as metadata), such as a gateway's token.
+
+    Raises:
+        ValueError: an argument of another kind.
+        ImportError: the protocol's package is not installed.
+    """
+
+    def __init__(
+        self,
+        target,
+        model="one_step_lite",
+        protocol="rest",
+        version=None,
+        version_label=None,
+        signature=None,
+        timeout=60.0,
+        retries=4,
+        tls=False,
+        ca_file=None,
+        headers=None,
+    ):
+        host, port = split_target(target)
+        if not isinstance(model, str) or not model:
+            raise ValueError(f"model is a name, not {model!r}")
+        if version is not None and version_label is not None:
+            raise ValueError("a version's number or its label is accepted, not both")
+        _check_whole("version", version, 0, None)
+        _check_whole("retries", retries, 0)
+        if signature not in (None, *INPUTS):
+            raise ValueError(f"signature is {', '.join(INPUTS)} or None, not {signature!r}")
+        if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 < timeout < 1e7:
+            raise ValueError(f"timeout is a number of seconds above 0, not {timeout!r}")
+        self.choice = ModelChoice(model, version, version_label)
+        self.signature, self.timeout, self.retries = signature, timeout, retries
+        self._transport = _open_transport(protocol, host, port, tls, ca_file, headers)
+        self._stopped = threading.Event()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+    def close(self):
+        """Give the connections back; calls under way end with a ServingError, or finish unheard."""
+        self._stopped.set()
+        self._transport.close()
+
+    def __call__(self, images, batch_size=16):
+        """Restore a batch of floats by ``serving_default``.
+
+        Args:
+            images: float (N, H, W, 3), RGB in [0, 1].
+            batch_size: pictures in a request; fewer of more than 256x256 pixels.
+
+        Returns:
+            float32 array of the same shape.
+
+        Raises:
+            ValueError: another shape.
+            ServingError: as ``deblur``.
+        """
+        images = np.asarray(images, np.float32)
+        if images.ndim != 4 or images.shape[-1] != 3 or 0 in images.shape:
+            raise ValueError(f"images must be of shape (N, H, W, 3), got {images.shape}")
+        return self._restore_floats(images, batch_size, self._deadline())
+
+    def deblur(self, pictures, batch_size=16):
+        """Restore a picture or a batch and give it back in the form it came in.
+
+        Args:
+            pictures: a path, a PIL image, or an array of shape (H, W), (H, W, C) or (N, H, W, C), C in 1, 3, 4;
+                uint8, uint16 or float in [0, 1].
+            batch_size: pictures in a request; fewer of more than 256x256 pixels.
+
+        Returns:
+            uint8 array of the input's shape, as ``Deblurrer.deblur``; a grey picture that went as PNG may differ from
+            that by 1, since the server rounds before its colours are made grey.
+
+        Raises:
+            FileNotFoundError, ValueError, TypeError: as ``deblur_zoo.images.load``.
+            InvalidRequest, ModelNotFound, ServingUnavailable, ServingTimeout, UnreadableAnswer: as
+                ``deblur_zoo.serving.client.errors`` says; all are ServingError.
+        """
+        return self._restore(self._prepare(pictures), batch_size)
+
+    def deblur_encoded(self, files, batch_size=16):
+        """Restore picture files by ``serving_bytes``; their sizes may differ.
+
+        Args:
+            files: list of ``bytes``, each a JPEG or PNG file; upright, since the server reads no EXIF data.
+            batch_size: files in a request. A file that is no picture fails its request, and with it this call.
+
+        Returns:
+            list of ``bytes``, each an RGB PNG of its file's size.
+
+        Raises:
+            TypeError: something else than bytes.
+            ServingError: as ``deblur``.
+        """
+        files = list(files)
+        wrong = next((file for file in files if not isinstance(file, bytes)), None)
+        if wrong is not None:
+            raise TypeError(f"encoded pictures are bytes, not {type(wrong).__name__}")
+        _check_whole("batch_size", batch_size, 1)
+        deadline = self._deadline()
+        restored = []
+        for start in range(0, len(files), batch_size):
+            sent = files[start : start + batch_size]
+            answer = self._ask("predict", deadline, BYTES_SIGNATURE, sent)
+            if len(answer) != len(sent):
+                raise self._unreadable(f"{len(answer)} pictures for {len(sent)}")
+            restored += answer
+        return restored
+
+    def deblur_many(self, pictures, in_flight=8, return_errors=False):
+        """Restore pictures one by one while several requests are under way, so that the server can batch them.
+
+        Float pictures of different sizes never are under way together: a server that batches would refuse them.
+
+        Args:
+            pictures: iterable of what ``deblur`` takes; read as places become free.
+            in_flight: how many may be read and not yet given back.
+            return_errors: give ValueError, OSError, TypeError and ServingError instead of the picture that they are
+                about, and go on; otherwise they are raised.
+
+        Returns:
+            generator of uint8 arrays, in order. Leaving it early waits for nothing.
+
+        Raises:
+            ValueError: ``in_flight`` is no whole number from 1.
+        """
+        _check_whole("in_flight", in_flight, 1)
+
+        def prepared():
+            for picture in pictures:
+                try:
+                    yield self._prepare(picture)
+                except (ValueError, OSError, TypeError) as error:
+                    yield error
+
+        def restore(item):
+            if isinstance(item, Exception):
+                raise item
+            return self._restore(item, 16)
+
+        def may_meet(item, other):
+            return isinstance(item, Exception) or isinstance(other, Exception) or item.may_meet(other)
+
+        return self._results(pipeline.in_order(restore, prepared(), in_flight, may_meet), return_errors)
+
+    @staticmethod
+    def _results(futures, return_errors):
+        for future in futures:
+            error = future.exception()
+            if error is None:
+                yield future.result()
+            elif return_errors and isinstance(error, (ValueError, OSError, TypeError, ServingError)):
+                yield error
+            else:
+                raise error
+
+    def status(self):
+        """State of each version of the model that the server knows: list of ``VersionStatus``; raises ServingError."""
+        return self._ask("status", self._deadline())
+
+    def metadata(self):
+        """Version and signatures of the model: ``ModelMetadata``; raises ServingError."""
+        return self._ask("metadata", self._deadline())
+
+    def _deadline(self):
+        return retries.Deadline(self.timeout)
+
+    def _ask(self, method, deadline, *arguments):
+        if self._stopped.is_set():
+            raise error_of("CANCELLED", "The client was closed.")
+        request = getattr(self._transport, method)
+        return retries.call(
+            lambda deadline: request(self.choice, *arguments, deadline),
+            self._transport.server,
+            deadline,
+            self.retries,
+            self._stopped,
+        )
+
+    def _prepare(self, pictures):
+        picture = picture_io.load(pictures)
+        return _Prepared(picture, self.signature or (BYTES_SIGNATURE if _is_8_bit(picture.rgb) else FLOAT_SIGNATURE))
+
+    def _restore(self, prepared, batch_size):
+        deadline = self._deadline()
+        rgb = prepared.picture.rgb
+        if prepared.signature == FLOAT_SIGNATURE:
+            restored = self._restore_floats(rgb, batch_size, deadline)
+        else:
+            restored = self._restore_pngs(rgb, batch_size, deadline)
+        return prepared.picture.rebuild(restored)
+
+    def _restore_floats(self, rgb, batch_size, deadline):
+        restored = []
+        for sent in _requests(rgb, batch_size):
+            answer = self._ask("predict", deadline, FLOAT_SIGNATURE, sent)
+            if answer.shape != sent.shape or not np.isfinite(answer).all():
+                what = "NaN or infinity" if answer.shape == sent.shape else f"shape {answer.shape} for {sent.shape}"
+                raise self._unreadable(what)
+            restored.append(answer)
+        return np.concatenate(restored)
+
+    def _restore_pngs(self, rgb, batch_size, deadline):
+        restored = np.empty(rgb.shape, np.float32)
+        height, width = rgb.shape[1:3]
+        place = 0
+        for sent in _requests(rgb, batch_size):
+            files = [picture_io.encode(np.rint(255 * picture).astype(np.uint8)) for picture in sent]
+            answer = self._ask("predict", deadline, BYTES_SIGNATURE, files)
+            if len(answer) != len(files):
+                raise self._unreadable(f"{len(answer)} pictures for {len(files)}")
+            for file in answer:
+                try:
+                    # No more pixels than were sent: whatever answers, it gets no more memory than that.
+                    pixels = picture_io.decode(file, height * width)
+                except ValueError as error:
+                    raise self._unreadable(f"no picture: {error}") from error
+                if pixels.shape != rgb.shape[1:]:
+                    raise self._unreadable(f"a picture of shape {pixels.shape} for {rgb.shape[1:]}")
+                restored[place] = pixels.astype(np.float32) / 255
+                place += 1
+        return restored
+
+    def _unreadable(self, what):
+        return error_of("DATA_LOSS", f"{self._transport.server} answered, but sent {what}.")
+
+
+def split_target(target):
+    """ "HOST:PORT" or "[IPv6]:PORT" to (host, port).
+
+    Raises:
+        ValueError: anything else.
+    """
+    host, _, port = str(target).rpartition(":")
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    is_number = port.isascii() and port.isdigit() and len(port) <= 5
+    if not bare or "/" in bare or (":" in bare and bare == host) or not is_number or not 0 < int(port) < 65536:
+        raise ValueError(f"a server is given as HOST:PORT, such as localhost:8501, not {target!r}")
+    return bare, int(port)
+
+
+def _open_transport(protocol, *arguments):
+    # Each protocol's package is imported only where it is spoken.
+    try:
+        if protocol == "rest":
+            from deblur_zoo.serving.client.rest import RestTransport
+
+            return RestTransport(*arguments)
+        if protocol == "grpc":
+            from deblur_zoo.serving.client.grpc_transport import GrpcTransport
+
+            return GrpcTransport(*arguments)
+    except ImportError as error:
+        raise ImportError(f"{protocol} needs the package {error.name}: pip install 'deblur-zoo[serving]'") from error
+    raise ValueError(f"protocol is {' or '.join(PROTOCOLS)}, not {protocol!r}")
+
+
+def _check_whole(name, value, minimum, *also):
+    if value in also:
+        return
+    if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
+        raise ValueError(f"{name} is a whole number of at least {minimum}, not {value!r}")
+
+
+def _is_8_bit(rgb):
+    """Whether 8 bits hold float32 values exactly."""
+    return bool((np.rint(255 * rgb).astype(np.uint8).astype(np.float32) / 255 == rgb).all())
+
+
+def _requests(rgb, batch_size):
+    """Parts of a batch, each for one request."""
+    _check_whole("batch_size", batch_size, 1)
+    pixels = rgb.shape[1] * rgb.shape[2]
+    count = max(1, min(batch_size, batch_size * _PIXELS_PER_PICTURE // pixels))
+    return [rgb[start : start + count] for start in range(0, len(rgb), count)]

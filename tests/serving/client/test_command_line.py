@@ -1,0 +1,154 @@
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from deblur_zoo import images
+
+WRONG_CALLS = Path(__file__).resolve().parents[2] / "wrong_calls.py"
+COMMAND = [sys.executable, "-m", "deblur_zoo.serving.client"]
+
+
+def run(*arguments):
+    return subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=120)
+
+
+def random_pixels(seed, *shape):
+    return np.random.default_rng(seed).integers(0, 256, shape or (8, 9, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "in" / "sub").mkdir(parents=True)
+    images.write(tmp_path / "in" / "a.png", random_pixels(0))
+    images.write(tmp_path / "in" / "b.png", random_pixels(1, 5, 6, 3))
+    images.write(tmp_path / "in" / "sub" / "c.png", random_pixels(2))
+    return tmp_path / "in"
+
+
+def files(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def test_help_is_quick_and_lists_the_flags():
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    result = run("--help")
+    # Processor time, which a busy machine does not change. Importing TensorFlow alone takes longer.
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < 1.5
+    assert result.returncode == 0
+    flags = (
+        "--output",
+        "--server",
+        "--protocol",
+        "--model",
+        "--in_flight",
+        "--timeout",
+        "--retries",
+        "--[no]overwrite",
+    )
+    for part in ("deblur-zoo-client crops -o restored", *flags):
+        assert part in result.stdout
+
+
+@pytest.mark.parametrize("protocol", ["rest", "grpc"])
+def test_a_folder_with_an_unreadable_file(fake, folder, tmp_path, protocol):
+    (folder / "bad.png").write_text("no picture")
+    out = tmp_path / "out"
+    result = run(folder, "-o", out, "--server", fake.target[protocol], "--protocol", protocol, "--in_flight=2")
+    assert result.returncode == 1
+    assert result.stdout.startswith(f"Restored 3 pictures in {out} with one_step_lite at {fake.target[protocol]} in ")
+    assert "4/4" in result.stderr and "1 picture could not be restored:" in result.stderr
+    assert f"{folder / 'bad.png'} is not a picture" in result.stderr
+    assert files(out) == ["a.png", "b.png", "sub/c.png"]
+    for name in files(out):
+        np.testing.assert_array_equal(images.read(out / name), 255 - images.read(folder / name)[:, ::-1])
+
+
+def test_a_file_and_what_is_there_already(fake, folder, tmp_path):
+    target = tmp_path / "restored.png"
+    target.write_text("older")
+    assert run(folder / "a.png", "-o", target, "--server", fake.rest).returncode == 0
+    expected = 255 - random_pixels(0)[:, ::-1]
+    np.testing.assert_array_equal(images.read(target), expected)
+    # Over itself only when that is said.
+    result = run(folder / "a.png", "-o", folder / "a.png", "--server", fake.rest)
+    assert result.returncode == 2 and "would be overwritten" in result.stderr
+    np.testing.assert_array_equal(images.read(folder / "a.png"), random_pixels(0))
+    assert run(folder / "a.png", "-o", folder / "a.png", "--server", fake.rest, "--overwrite").returncode == 0
+    np.testing.assert_array_equal(images.read(folder / "a.png"), expected)
+
+
+def test_bad_input_is_one_sentence_and_exit_code_2(fake, free_port, folder, tmp_path):
+    out = tmp_path / "out"
+    whole = [folder, "-o", out, "--retries=0", f"--server={fake.rest}"]
+    closed = [folder, "-o", out, "--retries=0", f"--server=127.0.0.1:{free_port}"]
+    cases = [
+        ([], "One file or folder to deblur is needed"),
+        ([folder], "Where to write is missing"),
+        ([folder, "-o", out], "The server is missing: give --server HOST:PORT."),
+        (["absent", "-o", out, f"--server={fake.rest}"], "There is no file or folder absent"),
+        ([folder, "-o", out, "--server=localhost"], "a server is given as HOST:PORT"),
+        ([*whole, "--protocol=http"], "protocol"),
+        ([*whole, "--in_flight=0"], "in_flight"),
+        ([*whole, "--timeout=0"], "timeout"),
+        ([*whole, "--model=absent"], "Servable not found for request: Latest(absent)"),
+        ([*whole, "--model_version=1", "--version_label=a"], "not both"),
+        (closed, "cannot be reached"),
+        ([*closed, "--protocol=grpc"], "cannot be reached"),
+    ]
+    calls = json.dumps([list(map(str, arguments)) for arguments, _ in cases])
+    command = [sys.executable, WRONG_CALLS, "deblur_zoo.serving.client.__main__", calls]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result.stderr
+    answers, heavy = json.loads(result.stdout)
+    assert len(answers) == len(cases) and heavy == []
+    for (_, message), (code, text) in zip(cases, answers, strict=True):
+        assert code == 2 and message in text and text.startswith("name: ") and text.count("\n") == 1
+    assert not out.exists()
+
+
+def test_a_picture_that_the_server_refuses(fake, folder, tmp_path):
+    # The first request asks for the status.
+    fake.script = [None, ("refuse", 400, None, None, "too many pixels")]
+    result = run(folder, "-o", tmp_path / "out", "--server", fake.rest, "--in_flight=1")
+    assert result.returncode == 1 and files(tmp_path / "out") == ["b.png", "sub/c.png"]
+    assert f"{folder / 'a.png'}: The server at {fake.rest} answers 400 (INVALID_ARGUMENT): too many" in result.stderr
+
+
+def test_a_server_that_goes_away(fake, folder, tmp_path):
+    fake.script = [None, None] + [("drop",)] * 100
+    result = run(folder, "-o", tmp_path / "out", "--server", fake.rest, "--in_flight=1", "--retries=1")
+    assert result.returncode == 1 and files(tmp_path / "out") == ["a.png"]
+    assert "deblur-zoo-client: stopped with 2 pictures left: The server" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_slow_pictures_are_listed_until_there_are_too_many(fake, folder, tmp_path):
+    fake.script = [None] + [("delay", 0.6)] * 100
+    result = run(folder, "-o", tmp_path / "out", "--server", fake.rest, "--in_flight=1", "--timeout=0.2")
+    assert result.returncode == 1 and not (tmp_path / "out").exists()
+    assert "1 picture could not be restored:" in result.stderr
+    assert "stopped with 2 pictures left: " in result.stderr and "within 0.2 s" in result.stderr
+
+
+def test_ctrl_c(fake, folder, tmp_path):
+    fake.script = [None, None] + [("delay", 20)] * 10
+    command = [*COMMAND, folder, "-o", tmp_path / "out", "--server", fake.rest, "--in_flight=2"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    end = time.monotonic() + 60
+    # One picture is there, the others are under way.
+    while len(fake.requests) < 4 and time.monotonic() < end:
+        time.sleep(0.05)
+    start = time.monotonic()
+    os.kill(process.pid, signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert time.monotonic() - start < 5
+    assert process.returncode == 130 and "Traceback" not in error
+    assert files(tmp_path / "out") == ["a.png"]
