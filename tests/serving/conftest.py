@@ -1,0 +1,91 @@
+"""A tiny SavedModel whose answers are worked out by hand, and a server of it."""
+
+import pytest
+
+from deblur_zoo import protocol
+
+
+def write_tiny(folder, number, warm_up=True):
+    """Write version ``number`` of a model without weights worth the name.
+
+    ``serving_default``: images -> restored = number - images. ``serving_bytes``: JPEG or PNG -> PNG of the negative.
+    ``two``: a (N, 2) float, b (N) int64 -> sum = a + b, text_bytes = b"b=<b>", text. ``slow``: seconds (N) -> seconds,
+    after as many.
+
+    Args:
+        folder: the model's, which gets a folder ``number``.
+        number: the version.
+        warm_up: also write requests for the warm-up.
+    """
+    tf = pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
+
+    class Tiny(tf.Module):
+        def __init__(self):
+            super().__init__()
+            # A variable, so that the folder has files that may be missing.
+            self.top = tf.Variable(float(number))
+
+        @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3), tf.float32, name="images")])
+        def floats(self, images):
+            return {"restored": self.top - images}
+
+        @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, name="encoded")])
+        def files(self, encoded):
+            def one(file):
+                picture = tf.cond(
+                    tf.io.is_jpeg(file),
+                    lambda: tf.io.decode_jpeg(file, channels=3),
+                    lambda: tf.io.decode_png(file, channels=3),
+                )
+                return tf.io.encode_png(255 - picture)
+
+            return {"restored": tf.map_fn(one, encoded, fn_output_signature=tf.TensorSpec((), tf.string))}
+
+        @tf.function(
+            input_signature=[
+                tf.TensorSpec((None, 2), tf.float32, name="a"),
+                tf.TensorSpec((None,), tf.int64, name="b"),
+            ]
+        )
+        def two(self, a, b):
+            text = tf.strings.join([tf.constant("b="), tf.strings.as_string(b)])
+            return {"sum": a + tf.cast(b, tf.float32)[:, tf.newaxis], "text_bytes": text, "text": text}
+
+        @tf.function(input_signature=[tf.TensorSpec((None,), tf.float32, name="seconds")])
+        def slow(self, seconds):
+            end = tf.timestamp() + tf.cast(tf.reduce_max(seconds), tf.float64)
+            rounds = tf.while_loop(lambda rounds: tf.timestamp() < end, lambda rounds: [rounds + 1], [tf.constant(0)])
+            with tf.control_dependencies(rounds):
+                return {"seconds": tf.identity(seconds)}
+
+    tiny = Tiny()
+    names = {"serving_default": tiny.floats, "serving_bytes": tiny.files, "two": tiny.two, "slow": tiny.slow}
+    target = folder / str(number)
+    tf.saved_model.save(tiny, str(target), signatures=names)
+    if warm_up:
+        request = protocol.PredictRequest(model_spec=protocol.ModelSpec(name=folder.name))
+        request.inputs["images"].CopyFrom(protocol.filled_tensor(0.5, (1, 8, 8, 3)))
+        log = protocol.PredictionLog(predict_log=protocol.PredictLog(request=request))
+        path = target / "assets.extra" / "tf_serving_warmup_requests"
+        path.parent.mkdir()
+        with tf.io.TFRecordWriter(str(path)) as writer:
+            writer.write(log.SerializeToString())
+
+
+@pytest.fixture(scope="session")
+def models_folder(tmp_path_factory):
+    """A folder of models with one: ``tiny``, version 1. Not to be changed."""
+    folder = tmp_path_factory.mktemp("models")
+    write_tiny(folder / "tiny", 1)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def server(models_folder):
+    """A running server of ``models_folder``: ``server.rest`` is its URL, ``server.grpc`` HOST:PORT."""
+    pytest.importorskip("aiohttp", reason="the extra 'serving' is not installed")
+    from deblur_zoo.serving.server import embedded
+    from deblur_zoo.serving.server.settings import Settings
+
+    with embedded.running(Settings(models=str(models_folder))) as running:
+        yield running
