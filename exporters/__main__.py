@@ -57,12 +57,12 @@ def export_preset(arguments):
         for target in targets.values():
             if target.exists() and not FLAGS.overwrite:
                 raise UsageError(f"{target} is there already: choose another --version, or say --overwrite")
-        model = zoo.load(FLAGS.preset, kind="deblurrer")
+        model = zoo.load(FLAGS.preset)
         for exporter in exporters.values():
             exporter.check_backend()
     except (ValueError, RuntimeError) as error:
         raise UsageError(str(error)) from None
-    described = information(config["name"], config)
+    described = information(config["name"], config, labels=getattr(model, "class_names", None))
     failed = 0
     for form in formats:
         failed += not _write(form, exporters[form], model, targets[form], described, options.get(form, {}))

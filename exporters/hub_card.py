@@ -1,19 +1,21 @@
 """The markdown card of a model on TensorFlow Hub, in the format of the Hub's "Write documentation"."""
 
+from exporters.information import OUTPUTS
+
 PUBLISHER = "deblur-zoo"
 
 CARD = """\
 # Module {publisher}/{name}/{version}
 
-Removes motion blur from photos of faces.
+{purpose}
 
-<!-- task: image-deblurring -->
+<!-- task: {task} -->
 <!-- fine-tunable: true -->
 <!-- format: saved_model_2 -->
 
 ## Overview
 
-A network that takes blurred faces and gives restored ones.{method}
+{overview}{method}
 
 ## Usage
 
@@ -25,19 +27,18 @@ import tensorflow_hub as hub
 
 model = hub.load("model")
 face = tf.io.decode_image(tf.io.read_file("face.png"), channels=3)
-restored = model(tf.cast(face, tf.float32)[tf.newaxis] / 255)[0]
-tf.io.write_file("restored.png", tf.io.encode_png(tf.cast(tf.round(255 * restored), tf.uint8)))
+{usage}
 ```
 
-Fine-tuning, on your own pairs `blurred` and `sharp`, both float32 (N, H, W, 3) in [0, 1]:
+Fine-tuning, on your own pairs {pairs}:
 
 ```python
 import tensorflow_hub as hub
 import tf_keras
 
 model = tf_keras.Sequential([hub.KerasLayer("model", trainable=True)])
-model.compile(optimizer=tf_keras.optimizers.Adam(1e-5), loss="mse")
-model.fit(blurred, sharp, batch_size=16)
+model.compile(optimizer=tf_keras.optimizers.Adam(1e-5), loss="{loss}")
+model.fit({arguments}, batch_size=16)
 ```
 
 ## Inputs
@@ -47,20 +48,52 @@ as in training.
 
 ## Outputs
 
-float32 of the same shape, in [{low}, {high}]; with `training=True` not clipped to it. The signature `serving_default`
-takes `images` and gives `restored`.
+{outputs} The signature `serving_default`
+takes `images` and gives `{output}`.
 
 ## Alignment
 {alignment}
 ## Limits
 
 - It was trained for one aligned face that fills the crop. Other photos run, but are not what it was measured on.
-- Details that the blur has destroyed are made up from other faces: what comes out is no evidence of who somebody is.
+{limit}
 
 ## Licence
 
 {license}
 {paper}"""
+
+# What the card says of a kind of model.
+TEXTS = {
+    "deblurrer": {
+        "purpose": "Removes motion blur from photos of faces.",
+        "task": "image-deblurring",
+        "overview": "A network that takes blurred faces and gives restored ones.",
+        "usage": """\
+restored = model(tf.cast(face, tf.float32)[tf.newaxis] / 255)[0]
+tf.io.write_file("restored.png", tf.io.encode_png(tf.cast(tf.round(255 * restored), tf.uint8)))""",
+        "pairs": "`blurred` and `sharp`, both float32 (N, H, W, 3) in [0, 1]",
+        "loss": "mse",
+        "arguments": "blurred, sharp",
+        "outputs": "float32 of the same shape, in [{low}, {high}]; with `training=True` not clipped to it.",
+        "limit": "- Details that the blur has destroyed are made up from other faces: what comes out is no evidence of "
+        "who somebody is.",
+    },
+    "parser": {
+        "purpose": "Labels the pixels of photos of faces.",
+        "task": "image-segmentation",
+        "overview": "A network that takes faces, blurred or not, and gives each pixel's probabilities of the classes.",
+        "usage": """\
+probabilities = model(tf.cast(face, tf.float32)[tf.newaxis] / 255)[0]
+labels = tf.cast(tf.argmax(probabilities, axis=-1), tf.uint8)
+tf.io.write_file("labels.png", tf.io.encode_png(labels[..., tf.newaxis]))""",
+        "pairs": "`faces`, float32 (N, H, W, 3) in [0, 1], and `labels`, uint8 (N, H, W)",
+        "loss": "sparse_categorical_crossentropy",
+        "arguments": "faces, labels",
+        "outputs": "float32 (N, H, W, {classes}), each pixel's sum 1. Channels: {labels}.",
+        "limit": "- What a face covers, or the light hides, it guesses.",
+    },
+}
 
 ALIGNMENT = """
 Square crops of {size}x{size} pixels, border {border}, with these points, as fractions of the crop's width and height
@@ -86,7 +119,13 @@ def card(name, version, information=None):
     low, high = tensor.get("range") or (0, 1)
     paper = information.get("paper") or {}
     title = paper.get("title")
+    kind = information.get("kind", "deblurrer")
+    labels = information.get("labels") or []
+    texts = dict(TEXTS[kind])
+    texts["outputs"] = texts["outputs"].format(low=low, high=high, classes=len(labels), labels=", ".join(labels))
     return CARD.format(
+        **texts,
+        output=OUTPUTS[kind],
         publisher=PUBLISHER,
         name=name,
         version=version,

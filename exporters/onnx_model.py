@@ -1,7 +1,8 @@
 """ONNX file for onnxruntime and other runtimes, written by tf2onnx.
 
 One input, ``images``: float32 (N, H, W, 3), RGB in [0, 1], any N, H, W from 1 up. One output, ``restored``: the same
-shape. N, H and W are dynamic (their names in the file are batch, height and width).
+shape; a parser's is ``probabilities``, (N, H, W, classes). N, H and W are dynamic (their names in the file are batch,
+height and width).
 """
 
 import contextlib
@@ -9,8 +10,9 @@ import json
 import logging
 import pathlib
 
-from deblur_zoo.exported.onnx_file import INPUT, METADATA_KEY, OUTPUT
+from deblur_zoo.exported.onnx_file import INPUT, METADATA_KEY
 from exporters.atomic_folder import atomic_folder
+from exporters.information import OUTPUTS
 from exporters.requirements import require_packages, require_tensorflow
 from exporters.verify import VerificationError, float_cases, verify
 
@@ -40,7 +42,7 @@ def export(model, path, overwrite=False, information=None):
     process, compared with the model, and renamed when all comparisons pass.
 
     Args:
-        model: a built ``Deblurrer`` (TensorFlow backend).
+        model: a built ``Deblurrer`` or parser (TensorFlow backend).
         path: the folder to make; see ``target``.
         overwrite: replace what is there already.
         information: dict that JSON can hold, stored in the file's metadata_props as JSON under ``METADATA_KEY``;
@@ -61,7 +63,7 @@ def export(model, path, overwrite=False, information=None):
         file = folder / f"{model.name}.onnx"
         write(model, file, information)
         _check_file(file)
-        return verify(folder, PROGRAM, float_cases(model, OUTPUT, tolerance=TOLERANCE))
+        return verify(folder, PROGRAM, float_cases(model, OUTPUTS[model.kind], tolerance=TOLERANCE))
 
 
 def write(model, file, information=None):
@@ -73,7 +75,7 @@ def write(model, file, information=None):
 
     @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3), tf.float32, name=INPUT)])
     def restore(images):
-        return {OUTPUT: model(images, training=False)}
+        return {OUTPUTS[model.kind]: model(images, training=False)}
 
     converted = convert(restore)
     for value in (*converted.graph.input, *converted.graph.output):

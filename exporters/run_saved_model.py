@@ -17,15 +17,15 @@ def run(folder, requests_path, answers_path):
         count = sum(key.endswith("/signature") for key in requests.files)
         for index in range(count):
             function = signatures[str(requests[f"{index}/signature"])]
-            # Whatever the signature calls its only input.
-            (argument,) = function.structured_input_signature[1]
+            # Whatever the signature calls its only input and output.
+            (argument,), (output,) = function.structured_input_signature[1], function.structured_outputs
             if f"{index}/images" in requests.files:
                 sent = tf.constant(requests[f"{index}/images"])
-                answers[f"{index}/images"] = function(**{argument: sent})["restored"].numpy()
+                answers[f"{index}/images"] = function(**{argument: sent})[output].numpy()
                 continue
             places = range(sum(key.startswith(f"{index}/files/") for key in requests.files))
             sent = tf.constant([requests[f"{index}/files/{place}"].tobytes() for place in places])
-            for place, encoded in enumerate(function(**{argument: sent})["restored"].numpy()):
+            for place, encoded in enumerate(function(**{argument: sent})[output].numpy()):
                 answers[f"{index}/files/{place}"] = np.frombuffer(encoded, np.uint8)
     np.savez(answers_path, **answers)
 

@@ -37,9 +37,7 @@ def run(folder, requests_path, answers_path):
             "hub.load(ARCHIVE)": hub.load(url),
             "hub.KerasLayer(FOLDER)": hub.KerasLayer(model),
             "hub.KerasLayer(ARCHIVE)": hub.KerasLayer(url),
-            "hub.load(FOLDER).signatures": lambda images: loaded.signatures["serving_default"](images=images)[
-                "restored"
-            ],
+            "hub.load(FOLDER).signatures": only_output(loaded.signatures["serving_default"]),
             "hub.load(FOLDER), training": in_training(loaded, loaded),
             "hub.KerasLayer(FOLDER), training": in_training(layer, layer),
         }
@@ -52,6 +50,16 @@ def run(folder, requests_path, answers_path):
         check_training(loaded, "hub.load")
         check_training(layer, "hub.KerasLayer")
     np.savez(answers_path, **answers)
+
+
+def only_output(signature):
+    """The signature as a function that gives its only output."""
+
+    def call(images):
+        (output,) = signature(images=images).values()
+        return output
+
+    return call
 
 
 @contextlib.contextmanager
@@ -93,9 +101,9 @@ def check_training(owner, name):
     rows, columns = tf.linspace(0.0, 1.0, 32)[:, tf.newaxis, tf.newaxis], tf.linspace(0.0, 1.0, 32)[:, tf.newaxis]
     phases = tf.reshape(tf.range(6.0), (2, 1, 1, 3))
     images = 0.5 + 0.4 * tf.sin(7 * rows + phases) * tf.cos(5 * columns - phases)
-    # Any target will do that the model does not give already.
-    wanted = 0.5 * images + 0.1
     restore = in_training(owner, owner)
+    # Any target will do that the model does not give already.
+    wanted = 0.5 * restore(images) + 0.1
     variables = list(owner.trainable_variables)
     if not variables:
         sys.exit(f"{name}: there are no trainable variables")

@@ -1,5 +1,7 @@
 """TensorFlow SavedModel with a signature for float batches and one for encoded pictures.
 
+Of a deblurring model:
+
 ``serving_default``: ``images``, float32 (N, H, W, 3), RGB in [0, 1], any N, H, W from 1 up -> ``restored``, the same
 shape.
 
@@ -7,6 +9,8 @@ shape.
 8-bit RGB PNG of its input's height and width. The pictures of a batch may differ in size; they are restored one by one.
 Grey becomes RGB, an alpha channel is dropped, 16-bit PNGs are read with 8 bits. EXIF data is neither read nor kept:
 rotate photos upright before sending them. A file that is no picture fails its whole batch.
+
+A parser's has ``serving_default`` alone, ``images`` -> ``probabilities``, float32 (N, H, W, classes).
 
 Beside the graph, in ``assets.extra``: ``tf_serving_warmup_requests``, requests that TensorFlow Serving runs before it
 says that the model is there, and ``deblur_zoo.json``, what the model is (see ``exporters.information``).
@@ -22,6 +26,7 @@ from deblur_zoo import protocol
 from deblur_zoo.alignment import CROP_SIZE
 from deblur_zoo.exported.saved_model_folder import INFORMATION_FILE
 from exporters.atomic_folder import atomic_folder
+from exporters.information import OUTPUTS
 from exporters.requirements import require_tensorflow
 from exporters.verify import encoded_cases, float_cases, verify
 
@@ -50,7 +55,7 @@ def export(model, path, overwrite=False, information=None):
     renamed when all comparisons pass.
 
     Args:
-        model: a built ``Deblurrer`` (TensorFlow backend).
+        model: a built ``Deblurrer`` or parser (TensorFlow backend).
         path: the folder to make; see ``target``.
         overwrite: replace what is there already.
         information: JSON-serialisable dict for ``assets.extra/deblur_zoo.json``; None writes no such file.
@@ -67,32 +72,33 @@ def export(model, path, overwrite=False, information=None):
     check_backend()
     with atomic_folder(path, overwrite) as folder:
         write(model, folder)
-        write_warm_up(model.name, folder)
+        write_warm_up(model, folder)
         write_information(information, folder)
-        cases = float_cases(model, FLOAT_SIGNATURE) + encoded_cases(model, BYTES_SIGNATURE)
+        cases = float_cases(model, FLOAT_SIGNATURE)
+        if BYTES_SIGNATURE in signature_names(model):
+            cases += encoded_cases(model, BYTES_SIGNATURE)
         return verify(folder, PROGRAM, cases)
 
 
 def write(model, folder):
-    """Write the SavedModel with both signatures into a folder, unchecked."""
+    """Write the SavedModel with its signatures into a folder, unchecked."""
     import keras
 
-    restore_floats, restore_files = signatures(model)
     archive = keras.export.ExportArchive()
     archive.track(model)
-    archive.add_endpoint(FLOAT_SIGNATURE, restore_floats)
-    archive.add_endpoint(BYTES_SIGNATURE, restore_files)
+    for name in signature_names(model):
+        archive.add_endpoint(name, SIGNATURES[name](model))
     archive.write_out(str(folder), verbose=False)
 
 
-def write_warm_up(name, folder):
+def write_warm_up(model, folder):
     """Write requests to each signature as TFRecords of tensorflow.serving.PredictionLog.
 
     The first calls of a graph allocate memory and choose kernels for their shapes; TensorFlow Serving makes these calls
     before it sends users to a version.
 
     Args:
-        name: the model's name.
+        model: the model.
         folder: a SavedModel's folder.
     """
     import tensorflow as tf
@@ -101,7 +107,9 @@ def write_warm_up(name, folder):
     path.parent.mkdir(exist_ok=True)
     with tf.io.TFRecordWriter(str(path)) as writer:
         for signature, argument, tensor in warm_up_tensors():
-            specification = protocol.ModelSpec(name=name, signature_name=signature)
+            if signature not in signature_names(model):
+                continue
+            specification = protocol.ModelSpec(name=model.name, signature_name=signature)
             request = protocol.PredictRequest(model_spec=specification, inputs={argument: tensor})
             log = protocol.PredictionLog(predict_log=protocol.PredictLog(request=request))
             writer.write(log.SerializeToString())
@@ -134,13 +142,25 @@ def write_information(information, folder):
     path.write_text(json.dumps(information, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def signatures(model):
-    """The two signatures of a ``Deblurrer`` as ``tf.function``s."""
+def signature_names(model):
+    """What is written of a model: files in and out only of what gives pictures."""
+    return (FLOAT_SIGNATURE, BYTES_SIGNATURE) if model.kind == "deblurrer" else (FLOAT_SIGNATURE,)
+
+
+def float_signature(model):
+    """``serving_default`` as a ``tf.function``."""
     import tensorflow as tf
 
     @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3), tf.float32, name="images")])
     def restore_floats(images):
-        return {"restored": model(images, training=False)}
+        return {OUTPUTS[model.kind]: model(images, training=False)}
+
+    return restore_floats
+
+
+def bytes_signature(model):
+    """``serving_bytes`` as a ``tf.function``."""
+    import tensorflow as tf
 
     def restore_file(encoded):
         picture = tf.cond(
@@ -156,4 +176,7 @@ def signatures(model):
     def restore_files(encoded):
         return {"restored": tf.map_fn(restore_file, encoded, fn_output_signature=tf.TensorSpec((), tf.string))}
 
-    return restore_floats, restore_files
+    return restore_files
+
+
+SIGNATURES = {FLOAT_SIGNATURE: float_signature, BYTES_SIGNATURE: bytes_signature}

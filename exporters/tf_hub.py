@@ -49,7 +49,7 @@ def export(model, path, overwrite=False, information=None):
     compared with the model, and a step of fine-tuning must lower a loss.
 
     Args:
-        model: a built ``Deblurrer`` (TensorFlow backend).
+        model: a built ``Deblurrer`` or parser (TensorFlow backend).
         path: the folder to make, named after the version; see ``target``.
         overwrite: replace what is there already.
         information: JSON-serialisable dict (see ``exporters.information``) for the card and ``assets.extra``.
@@ -104,8 +104,8 @@ def write(model, folder):
     reusable.regularization_losses = [
         _regularization_loss(weight) for weight in model.trainable_weights if weight.regularizer is not None
     ]
-    restore_floats, _ = saved_model.signatures(model)
-    tf.saved_model.save(reusable, str(folder), signatures={saved_model.FLOAT_SIGNATURE: restore_floats})
+    signatures = {saved_model.FLOAT_SIGNATURE: saved_model.float_signature(model)}
+    tf.saved_model.save(reusable, str(folder), signatures=signatures)
 
 
 def _regularization_loss(weight):

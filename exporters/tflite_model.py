@@ -5,7 +5,8 @@ computes with bytes where the interpreter can, ``int8`` computes with bytes thro
 
 Each file takes one picture of one size: ``images`` (1, H, W, 3) -> ``restored`` (1, H, W, 3), RGB, float32 in [0, 1];
 the ``int8`` file takes and gives uint8, by the scale and zero point that the tensors carry: value = scale * (byte -
-zero point). They are 1/255 and 0 only where no layer that touches the picture needs another range.
+zero point). They are 1/255 and 0 only where no layer that touches the picture needs another range. A parser's output is
+``probabilities`` (1, H, W, classes).
 """
 
 import contextlib
@@ -45,7 +46,7 @@ def export(model, path, overwrite=False, information=None, size=CROP, precisions
     """Write a model in each precision, run the files, and compare them with the model.
 
     Args:
-        model: a built ``Deblurrer`` (TensorFlow backend).
+        model: a built ``Deblurrer`` or parser (TensorFlow backend).
         path: the folder to make; see ``target``. It gets ``NAME_HxW_PRECISION.tflite`` files and ``report.tsv``.
         overwrite: replace what is there already.
         information: what ``exporters.information`` makes; it travels inside each file.
@@ -80,7 +81,7 @@ def export(model, path, overwrite=False, information=None, size=CROP, precisions
             content = convert(saved, precision, calibration)
             files[precision] = folder / f"{model.name}_{height}x{width}_{precision}.tflite"
             files[precision].write_bytes(content)
-            embed(files[precision], describe(information, precision, height, width, content))
+            embed(files[precision], describe(information, precision, content))
         results = check(model, files, pictures)
         report = "\n".join([results[0].heading(), *(result.row() for result in results)]) + "\n"
         (folder / "report.tsv").write_text(report, encoding="utf-8")
@@ -111,7 +112,7 @@ def saved_for_one_size(model, height, width):
 
     @tf.function(input_signature=[tf.TensorSpec((1, height, width, 3), tf.float32, name="images")])
     def restore(images):
-        return {"restored": model(images, training=False)}
+        return {informations.OUTPUTS[model.kind]: model(images, training=False)}
 
     archive = keras.export.ExportArchive()
     archive.track(model)
@@ -185,13 +186,13 @@ def foreign_operators(content):
     return sorted((code.CustomCode() or b"?").decode() for code in custom)
 
 
-def describe(information, precision, height, width, content):
+def describe(information, precision, content):
     """A preset's information with what is a TFLite file's own: precision, shapes and, for bytes, their meaning."""
     tensors = {}
     for name, details in zip(("input", "output"), _tensors(content), strict=True):
         scale, zero_point = details["quantization"]
         form = {"type": "uint8", "scale": float(scale), "zero_point": int(zero_point)} if precision == "int8" else {}
-        tensors[name] = {**information[name], **form, "shape": [1, height, width, 3]}
+        tensors[name] = {**information[name], **form, "shape": [int(side) for side in details["shape"]]}
     return {**information, **tensors, "precision": precision}
 
 

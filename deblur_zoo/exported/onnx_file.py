@@ -94,6 +94,6 @@ def _open(path, optimize):
         raise ValueError(f"{foreign}: what its metadata holds under {METADATA_KEY!r} is no JSON object")
     for kind, values, name in (("input", session.get_inputs(), INPUT), ("output", session.get_outputs(), OUTPUT)):
         forms = [(value.name, value.type, len(value.shape), value.shape[-1:]) for value in values]
-        if forms != [(name, "tensor(float)", 4, [3])]:
+        if forms != [(name, "tensor(float)", 4, [3])] and stored.get("kind", "deblurrer") == "deblurrer":
             raise ValueError(f"{foreign}: its only {kind} must be {name!r}, float32 (N, H, W, 3)")
     return session, stored

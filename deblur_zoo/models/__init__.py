@@ -1,3 +1,3 @@
 """One file a paper: the networks of that paper and nothing about training.
-``deblurrer.py`` is the base class that all of them share.
+``deblurrer.py`` and ``parser.py`` are the base classes that they share.
 """

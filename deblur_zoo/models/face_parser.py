@@ -15,12 +15,11 @@ Deviations from the paper:
 """
 
 import keras
-import numpy as np
 from keras import layers, ops
 
-from deblur_zoo import images as picture_io
 from deblur_zoo.layers.mirror_padding import pad_to_multiple
 from deblur_zoo.models.deblurrer import check_whole_numbers, crop
+from deblur_zoo.models.parser import Parser
 
 # The classes in the order of the labels; left is left in the image.
 CLASS_NAMES = (
@@ -113,7 +112,7 @@ class ParsingNetwork(layers.Layer):
 
 
 @keras.saving.register_keras_serializable("deblur_zoo")
-class FaceParser(keras.Model):
+class FaceParser(Parser):
     """Labels every pixel of a face with one of ``CLASS_NAMES``. ``SemanticFace.parser`` is the same network, so that
     ``semantic_face.parser.set_weights(face_parser.parser.get_weights())`` carries weights over.
 
@@ -126,10 +125,9 @@ class FaceParser(keras.Model):
         ValueError: an argument that makes no network.
     """
 
-    kind = "parser"
+    class_names = CLASS_NAMES
 
     def __init__(self, widths=WIDTHS, scale=1, synchronized=False, **kwargs):
-        kwargs.setdefault("autocast", False)
         super().__init__(**kwargs)
         check_whole_numbers("FaceParser", widths=widths, scale=scale)
         self.settings = {"widths": list(widths), "scale": scale, "synchronized": bool(synchronized)}
@@ -142,49 +140,8 @@ class FaceParser(keras.Model):
             self.parser.build((None, None, None, 3))
             self.built = True
 
-    def call(self, images, training=False):
-        """Probabilities of the classes.
-
-        Args:
-            images: float (N, H, W, 3), RGB in [0, 1], any H and W from 1.
-            training: normalise by the batch's statistics.
-
-        Returns:
-            float32 (N, H, W, 11), each pixel's sum 1.
-        """
-        return ops.softmax(self.training_outputs(images, training=training)["parsing_logits"], axis=-1)
-
     def training_outputs(self, images, training=True):
-        """What the parsing loss needs: ``{"parsing_logits": float32 (N, H, W, 11)}``. Arguments as for ``call``."""
+        """What the parsing loss needs: ``{"parsing_logits": float32 (N, H, W, 11)}``. Arguments as for calling it."""
         images = ops.cast(images, "float32")
         logits = self.parser(pad_to_multiple(images, self.size_divisor), training=training)
         return {"parsing_logits": crop(logits, images)}
-
-    def compute_output_shape(self, input_shape):
-        return (*input_shape[:-1], len(CLASS_NAMES))
-
-    def parse(self, pictures, batch_size=16):
-        """The most probable class of every pixel.
-
-        Args:
-            pictures: a path, a PIL image, or an array of shape (H, W), (H, W, C) or (N, H, W, C), C in 1, 3, 4;
-                uint8, uint16 or float in [0, 1].
-            batch_size: how many images go through the network at once.
-
-        Returns:
-            uint8 (H, W), or (N, H, W) for a batch: indices into ``CLASS_NAMES``.
-
-        Raises:
-            FileNotFoundError: there is no such file.
-            ValueError: not a picture, a shape that is no image, NaN, or values out of range.
-        """
-        picture = picture_io.load(pictures)
-        labels = [
-            np.argmax(ops.convert_to_numpy(self(picture.rgb[start : start + batch_size], training=False)), axis=-1)
-            for start in range(0, len(picture.rgb), batch_size)
-        ]
-        labels = np.concatenate(labels).astype(np.uint8)
-        return labels if len(picture.shape) == 4 else labels[0]
-
-    def get_config(self):
-        return {**super().get_config(), **self.settings}

@@ -13,13 +13,12 @@ Deviations from the paper:
 """
 
 import keras
-import numpy as np
 from keras import layers, ops
 
-from deblur_zoo import images as picture_io
 from deblur_zoo.layers.mirror_padding import pad_to_multiple
 from deblur_zoo.layers.resampling import double, halve
 from deblur_zoo.models.deblurrer import check_whole_numbers, crop
+from deblur_zoo.models.parser import Parser
 from deblur_zoo.models.umsn_blocks import SLOPE, DenseBlock, Network, OneChannelMaps, Transition, stem
 
 # The classes in the order of the channels; "components" are brows, eyes, nose, lips and teeth.
@@ -101,7 +100,7 @@ class SemanticNetwork(Network):
 
 
 @keras.saving.register_keras_serializable("deblur_zoo")
-class FourClassParser(keras.Model):
+class FourClassParser(Parser):
     """Labels every pixel of a face with one of ``CLASS_NAMES``. ``Umsn.parser`` is the same network, so that
     ``umsn.parser.set_weights(four_class_parser.parser.get_weights())`` carries weights over.
 
@@ -115,10 +114,9 @@ class FourClassParser(keras.Model):
         ValueError: an argument that makes no network.
     """
 
-    kind = "parser"
+    class_names = CLASS_NAMES
 
     def __init__(self, width=64, scale=1, dilated=True, synchronized=False, **kwargs):
-        kwargs.setdefault("autocast", False)
         super().__init__(**kwargs)
         check_whole_numbers("FourClassParser", width=width, scale=scale)
         self.settings = {
@@ -136,54 +134,13 @@ class FourClassParser(keras.Model):
             self.parser(ops.zeros((1, self.size_divisor, self.size_divisor, 3)))
             self.built = True
 
-    def call(self, images, training=False):
-        """Probabilities of the classes.
-
-        Args:
-            images: float (N, H, W, 3), RGB in [0, 1], any H and W from 1.
-            training: normalise by the batch's statistics.
-
-        Returns:
-            float32 (N, H, W, 4), each pixel's sum 1.
-        """
-        return ops.softmax(self.training_outputs(images, training=training)["parsing_logits"], axis=-1)
-
     def training_outputs(self, images, training=True):
-        """What the parsing loss needs. Arguments as for ``call``.
+        """What the parsing loss needs. Arguments as for calling it.
 
         Returns:
             dict of float32 logits: "parsing_logits" (N, H, W, 4), "parsing_logits_half" (N, H // 2, W // 2, 4).
         """
         return parsing_outputs(self.parser, ops.cast(images, "float32"), training)
-
-    def compute_output_shape(self, input_shape):
-        return (*input_shape[:-1], len(CLASS_NAMES))
-
-    def parse(self, pictures, batch_size=16):
-        """The most probable class of every pixel.
-
-        Args:
-            pictures: a path, a PIL image, or an array of shape (H, W), (H, W, C) or (N, H, W, C), C in 1, 3, 4;
-                uint8, uint16 or float in [0, 1].
-            batch_size: how many images go through the network at once.
-
-        Returns:
-            uint8 (H, W), or (N, H, W) for a batch: indices into ``CLASS_NAMES``.
-
-        Raises:
-            FileNotFoundError: there is no such file.
-            ValueError: not a picture, a shape that is no image, NaN, or values out of range.
-        """
-        picture = picture_io.load(pictures)
-        labels = [
-            np.argmax(ops.convert_to_numpy(self(picture.rgb[start : start + batch_size], training=False)), axis=-1)
-            for start in range(0, len(picture.rgb), batch_size)
-        ]
-        labels = np.concatenate(labels).astype(np.uint8)
-        return labels if len(picture.shape) == 4 else labels[0]
-
-    def get_config(self):
-        return {**super().get_config(), **self.settings}
 
 
 def parsing_outputs(network, images, training):

@@ -152,6 +152,8 @@ def test_interface_of_a_reusable_saved_model(written, tiny_model):
 class Regularized(keras.Model):
     """Batch normalisation, dropout, a frozen layer and a regularizer, as a model of the zoo could have them."""
 
+    kind = "deblurrer"
+
     def __init__(self):
         super().__init__()
         self.first = keras.layers.Conv2D(4, 3, padding="same", kernel_regularizer=keras.regularizers.L2(0.5))

@@ -1,0 +1,65 @@
+"""The base class of the models that label a face's pixels."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from deblur_zoo import images as picture_io
+
+
+class Parser(keras.Model):
+    """A model of kind "parser": pictures in, probabilities of classes out.
+
+    Subclasses set ``class_names``, in the order of the channels, make the network ``parser``, set ``size_divisor``,
+    keep their constructor's arguments in ``settings``, and implement ``training_outputs``, whose "parsing_logits" are
+    float32 (N, H, W, classes).
+    """
+
+    kind = "parser"
+    class_names = ()
+
+    def __init__(self, **kwargs):
+        # Pictures stay float32 under mixed precision.
+        kwargs.setdefault("autocast", False)
+        super().__init__(**kwargs)
+
+    def call(self, images, training=False):
+        """Probabilities of the classes.
+
+        Args:
+            images: float (N, H, W, 3), RGB in [0, 1], any H and W from 1.
+            training: normalise by the batch's statistics.
+
+        Returns:
+            float32 (N, H, W, classes), each pixel's sum 1.
+        """
+        return ops.softmax(self.training_outputs(images, training=training)["parsing_logits"], axis=-1)
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], len(self.class_names))
+
+    def parse(self, pictures, batch_size=16):
+        """The most probable class of every pixel.
+
+        Args:
+            pictures: a path, a PIL image, or an array of shape (H, W), (H, W, C) or (N, H, W, C), C in 1, 3, 4;
+                uint8, uint16 or float in [0, 1].
+            batch_size: how many images go through the network at once.
+
+        Returns:
+            uint8 (H, W), or (N, H, W) for a batch: indices into ``class_names``.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: not a picture, a shape that is no image, NaN, or values out of range.
+        """
+        picture = picture_io.load(pictures)
+        labels = [
+            np.argmax(ops.convert_to_numpy(self(picture.rgb[start : start + batch_size], training=False)), axis=-1)
+            for start in range(0, len(picture.rgb), batch_size)
+        ]
+        labels = np.concatenate(labels).astype(np.uint8)
+        return labels if len(picture.shape) == 4 else labels[0]
+
+    def get_config(self):
+        return {**super().get_config(), **self.settings}
