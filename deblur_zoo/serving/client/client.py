@@ -19,8 +19,9 @@ from deblur_zoo.serving.client.answers import BYTES_SIGNATURE, FLOAT_SIGNATURE, 
 from deblur_zoo.serving.client.errors import ServingError, error_of
 
 PROTOCOLS = ("rest", "grpc")
-# A request holds at most ``batch_size`` pictures of this many pixels, and fewer of larger ones.
-_PIXELS_PER_PICTURE = 256 * 256
+# A request holds at most ``batch_size`` pictures of this many pixels, and fewer of larger ones. As JSON, 16 crops of
+# 128x128 are some 15 MB.
+_PIXELS_PER_PICTURE = {FLOAT_SIGNATURE: 128 * 128, BYTES_SIGNATURE: 256 * 256}
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ class Client:
 
         Args:
             images: float (N, H, W, 3), RGB in [0, 1].
-            batch_size: pictures in a request; fewer of more than 256x256 pixels.
+            batch_size: pictures in a request; fewer of more than 128x128 pixels.
 
         Returns:
             float32 array of the same shape.
@@ -131,7 +132,7 @@ class Client:
         Args:
             pictures: a path, a PIL image, or an array of shape (H, W), (H, W, C) or (N, H, W, C), C in 1, 3, 4;
                 uint8, uint16 or float in [0, 1].
-            batch_size: pictures in a request; fewer of more than 256x256 pixels.
+            batch_size: pictures in a request; fewer of more than 256x256 pixels (128x128 by ``serving_default``).
 
         Returns:
             uint8 array of the input's shape, as ``Deblurrer.deblur``; a grey picture that went as PNG may differ from
@@ -172,6 +173,22 @@ class Client:
                 raise self._unreadable(f"{len(answer)} pictures for {len(sent)}")
             restored += answer
         return restored
+
+    def predict(self, signature, values):
+        """Send what is given, unchecked, as one request; for other signatures and for tests of a server.
+
+        Args:
+            signature: name of a signature with one input and one output; over gRPC the input is called "encoded" for
+                ``serving_bytes`` and "images" for all others.
+            values: numeric array, or a list of ``bytes``.
+
+        Returns:
+            float32 array, or a list of ``bytes``.
+
+        Raises:
+            ServingError: as ``deblur``.
+        """
+        return self._ask("predict", self._deadline(), signature, values)
 
     def deblur_many(self, pictures, in_flight=8, return_errors=False):
         """Restore pictures one by one while several requests are under way, so that the server can batch them.
@@ -258,7 +275,7 @@ class Client:
 
     def _restore_floats(self, rgb, batch_size, deadline):
         restored = []
-        for sent in _requests(rgb, batch_size):
+        for sent in _requests(rgb, batch_size, FLOAT_SIGNATURE):
             answer = self._ask("predict", deadline, FLOAT_SIGNATURE, sent)
             if answer.shape != sent.shape or not np.isfinite(answer).all():
                 what = "NaN or infinity" if answer.shape == sent.shape else f"shape {answer.shape} for {sent.shape}"
@@ -270,7 +287,7 @@ class Client:
         restored = np.empty(rgb.shape, np.float32)
         height, width = rgb.shape[1:3]
         place = 0
-        for sent in _requests(rgb, batch_size):
+        for sent in _requests(rgb, batch_size, BYTES_SIGNATURE):
             files = [picture_io.encode(np.rint(255 * picture).astype(np.uint8)) for picture in sent]
             answer = self._ask("predict", deadline, BYTES_SIGNATURE, files)
             if len(answer) != len(files):
@@ -333,9 +350,9 @@ def _is_8_bit(rgb):
     return bool((np.rint(255 * rgb).astype(np.uint8).astype(np.float32) / 255 == rgb).all())
 
 
-def _requests(rgb, batch_size):
+def _requests(rgb, batch_size, signature):
     """Parts of a batch, each for one request."""
     _check_whole("batch_size", batch_size, 1)
     pixels = rgb.shape[1] * rgb.shape[2]
-    count = max(1, min(batch_size, batch_size * _PIXELS_PER_PICTURE // pixels))
+    count = max(1, min(batch_size, batch_size * _PIXELS_PER_PICTURE[signature] // pixels))
     return [rgb[start : start + count] for start in range(0, len(rgb), count)]

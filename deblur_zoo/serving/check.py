@@ -1,0 +1,230 @@
+"""Whether a running server, TensorFlow Serving or another, answers as the zoo's models do.
+
+    deblur-zoo-serve --check localhost:8501
+
+``check`` is that command: one line for each thing that was asked. The server is asked for the golden outputs of each
+preset (``deblur_zoo.golden``) by both signatures, for its state and metadata, and with requests that it must refuse.
+"""
+
+import secrets
+from dataclasses import dataclass
+
+import numpy as np
+
+from deblur_zoo import golden, images, zoo
+from deblur_zoo.command_line_tools import UsageError
+from deblur_zoo.serving.client.answers import BYTES_SIGNATURE, FLOAT_SIGNATURE, INPUTS, TensorInfo
+from deblur_zoo.serving.client.client import PROTOCOLS, Client
+from deblur_zoo.serving.client.errors import ModelNotFound, ServingError, ServingTimeout, ServingUnavailable
+
+# An export may differ from its model by 1e-4; another processor rounds otherwise. Another model differs by a hundred
+# times as much.
+TOLERANCE = 1e-3
+_REACHED_WITHIN = 10
+_PICTURES = TensorInfo("DT_FLOAT", (-1, -1, -1, 3))
+_FILES = TensorInfo("DT_STRING", (-1,))
+# Signature to the type of its input and output, and to the names that its output may have. Over REST, TensorFlow
+# Serving writes the bytes of an output as base64 only where its name ends in _bytes.
+_SIGNATURES = {
+    FLOAT_SIGNATURE: (_PICTURES, ("restored",)),
+    BYTES_SIGNATURE: (_FILES, ("restored", "restored_bytes")),
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """One thing that was asked.
+
+    Attributes:
+        protocol: "rest" or "grpc".
+        model: the model's name.
+        what: the question.
+        passed: whether the answer was right; None: the server does not have that model, and nobody asked for it.
+        detail: what was found.
+    """
+
+    protocol: str
+    model: str
+    what: str
+    passed: bool | None
+    detail: str
+
+    def __str__(self):
+        word = {True: "passed", False: "FAILED", None: "absent"}[self.passed]
+        return f"{word}  {self.protocol}  {self.model}  {self.what}: {self.detail}"
+
+
+def check(target, models=None, protocol=None, golden_file=None, timeout=60.0, tolerance=TOLERANCE):
+    """Ask, print one line for each answer, and count.
+
+    Args:
+        target: "HOST:PORT", the REST or the gRPC port: both are tried.
+        models: names of models that must be there, each also a preset's name unless ``golden_file`` is given; None:
+            each preset that has golden outputs and that the server has.
+        protocol: "rest" or "grpc" to be spoken at that port; None: what answers.
+        golden_file: path of a golden.npz to compare with, for exactly one model.
+        timeout: seconds for each request.
+        tolerance: largest difference to the golden outputs, where pictures are in [0, 1].
+
+    Returns:
+        exit code: 0 if all passed, 1 otherwise.
+
+    Raises:
+        UsageError: wrong arguments; nothing at the target speaks either protocol.
+    """
+    passed, failed = 0, []
+    for result in results(target, models, protocol, golden_file, timeout, tolerance):
+        print(result, flush=True)
+        passed += result.passed is True
+        if result.passed is False:
+            failed.append(f"{result.model} by {result.protocol} ({result.what})")
+    if failed:
+        print(f"{len(failed)} of {passed + len(failed)} checks failed: {'; '.join(failed)}")
+        return 1
+    print(f"All {passed} checks passed.")
+    return 0
+
+
+def results(target, models=None, protocol=None, golden_file=None, timeout=60.0, tolerance=TOLERANCE):
+    """As ``check``: a generator of ``Result``. Wrong arguments are told at the first one."""
+    wanted = _golden_outputs(models, golden_file)
+    for name in _protocols(target, protocol):
+        served = 0
+        for model, outputs in wanted.items():
+            with Client(target, model, name, timeout=timeout) as client:
+                for result in _of_model(client, name, model, outputs, tolerance, models is not None):
+                    served += result.passed is not None
+                    yield result
+        if not served:
+            yield Result(name, "any preset", "model", False, f"none of {', '.join(wanted)} is there; name one")
+        with Client(target, f"no_such_model_{secrets.token_hex(4)}", name, timeout=timeout) as client:
+            ask = {"status": client.status, "prediction": lambda client=client: client(np.zeros((1, 8, 8, 3)))}
+            for what, question in ask.items():
+                yield _refused(name, client.choice.name, f"{what} of an unknown model", question, "NOT_FOUND")
+
+
+def _golden_outputs(models, golden_file):
+    """dict of model to ``golden.Golden``."""
+    try:
+        if golden_file is not None:
+            if models is None or len(models) != 1:
+                raise UsageError("golden outputs from a file are for exactly one model: name it.")
+            return {models[0]: golden.read(golden_file)}
+        if models is not None:
+            return {model: golden.read(model) for model in models}
+    except (FileNotFoundError, ValueError) as error:
+        raise UsageError(str(error)) from None
+    found = {}
+    for preset in zoo.list_models():
+        try:
+            found[preset] = golden.read(preset)
+        except FileNotFoundError:
+            # Not trained yet, or not a deblurrer.
+            continue
+    if not found:
+        raise UsageError("no preset has golden outputs: give a golden.npz")
+    return found
+
+
+def _protocols(target, protocol):
+    """What the port speaks."""
+    if protocol not in (None, *PROTOCOLS):
+        raise UsageError(f"the protocol is {' or '.join(PROTOCOLS)}, not {protocol!r}")
+    speaking, reasons = [], []
+    for name in PROTOCOLS if protocol is None else [protocol]:
+        try:
+            with Client(target, "no_such_model", name, timeout=_REACHED_WITHIN, retries=2) as client:
+                client.status()
+        except (ServingUnavailable, ServingTimeout) as error:
+            reasons.append(f"{name}: {error}")
+            continue
+        except ServingError:
+            # Whoever refuses speaks.
+            pass
+        except (ValueError, ImportError) as error:
+            raise UsageError(str(error)) from None
+        speaking.append(name)
+    if not speaking:
+        raise UsageError(f"nothing at {target} answers as a model server; {' '.join(reasons)}")
+    return speaking
+
+
+def _of_model(client, protocol, model, outputs, tolerance, must_be_there):
+    def result(what, question):
+        try:
+            return Result(protocol, model, what, *question())
+        except ServingError as error:
+            return Result(protocol, model, what, False, str(error))
+
+    try:
+        state = _available(client.status())
+    except ModelNotFound as error:
+        yield Result(protocol, model, "status", False if must_be_there else None, str(error))
+        return
+    except ServingError as error:
+        state = (False, str(error))
+    yield Result(protocol, model, "status", *state)
+    yield result("metadata", lambda: _metadata(client.metadata()))
+    yield result(FLOAT_SIGNATURE, lambda: _floats(client, outputs, tolerance))
+    yield result(BYTES_SIGNATURE, lambda: _files(client, outputs, tolerance))
+    no_picture = [b"no picture"]
+    bad_requests = {
+        "text instead of floats": lambda: client.predict(FLOAT_SIGNATURE, no_picture),
+        "a file that is no picture": lambda: client.deblur_encoded(no_picture),
+    }
+    for what, question in bad_requests.items():
+        yield _refused(protocol, model, what, question, "INVALID_ARGUMENT")
+
+
+def _refused(protocol, model, what, question, code):
+    try:
+        question()
+    except ServingError as error:
+        return Result(protocol, model, what, error.code == code, f"{error.code} (expected {code}): {error}")
+    return Result(protocol, model, what, False, f"answered, where {code} was expected")
+
+
+def _available(versions):
+    states = ", ".join(f"version {entry.version} {entry.state}" for entry in versions) or "no version"
+    return any(entry.state == "AVAILABLE" for entry in versions), states
+
+
+def _metadata(metadata):
+    for name, (tensor, outputs) in _SIGNATURES.items():
+        if name not in metadata.signatures:
+            return False, f"no signature {name}; there are {', '.join(sorted(metadata.signatures)) or 'none'}"
+        signature = metadata.signatures[name]
+        for kind, found, expected in (
+            ("input", signature.inputs, [{INPUTS[name]: tensor}]),
+            ("output", signature.outputs, [{output: tensor} for output in outputs]),
+        ):
+            if found not in expected:
+                return False, f"{kind} of {name} is {_text(found)}, not {' or '.join(map(_text, expected))}"
+    return True, f"version {metadata.version}, both signatures"
+
+
+def _text(tensors):
+    return ", ".join(f"{name} {info.dtype} {info.shape}" for name, info in tensors.items()) or "nothing"
+
+
+def _floats(client, outputs, tolerance):
+    restored = client(outputs.images.astype(np.float32) / 255)
+    return _within(np.abs(restored - outputs.restored).max(), tolerance)
+
+
+def _files(client, outputs, tolerance):
+    restored = client.deblur_encoded([images.encode(picture) for picture in outputs.images])
+    try:
+        pixels = outputs.images[0, ..., 0].size
+        pictures = [images.decode(file, pixels) for file in restored]
+    except ValueError as error:
+        return False, f"the answer is no picture of the input's size: {error}"
+    shapes = {picture.shape for picture in pictures}
+    if shapes != {outputs.images.shape[1:]}:
+        return False, f"the answers are of shapes {sorted(shapes)}, not {outputs.images.shape[1:]}"
+    # Rounded to 8 bits.
+    return _within(np.abs(np.stack(pictures) / 255.0 - outputs.restored).max(), tolerance + 0.5 / 255)
+
+
+def _within(difference, tolerance):
+    return bool(difference <= tolerance), f"largest difference {difference:.2g} (allowed: {tolerance:.2g})"
