@@ -4,6 +4,7 @@ import logging
 import time
 
 import grpc
+from google.protobuf.message import DecodeError
 
 from deblur_zoo import protocol
 from deblur_zoo.serving.server import configuration, signature_json
@@ -46,19 +47,22 @@ class GrpcService:
         for path, (request_class, response_class) in protocol.METHODS.items():
             _, service, method = path.split("/")
             services.setdefault(service, {})[method] = grpc.unary_unary_rpc_method_handler(
-                self._guarded(methods[method]), request_class.FromString, response_class.SerializeToString
+                self._guarded(methods[method], request_class), response_serializer=response_class.SerializeToString
             )
         return [grpc.method_handlers_generic_handler(service, handlers) for service, handlers in services.items()]
 
     @staticmethod
-    def _guarded(method):
-        """The method, with what it raises as gRPC's status."""
+    def _guarded(method, request_class):
+        """A function of a message's bytes that calls the method, with what it raises as gRPC's status."""
 
-        async def call(request, context):
+        async def call(content, context):
             try:
-                return await method(request, context)
+                return await method(request_class.FromString(content), context)
             except ServingError as error:
                 code, message = error.code, error.message
+            except DecodeError:
+                # As gRPC in C++ says it.
+                code, message = "INTERNAL", f"The bytes are no {request_class.DESCRIPTOR.full_name}"
             except Exception:
                 _LOG.exception("gRPC")
                 code, message = "INTERNAL", "Internal error; the server's log says more"

@@ -170,7 +170,7 @@ def _numbers(value, dtype):
 
 def _largest(dtype, found):
     """The largest number that a float type takes without loss: of whole numbers those that it counts one by one."""
-    return 2 ** (np.finfo(dtype).nmant + 1) - 1 if found.kind in "iu" else np.finfo(dtype).max
+    return 2 ** (np.finfo(dtype).nmant + 1) - 1 if found.kind in "iu" else float(np.finfo(dtype).max)
 
 
 def _shape(value):

@@ -1,0 +1,228 @@
+"""How much of the network's own throughput the embedded server delivers, and how long its answers take.
+
+    python -m exporters --preset one_step_lite --format saved_model --out exported
+    python -m benchmarks.serving --models exported --model one_step_lite
+
+In one run: the server with batching and without, asked by 1, 8 and 32 clients that each send a face as soon as the last
+one is back; floats over gRPC and JPEG files over REST; and beside them the same SavedModel called directly, in batches
+as large as the server formed for 32 clients. The server, the clients and the direct calls are processes of their own.
+The clients send bytes that were prepared before and look into no answer but for its status. Rounds of all are
+interleaved, so that other work on the machine hits them alike; the median over the rounds counts. The ratio is server
+over direct within a round.
+"""
+
+import asyncio
+import base64
+import io
+import json
+import multiprocessing
+import statistics
+import subprocess
+import sys
+import time
+import urllib.request
+
+from absl import flags
+
+from deblur_zoo import command_line_tools
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("models", None, "folder of NAME/VERSION/saved_model.pb")
+flags.DEFINE_string("model", "one_step_lite", "which of them")
+flags.DEFINE_integer("version", 1, "its version, for the direct calls")
+flags.DEFINE_list("clients", ["1", "8", "32"], "numbers of clients")
+flags.DEFINE_integer("rounds", 3, "rounds of timing", lower_bound=1)
+flags.DEFINE_float("seconds", 5, "that each timing takes", lower_bound=0.1)
+flags.DEFINE_integer("crop_size", 128, "side of the faces in pixels", lower_bound=16)
+flags.DEFINE_integer("max_batch_size", 16, "of the server", lower_bound=1)
+
+KINDS = {"gRPC floats": "serving_default", "REST bytes": "serving_bytes"}
+
+
+def face(size):
+    """A smooth picture with some detail, float32 (size, size, 3), and its JPEG file."""
+    import numpy as np
+    from PIL import Image
+
+    random = np.random.default_rng(0)
+    small = Image.fromarray(random.integers(0, 256, (16, 16, 3), np.uint8)).resize((size, size), Image.BICUBIC)
+    pixels = np.asarray(small)
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=90)
+    return (pixels / 255).astype(np.float32), buffer.getvalue()
+
+
+def prepared(kind, model, size):
+    """The bytes of a request."""
+    from deblur_zoo import protocol
+
+    picture, file = face(size)
+    if kind == "gRPC floats":
+        request = protocol.PredictRequest(model_spec=protocol.ModelSpec(name=model, signature_name=KINDS[kind]))
+        request.inputs["images"].CopyFrom(protocol.to_tensor(picture[None]))
+        return request.SerializeToString()
+    encoded = {"b64": base64.b64encode(file).decode()}
+    body = json.dumps({"signature_name": KINDS[kind], "instances": [encoded]}).encode()
+    head = f"POST /v1/models/{model}:predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+async def _grpc_client(address, message, until, latencies):
+    import grpc
+
+    options = [("grpc.max_receive_message_length", -1), ("grpc.use_local_subchannel_pool", 1)]
+    async with grpc.aio.insecure_channel(address, options=options) as channel:
+        predict = channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
+        while time.monotonic() < until:
+            started = time.monotonic()
+            await predict(message)
+            latencies.append(time.monotonic() - started)
+
+
+async def _rest_client(address, message, until, latencies):
+    host, _, port = address.rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    while time.monotonic() < until:
+        started = time.monotonic()
+        writer.write(message)
+        head = await reader.readuntil(b"\r\n\r\n")
+        if b" 200 " not in head.split(b"\r\n", 1)[0]:
+            raise RuntimeError(head.decode())
+        length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+        await reader.readexactly(int(length.split(b":")[1]))
+        latencies.append(time.monotonic() - started)
+    writer.close()
+
+
+def _ask(pipe):
+    """The process of the clients: (kind, address, message, clients, seconds) -> (requests a second, latencies)."""
+
+    async def together(kind, address, message, clients, seconds):
+        client = _grpc_client if kind == "gRPC floats" else _rest_client
+        latencies, started = [], time.monotonic()
+        await asyncio.gather(*(client(address, message, started + seconds, latencies) for _ in range(clients)))
+        return len(latencies) / (time.monotonic() - started), latencies
+
+    while (job := pipe.recv()) is not None:
+        pipe.send(asyncio.run(together(*job)))
+
+
+def _call(pipe, folder, size):
+    """The process of the direct calls: (kind, batch size, seconds) -> pictures a second."""
+    import numpy as np
+    import tensorflow as tf
+
+    signatures = tf.saved_model.load(folder).signatures
+    picture, file = face(size)
+    while (job := pipe.recv()) is not None:
+        kind, count, seconds = job
+        function = signatures[KINDS[kind]]
+        images = np.repeat(picture[None], count, 0)
+
+        def run(function=function, kind=kind, count=count, images=images):
+            sent = (
+                {"images": tf.constant(images)} if kind == "gRPC floats" else {"encoded": tf.constant([file] * count)}
+            )
+            return next(iter(function(**sent).values())).numpy()
+
+        run()
+        calls, started = 0, time.monotonic()
+        while time.monotonic() - started < seconds:
+            run()
+            calls += 1
+        pipe.send(calls * count / (time.monotonic() - started))
+
+
+class Worker:
+    """A process that does one job after the other."""
+
+    def __init__(self, function, *arguments):
+        context = multiprocessing.get_context("spawn")
+        self.pipe, inner = context.Pipe()
+        self.process = context.Process(target=function, args=(inner, *arguments), daemon=True)
+        self.process.start()
+
+    def __call__(self, *job):
+        self.pipe.send(job)
+        return self.pipe.recv()
+
+
+def start_server(*more):
+    """A server's process, its REST and its gRPC address."""
+    command = [sys.executable, "-m", "deblur_zoo.serving.server", f"--models={FLAGS.models}", "--rest_port=0"]
+    command += ["--grpc_port=0", f"--max_batch_size={FLAGS.max_batch_size}", *more]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    words = process.stdout.readline().split()
+    if len(words) != 4:
+        raise command_line_tools.UsageError("the server did not start")
+    return process, {"REST bytes": words[1].removeprefix("http://"), "gRPC floats": words[3]}
+
+
+def batch_counts(address, signature):
+    """Batches and pictures that a server has run."""
+    with urllib.request.urlopen(f"http://{address}/monitoring/prometheus/metrics", timeout=30) as response:
+        lines = response.read().decode().splitlines()
+    found = {"count": 0.0, "sum": 0.0}
+    for line in lines:
+        for name in found:
+            if line.startswith(f'deblur_zoo_batch_rows_{name}{{signature="{signature}"}}'):
+                found[name] = float(line.split()[-1])
+    return found["count"], found["sum"]
+
+
+def benchmark(arguments):
+    """Time and print. Returns the exit code."""
+    command_line_tools.require_flags(arguments, "models")
+    servers = {"with batching": start_server(), "without": start_server("--enable_batching=false")}
+    clients = Worker(_ask)
+    direct = Worker(_call, f"{FLAGS.models}/{FLAGS.model}/{FLAGS.version}", FLAGS.crop_size)
+    try:
+        for kind in KINDS:
+            _time_kind(kind, servers, clients, direct)
+    finally:
+        for process, _ in servers.values():
+            process.terminate()
+            process.wait()
+    return 0
+
+
+def _time_kind(kind, servers, clients, direct):
+    """Time one way of asking, and print its rows."""
+    message = prepared(kind, FLAGS.model, FLAGS.crop_size)
+    jobs = [(how, int(count)) for how in servers for count in FLAGS.clients]
+    rates = {job: [] for job in [*jobs, "direct"]}
+    latencies = {job: [] for job in jobs}
+    sizes = {job: [0, 0] for job in jobs}
+    for number in range(FLAGS.rounds + 1):
+        # The first round warms up, and says how large the batches become.
+        seconds = FLAGS.seconds if number else min(FLAGS.seconds, 2)
+        for how, count in jobs:
+            addresses = servers[how][1]
+            before = batch_counts(addresses["REST bytes"], KINDS[kind])
+            rate, found = clients(kind, addresses[kind], message, count, seconds)
+            after = batch_counts(addresses["REST bytes"], KINDS[kind])
+            sizes[how, count] = [new - old for new, old in zip(after, before, strict=True)]
+            if number:
+                rates[how, count].append(rate)
+                latencies[how, count] += found
+        batches, rows = sizes["with batching", max(count for _, count in jobs)]
+        together = max(round(rows / max(batches, 1)), 1)
+        rate = direct(kind, together, seconds)
+        if number:
+            rates["direct"].append(rate)
+    print(f"\n{kind}, {FLAGS.model}, {FLAGS.crop_size}x{FLAGS.crop_size}")
+    print(f"{'':16}{'clients':>8}{'batch':>7}{'faces/s':>9}{'of direct':>11}{'p50 ms':>8}{'p99 ms':>8}")
+    print(f"{'direct':16}{'':8}{together:7}{statistics.median(rates['direct']):9.1f}")
+    for how, count in jobs:
+        batches, rows = sizes[how, count]
+        ratios = [ours / theirs for ours, theirs in zip(rates[how, count], rates["direct"], strict=True)]
+        cuts = statistics.quantiles(latencies[how, count], n=100)
+        print(
+            f"{how:16}{count:8}{rows / max(batches, 1):7.1f}{statistics.median(rates[how, count]):9.1f}"
+            f"{statistics.median(ratios):10.0%} {cuts[49] * 1e3:8.0f}{cuts[98] * 1e3:8.0f}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    command_line_tools.run(benchmark, "python -m benchmarks.serving")
