@@ -164,6 +164,9 @@ def _of_model(client, protocol, model, outputs, tolerance, must_be_there):
     except ServingError as error:
         state = (False, str(error))
     yield Result(protocol, model, "status", *state)
+    if not state[0]:
+        # Everything else would fail too.
+        return
     yield result("metadata", lambda: _metadata(client.metadata()))
     yield result(FLOAT_SIGNATURE, lambda: _floats(client, outputs, tolerance))
     yield result(BYTES_SIGNATURE, lambda: _files(client, outputs, tolerance))

@@ -76,9 +76,12 @@ def run_command(arguments):
     with client:
         try:
             # Before anything is written: is there a server, and does it have the model?
-            client.status()
+            versions = client.status()
         except ServingError as error:
             raise UsageError(str(error)) from error
+        if not any(entry.state == "AVAILABLE" for entry in versions):
+            states = ", ".join(f"version {entry.version} {entry.state}" for entry in versions) or "it has no version"
+            raise UsageError(f"{FLAGS.model} at {FLAGS.server} is not available: {states}.")
         start = time.perf_counter()
         restored, failed, stopped = _restore_all(client, jobs)
     if restored:
