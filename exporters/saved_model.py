@@ -5,10 +5,10 @@ Of a deblurring model:
 ``serving_default``: ``images``, float32 (N, H, W, 3), RGB in [0, 1], any N, H, W from 1 up -> ``restored``, the same
 shape.
 
-``serving_bytes``: ``encoded``, a batch of strings, each a JPEG or PNG file -> ``restored``, a batch of strings, each an
-8-bit RGB PNG of its input's height and width. The pictures of a batch may differ in size; they are restored one by one.
-Grey becomes RGB, an alpha channel is dropped, 16-bit PNGs are read with 8 bits. EXIF data is neither read nor kept:
-rotate photos upright before sending them. A file that is no picture fails its whole batch.
+``serving_bytes``: ``encoded``, a batch of strings, each a JPEG or PNG file -> ``restored_bytes``, a batch of strings,
+each an 8-bit RGB PNG of its input's height and width. The pictures of a batch may differ in size; they are restored one
+by one. Grey becomes RGB, an alpha channel is dropped, 16-bit PNGs are read with 8 bits. EXIF data is neither read nor
+kept: rotate photos upright before sending them. A file that is no picture fails its whole batch.
 
 A parser's has ``serving_default`` alone, ``images`` -> ``probabilities``, float32 (N, H, W, classes).
 
@@ -174,7 +174,8 @@ def bytes_signature(model):
 
     @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, name="encoded")])
     def restore_files(encoded):
-        return {"restored": tf.map_fn(restore_file, encoded, fn_output_signature=tf.TensorSpec((), tf.string))}
+        # TensorFlow Serving's REST writes bytes as base64 only where the name ends so; otherwise no JSON comes out.
+        return {"restored_bytes": tf.map_fn(restore_file, encoded, fn_output_signature=tf.TensorSpec((), tf.string))}
 
     return restore_files
 

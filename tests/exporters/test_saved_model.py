@@ -102,7 +102,7 @@ def test_encoded_pictures_of_every_kind(exported, model):
         "exif is not applied": (encoded(as_sent, "PNG", exif=turned), colour[..., :3]),
         "grey": (encoded(colour[:5, :8, 0], "PNG"), colour[:5, :8, :1].repeat(3, axis=-1)),
     }
-    answers = restore(encoded=tf.constant([data for data, _ in files.values()]))["restored"].numpy()
+    answers = restore(encoded=tf.constant([data for data, _ in files.values()]))["restored_bytes"].numpy()
     for (name, (data, pixels)), answer in zip(files.items(), answers, strict=True):
         if pixels is None:
             pixels = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
