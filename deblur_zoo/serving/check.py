@@ -23,12 +23,9 @@ TOLERANCE = 1e-3
 _REACHED_WITHIN = 10
 _PICTURES = TensorInfo("DT_FLOAT", (-1, -1, -1, 3))
 _FILES = TensorInfo("DT_STRING", (-1,))
-# Signature to the type of its input and output, and to the names that its output may have. Over REST, TensorFlow
-# Serving writes the bytes of an output as base64 only where its name ends in _bytes.
-_SIGNATURES = {
-    FLOAT_SIGNATURE: (_PICTURES, ("restored",)),
-    BYTES_SIGNATURE: (_FILES, ("restored", "restored_bytes")),
-}
+# Signature to the type of its input and output, and to its output's name. Over REST, TensorFlow Serving writes bytes as
+# base64 only where the output's name ends in _bytes.
+_SIGNATURES = {FLOAT_SIGNATURE: (_PICTURES, "restored"), BYTES_SIGNATURE: (_FILES, "restored_bytes")}
 
 
 @dataclass(frozen=True)
@@ -193,16 +190,16 @@ def _available(versions):
 
 
 def _metadata(metadata):
-    for name, (tensor, outputs) in _SIGNATURES.items():
+    for name, (tensor, output) in _SIGNATURES.items():
         if name not in metadata.signatures:
             return False, f"no signature {name}; there are {', '.join(sorted(metadata.signatures)) or 'none'}"
         signature = metadata.signatures[name]
         for kind, found, expected in (
-            ("input", signature.inputs, [{INPUTS[name]: tensor}]),
-            ("output", signature.outputs, [{output: tensor} for output in outputs]),
+            ("input", signature.inputs, {INPUTS[name]: tensor}),
+            ("output", signature.outputs, {output: tensor}),
         ):
-            if found not in expected:
-                return False, f"{kind} of {name} is {_text(found)}, not {' or '.join(map(_text, expected))}"
+            if found != expected:
+                return False, f"{kind} of {name} is {_text(found)}, not {_text(expected)}"
     return True, f"version {metadata.version}, both signatures"
 
 

@@ -82,7 +82,7 @@ def accepts_anything(fake):
 
 
 def other_input(fake):
-    fake.signatures = {**fake.signatures, "serving_bytes": (("files", 7, [-1]), ("restored", 7, [-1]))}
+    fake.signatures = {**fake.signatures, "serving_bytes": (("files", 7, [-1]), ("restored_bytes", 7, [-1]))}
 
 
 def other_type(fake):
@@ -90,6 +90,10 @@ def other_type(fake):
         **fake.signatures,
         "serving_default": (("images", 1, [-1, 128, 128, 3]), ("restored", 1, [-1, -1, -1, 3])),
     }
+
+
+def other_output(fake):
+    fake.signatures = {**fake.signatures, "serving_bytes": (("encoded", 7, [-1]), ("restored", 7, [-1]))}
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)
@@ -104,6 +108,7 @@ def other_type(fake):
             "",
         ),
         (other_input, {"metadata"}, "input of serving_bytes is files DT_STRING (-1,), not encoded DT_STRING (-1,)"),
+        (other_output, {"metadata"}, "output of serving_bytes is restored DT_STRING (-1,), not restored_bytes"),
         (other_type, {"metadata"}, "input of serving_default is images DT_FLOAT (-1, 128, 128, 3), not images"),
     ],
 )
