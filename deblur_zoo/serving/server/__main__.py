@@ -2,7 +2,7 @@
 
     deblur-zoo-serve --models exported
     deblur-zoo-serve --model_config_file models.config --rest_port 8501 --grpc_port 8500
-    deblur-zoo-serve --check HOST:PORT
+    deblur-zoo-serve --check HOST:PORT [--model NAME]
 
 For laptops and tests; in production TensorFlow Serving serves the same folders (docs/serving.md). The folder given with
 --models holds NAME/VERSION/saved_model.pb. A SavedModel is a program: serve only what you trust. The server listens at
@@ -36,7 +36,10 @@ flags.DEFINE_integer("rest_api_timeout_in_ms", 30_000, "for a REST request", low
 flags.DEFINE_float("file_system_poll_wait_seconds", 1, "how often to look for new versions", lower_bound=0.01)
 flags.DEFINE_float("grace_seconds", 30, "that requests get to finish when the server is told to stop", lower_bound=0)
 flags.DEFINE_integer("tensorflow_intra_op_parallelism", 0, "TensorFlow's threads; 0: one a core", lower_bound=0)
-flags.DEFINE_string("check", None, "serve nothing; compare the server at HOST:PORT (REST) with golden outputs")
+flags.DEFINE_string("check", None, "serve nothing; compare the server at HOST:PORT (REST or gRPC) with golden outputs")
+flags.DEFINE_list("model", None, "for --check: models that must be there (default: the presets that the server has)")
+flags.DEFINE_enum("protocol", None, ["rest", "grpc"], "for --check: what the port must speak (default: what answers)")
+flags.DEFINE_string("golden", None, "for --check with one --model: a golden.npz instead of the preset's own")
 
 
 def run_server(arguments):
@@ -45,7 +48,7 @@ def run_server(arguments):
     if FLAGS.check is not None:
         from deblur_zoo.serving import check
 
-        return check.check(FLAGS.check)
+        return check.check(FLAGS.check, FLAGS.model, FLAGS.protocol, FLAGS.golden)
     if (FLAGS.models is None) == (FLAGS.model_config_file is None):
         raise UsageError("give the models with either --models or --model_config_file; see --help")
     import asyncio
