@@ -3,9 +3,9 @@
     with Client("localhost:8501") as client:
         restored = client.deblur("face.png")
 
-What is sent. Pictures that 8 bits hold exactly go to the signature ``serving_bytes`` as PNG files: lossless, a tenth of
-the size of JSON numbers, and a server may batch requests of different sizes. Finer ones (16-bit files, float arrays) go
-to ``serving_default`` as float32, with all their digits.
+What is sent. Pictures that 8 bits hold exactly go to the signature ``serving_bytes`` as PNG files: lossless, far smaller
+than numbers in JSON, and a server may batch requests of different sizes. Finer ones (16-bit files, float arrays) go to
+``serving_default`` as float32, with all their digits.
 """
 
 import threading
@@ -53,7 +53,8 @@ class Client:
         protocol: "rest" or "grpc".
         version: number of a version; None: the newest.
         version_label: label of a version, instead of its number.
-        signature: "serving_bytes" or "serving_default" for all pictures; None: as the module's text says.
+        signature: "serving_bytes" (rounded to 8 bits) or "serving_default" for all pictures; None: as the module's text
+            says.
         timeout: seconds for a whole call, with all its requests, retries and pauses.
         retries: further attempts after an answer of "not now" (REST 429, 502, 503; gRPC RESOURCE_EXHAUSTED,
             UNAVAILABLE) or none at all; pauses double from 0.1 to 5 s, or as long as the server asks for.

@@ -1,5 +1,6 @@
 """The client, the command, the check and the document's examples against the embedded server."""
 
+import base64
 import io
 import os
 import re
@@ -10,11 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory
 from PIL import Image
 
 from deblur_zoo import golden, images
 from deblur_zoo.serving import check
 from deblur_zoo.serving.client import Client, InvalidRequest, ModelNotFound
+from exporters import serving_files
 
 ROOT = Path(__file__).resolve().parents[3]
 PROTOCOLS = ("rest", "grpc")
@@ -161,7 +164,8 @@ def photo_folder(tmp_path, targets):
     (tmp_path / "crops").mkdir()
     for i in range(3):
         images.write(tmp_path / "crops" / f"{i}.png", pixels(16, 16, 3, seed=i))
-    shutil.copy(ROOT / "examples" / "astronaut_face_blurred.png", tmp_path / "portrait.png")
+    portrait = images.read(ROOT / "examples" / "astronaut_face_blurred.png")
+    images.write(tmp_path / "portrait.png", np.pad(portrait, ((100, 100), (100, 100), (0, 0)), mode="edge"))
     return tmp_path
 
 
@@ -177,7 +181,7 @@ def run_python(example, folder, targets):
 
 
 def test_the_documents_python_examples_run(targets, photo_folder):
-    quick = [example for example in examples("python") if "faces" not in example]
+    quick = [example for example in examples("python") if "faces" not in example and "protoset" not in example]
     assert len(quick) == 1
     for example in quick:
         run_python(example, photo_folder, targets)
@@ -191,12 +195,68 @@ def test_the_documents_example_with_a_photo_runs(targets, photo_folder):
     (example,) = (example for example in examples("python") if "faces" in example)
     run_python(example, photo_folder, targets)
     before, after = images.read(photo_folder / "portrait.png"), images.read(photo_folder / "portrait_restored.png")
-    # The face is inverted by this server, and the border is not touched.
-    assert np.abs(before.astype(int) - after)[40:80, 40:80].mean() > 20
-    np.testing.assert_array_equal(after[0], before[0])
+    # The face is mirrored and inverted by this server, and what is around it is not touched.
+    assert np.abs(before.astype(int) - after)[140:180, 140:180].mean() > 20
+    for corner in (np.s_[:30, :30], np.s_[-30:, -30:]):
+        np.testing.assert_array_equal(after[corner], before[corner])
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+@pytest.mark.slow
+def test_the_documents_messages_for_grpcurl(targets, photo_folder):
+    """grpcurl's part, JSON to a message and back, is done by protobuf's json_format."""
+    grpc = pytest.importorskip("grpc")
+    pytest.importorskip("tensorflow_serving.apis.predict_pb2", reason="needs tensorflow-serving-api")
+    (example,) = (example for example in examples("python") if "protoset" in example)
+    run_python(example, photo_folder, targets)
+    pool = descriptor_pool.DescriptorPool()
+    for file in descriptor_pb2.FileDescriptorSet.FromString((photo_folder / "serving.protoset").read_bytes()).file:
+        # Each file's dependencies stand before it.
+        pool.Add(file)
+    text = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
+    encoded = base64.b64encode((photo_folder / "face.png").read_bytes()).decode()
+    requests = [
+        re.search(r"-d '(.*?)'.*?(tensorflow\.serving\.\S+)", text, re.DOTALL).groups(),
+        re.search(r"printf '(\{\"model_spec.*?)' .*?(tensorflow\.serving\.Pred\S+)", text, re.DOTALL).groups(),
+    ]
+    answers = []
+    for body, name in requests:
+        method = pool.FindServiceByName(name.partition("/")[0]).FindMethodByName(name.partition("/")[2])
+        request = json_format.Parse(
+            body.replace("%s", encoded), message_factory.GetMessageClass(method.input_type)(), descriptor_pool=pool
+        )
+        with grpc.insecure_channel(targets["grpc"]) as channel:
+            answer = channel.unary_unary(f"/{name}")(request.SerializeToString(), timeout=30)
+        answer = message_factory.GetMessageClass(method.output_type).FromString(answer)
+        answers.append(json_format.MessageToDict(answer, descriptor_pool=pool))
+    assert answers[0]["model_version_status"][0]["state"] == "AVAILABLE"
+    # As jq reads it.
+    assert "jq -r '.outputs.restored_bytes.stringVal[0]'" in text
+    picture = images.decode(base64.b64decode(answers[1]["outputs"]["restored_bytes"]["stringVal"][0]))
+    np.testing.assert_array_equal(picture, mirrored(pixels(128, 128, 3)))
+
+
+def test_the_documents_manifest():
+    """Kubernetes itself is not at hand: what the manifest says fits the files of the export and itself."""
+    yaml = pytest.importorskip("yaml")
+    (block,) = examples("yaml")
+    deployment, service = yaml.safe_load_all(block)
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    compose = yaml.safe_load(serving_files._compose(["one_step_lite"], 8500, 8501))["services"]["deblur_zoo"]
+    assert (container["image"], container["args"]) == (compose["image"], compose["command"])
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    assert ports == {"grpc": 8500, "rest": 8501}
+    assert [port["targetPort"] for port in service["spec"]["ports"]] == list(ports)
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    assert deployment["spec"]["selector"]["matchLabels"] == service["spec"]["selector"] == labels
+    (mount,), (volume,) = container["volumeMounts"], deployment["spec"]["template"]["spec"]["volumes"]
+    assert mount["name"] == volume["name"] and mount["readOnly"] and mount["mountPath"] == serving_files.MODELS
+    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+        assert container[probe]["httpGet"]["path"].startswith("/v1/models/one_step_lite")
+    annotations = deployment["spec"]["template"]["metadata"]["annotations"]
+    assert annotations["prometheus.io/path"] == serving_files.METRICS
+
+
+@pytest.mark.skipif(None in map(shutil.which, ("curl", "jq", "bash")), reason="curl, jq or bash is not installed")
 def test_the_documents_curl_examples_run(targets, photo_folder):
     blocks = [block for block in examples("bash") if "curl" in block]
     outputs = []
