@@ -3,9 +3,9 @@
     with Client("localhost:8501") as client:
         restored = client.deblur("face.png")
 
-What is sent. Pictures that 8 bits hold exactly go to the signature ``serving_bytes`` as PNG files: lossless, far smaller
-than numbers in JSON, and a server may batch requests of different sizes. Finer ones (16-bit files, float arrays) go to
-``serving_default`` as float32, with all their digits.
+What is sent. Pictures that 8 bits hold exactly go to the signature ``serving_bytes`` as PNG files: lossless, far
+smaller than numbers in JSON, and a server may batch requests of different sizes. Finer ones (16-bit files, float
+arrays) go to ``serving_default`` as float32, with all their digits.
 """
 
 import threading
