@@ -31,7 +31,7 @@ class GrpcService:
         self._predictor = predictor
         self._metrics = counters
         self._budget = budget
-        # Set when the server is about to stop.
+        # Set when the server is about to stop: no new work is taken.
         self.draining = False
 
     def handlers(self):
@@ -71,6 +71,8 @@ class GrpcService:
         return call
 
     async def _predict(self, request, context):
+        if self.draining:
+            raise ServingError("UNAVAILABLE", "The server is shutting down")
         left = context.time_remaining()
         deadline = None if left is None else time.monotonic() + left
         name, number, label = _model_spec(request)

@@ -14,7 +14,7 @@ from deblur_zoo.serving.server.predictor import Predictor
 from deblur_zoo.serving.server.rest import RestHandler
 from deblur_zoo.serving.server.store import ModelStore
 
-# Seconds that open HTTP connections get, when the server stops, to send what is already on its way.
+# Seconds from the word that the server stops to the end of its connections: what is on its way then is told so.
 _LAST_CALLS_S = 0.5
 
 
@@ -110,17 +110,27 @@ class Server:
                 await self._watching
         stopping = [self._stop_rest(until)] if self._runner is not None else []
         if self._grpc_server is not None:
-            stopping.append(self._grpc_server.stop(grace_s))
+            stopping.append(self._stop_grpc(until))
         await asyncio.gather(*stopping)
         await asyncio.to_thread(self._batcher.close)
         self._rest.close()
         self._store.close()
+
+    async def _stop_grpc(self, until):
+        # New requests are refused with UNAVAILABLE meanwhile. Those that meet gRPC's own end are CANCELLED, which tells
+        # a client nothing.
+        await self._last_calls(until)
+        await self._grpc_server.stop(max(until - time.monotonic(), 0))
+
+    @staticmethod
+    async def _last_calls(until):
+        await asyncio.sleep(min(_LAST_CALLS_S, max(until - time.monotonic(), 0)))
 
     async def _stop_rest(self, until):
         for site in list(self._runner.sites):
             await site.stop()
         # A client that keeps its connection may have sent a request that has not been seen yet. It is answered, with
         # the word that the connection closes.
-        await asyncio.sleep(min(_LAST_CALLS_S, max(until - time.monotonic(), 0)))
+        await self._last_calls(until)
         self._runner._shutdown_timeout = max(until - time.monotonic(), 0.1)
         await self._runner.cleanup()
