@@ -10,7 +10,7 @@ def write_tiny(folder, number, warm_up=True):
 
     ``serving_default``: images -> restored = number - images. ``serving_bytes``: JPEG or PNG -> PNG of the negative.
     ``two``: a (N, 2) float, b (N) int64 -> sum = a + b, text_bytes = b"b=<b>", text. ``slow``: seconds (N) -> seconds,
-    after as many.
+    after as many. ``scalar``: x () -> twice = 2x. ``nothing`` -> seven = 7.
 
     Args:
         folder: the model's, which gets a folder ``number``.
@@ -58,8 +58,17 @@ def write_tiny(folder, number, warm_up=True):
             with tf.control_dependencies(rounds):
                 return {"seconds": tf.identity(seconds)}
 
+        @tf.function(input_signature=[tf.TensorSpec((), tf.float32, name="x")])
+        def scalar(self, x):
+            return {"twice": 2 * x}
+
+        @tf.function(input_signature=[])
+        def nothing(self):
+            return {"seven": tf.constant(7)}
+
     tiny = Tiny()
     names = {"serving_default": tiny.floats, "serving_bytes": tiny.files, "two": tiny.two, "slow": tiny.slow}
+    names |= {"scalar": tiny.scalar, "nothing": tiny.nothing}
     target = folder / str(number)
     tf.saved_model.save(tiny, str(target), signatures=names)
     if warm_up:

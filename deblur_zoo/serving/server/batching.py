@@ -3,12 +3,15 @@
 import asyncio
 import collections
 import dataclasses
+import logging
 import threading
 import time
 
 import numpy as np
 
 from deblur_zoo.serving.server.errors import ServingError, from_tensorflow
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(eq=False)
@@ -36,7 +39,7 @@ class Task:
     @property
     def rows(self):
         """Its share of a batch: pictures."""
-        return len(next(iter(self.arrays.values())))
+        return next((len(array) for array in self.arrays.values() if array.ndim), 1)
 
     @property
     def kind(self):
@@ -143,7 +146,12 @@ class Batcher:
 
     def _work(self):
         while (tasks := self._next_batch()) is not None:
-            self._execute(tasks)
+            try:
+                self._execute(tasks)
+            except Exception:
+                # Not the requests' fault. Without this thread the others would wait for ever.
+                _LOG.exception("A batch of %s", tasks[0].signature.name)
+                _answer(tasks, [ServingError("INTERNAL", "Internal error; the server's log says more")] * len(tasks))
 
     def _next_batch(self):
         """Wait for a batch that may start; None once closed and empty."""
@@ -206,7 +214,7 @@ class Batcher:
                 return
             answers = [from_tensorflow(error)]
         self._on_batch(tasks, sum(task.rows for task in tasks))
-        tasks[0].future.get_loop().call_soon_threadsafe(_deliver, tasks, answers)
+        _answer(tasks, answers)
 
 
 def _run_together(tasks):
@@ -223,6 +231,11 @@ def _run_together(tasks):
         {name: output[end - task.rows : end] for name, output in outputs.items()}
         for task, end in zip(tasks, ends, strict=True)
     ]
+
+
+def _answer(tasks, answers):
+    """Hand answers, dicts or errors, over to the event loop."""
+    tasks[0].future.get_loop().call_soon_threadsafe(_deliver, tasks, answers)
 
 
 def _deliver(tasks, answers):

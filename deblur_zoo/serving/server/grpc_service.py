@@ -99,7 +99,7 @@ class GrpcService:
     async def _status(self, request, context):
         name, number, label = _model_spec(request)
         with self._metrics.request(name, "GetModelStatus", "gRPC"):
-            # As there, a label is not looked at: all versions are told.
+            # TensorFlow Serving does not look at a label here: all versions are told.
             return signature_json.status_message(self._store, name, number)
 
     async def _reload(self, request, context):

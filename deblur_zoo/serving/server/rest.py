@@ -97,9 +97,7 @@ class RestHandler:
             return _json(
                 signature_json.metadata_json(signature_json.metadata_message(self._store, name, number, label))
             )
-        if label is not None:
-            with self._store.use(name, label=label) as version:
-                number = version.number
+        # TensorFlow Serving does not look at a label here: all versions are told.
         return _json(signature_json.status_json(signature_json.status_message(self._store, name, number)))
 
     async def _predict(self, request, found, name):

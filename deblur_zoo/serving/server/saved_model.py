@@ -59,7 +59,7 @@ class Signature:
     def batchable(self):
         """Whether requests may be put together along the first axis of everything."""
         every = [*self.inputs.values(), *self.outputs.values()]
-        return bool(every) and all(one.shape and one.shape[0] == -1 for one in every)
+        return bool(self.inputs) and all(one.shape and one.shape[0] == -1 for one in every)
 
 
 def _signature(name, message):

@@ -197,6 +197,36 @@ def test_what_nobody_waits_for_is_not_computed():
     assert model.calls == [("other", [0]), ("twice", [3])]
 
 
+def test_a_failed_batch_is_not_run_again_for_those_who_left():
+    model = Model()
+
+    async def main(batcher, send):
+        model.gate.clear()
+        bad, late = asyncio.ensure_future(send(model, [-1])), asyncio.ensure_future(send(model, [2], timeout=1))
+        await asyncio.wait([late])
+        model.gate.set()
+        await asyncio.wait([bad])
+
+    run(main)
+    assert model.calls == [("twice", [-1, 2]), ("twice", [-1])]
+
+
+def test_a_fault_of_the_server_answers_and_does_not_end_the_thread():
+    def broken(tasks, rows):
+        raise RuntimeError("a bug")
+
+    async def main():
+        batcher = Batcher(PATIENT, 100, 100, broken)
+        try:
+            for _ in range(2):
+                with pytest.raises(ServingError, match="Internal error"):
+                    await batcher.run(Model(), TWICE, {"x": np.array([1])}, 1, time.monotonic() + 10)
+        finally:
+            batcher.close()
+
+    asyncio.run(main())
+
+
 def test_closing_runs_what_waits_and_refuses_more():
     model = Model()
 

@@ -51,6 +51,8 @@ def test_metadata(server, ask):
                 }
             },
         ),
+        ({"signature_name": "scalar", "inputs": 4}, {"outputs": 8}),
+        ({"signature_name": "nothing", "inputs": {}}, {"outputs": 7}),
         (
             {"signature_name": "two", "instances": [{"a": [1, 2], "b": 10}]},
             {"predictions": [{"sum": [11, 12], "text": "b=10", "text_bytes": {"b64": "Yj0xMA=="}}]},
@@ -128,6 +130,12 @@ def test_predict_files(server, ask, form, padding):
         ("/v1/models/tiny:predict", {"instances": [[1, 2]]}, 400, "shape [1,2], and the signature serving_default"),
         ("/v1/models/tiny:predict", {"instances": [[]]}, 400, "shape [1,0]"),
         ("/v1/models/tiny:predict", {"instances": [[[]]]}, 400, "shape [1,1,0]"),
+        (
+            "/v1/models/tiny:predict",
+            {"signature_name": "scalar", "instances": [4]},
+            400,
+            "shape [1], and the signature scalar takes []",
+        ),
         ("/v1/models/tiny:predict", {"inputs": {"wrong": [1]}}, 400, "Missing named input: images"),
         ("/v1/models/tiny:predict", {"instances": [{"wrong": [1]}]}, 400, "does not have named input: wrong"),
         ("/v1/models/tiny:predict", {"signature_name": "two", "instances": [1]}, 400, "expecting list of objects"),
