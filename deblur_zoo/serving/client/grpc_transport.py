@@ -126,7 +126,7 @@ class GrpcTransport:
         retryable = None
         if any(sign in details for sign in ("http1", "HTTP/1", "parsing HTTP/2")):
             return error_of(code, f"{self.server} does not speak gRPC: is this the REST port?", False)
-        if code == "UNAVAILABLE" and "connect" in details:
+        if code == "UNAVAILABLE" and any(sign in details for sign in ("connect", "resolving")):
             return error_of(code, f"{self.server} cannot be reached: {one_line(details)}.")
         if code == "RESOURCE_EXHAUSTED" and "larger than max" in details:
             # Not the server's load but this message's size, which stays what it is.

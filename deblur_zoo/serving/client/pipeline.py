@@ -3,6 +3,7 @@
 import collections
 import threading
 from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
 
 
 def in_order(function, items, in_flight, may_meet=lambda item, other: True):
@@ -49,6 +50,6 @@ def _finished(entry):
     while not future.done():
         try:
             future.exception(timeout=1)
-        except TimeoutError:
+        except FutureTimeoutError:
             continue
     return future

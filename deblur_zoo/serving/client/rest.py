@@ -29,7 +29,8 @@ from deblur_zoo.serving.client.answers import (
 )
 from deblur_zoo.serving.client.errors import CODE_OF_HTTP_STATUS, error_of, one_line
 
-_CONNECTIONS = 64
+# Connections that are kept open; urllib3 complains on standard error where more are under way.
+_CONNECTIONS = 1024
 _READ_AT_ONCE = 1 << 20
 
 
@@ -162,7 +163,8 @@ class RestTransport:
         """The exception for a request that got no whole answer."""
         cause = error.args[1] if isinstance(error, ProtocolError) and len(error.args) > 1 else error
         if isinstance(error, NewConnectionError):
-            reason = one_line(str(error).rpartition("Failed to establish a new connection: ")[2])
+            # Without the connection's name, which stands before.
+            reason = one_line(str(error).rpartition("): ")[2])
             return error_of("UNAVAILABLE", f"{self.server} cannot be reached: {reason}.")
         if isinstance(error, PoolTimeoutError) or isinstance(cause, TimeoutError):
             return deadline.error(self.server)

@@ -140,6 +140,18 @@ def test_failures_on_the_way_are_lines_of_their_own(fake, golden_file):
     assert "out of order" in found[1].detail
 
 
+def test_a_model_that_is_still_loading(fake, golden_file):
+    fake.script = [None, ("answer", b'{"model_version_status": [{"version": "4", "state": "LOADING"}]}')]
+    found = ask(fake, "rest", golden_file, protocol="rest")
+    # Its predictions are not asked for: they could only fail.
+    assert [(result.what, result.passed) for result in found] == [
+        ("status", False),
+        ("status of an unknown model", True),
+        ("prediction of an unknown model", True),
+    ]
+    assert found[0].detail == "version 4 LOADING"
+
+
 def test_presets_that_the_server_does_not_have(fake, monkeypatch, golden_file, capsys):
     wanted = golden.read(golden_file)
     monkeypatch.setattr(check.zoo, "list_models", lambda: ["one_step_lite", "umsn_lite", "untrained"])

@@ -85,6 +85,13 @@ def test_eight_bit_pictures_go_as_lossless_files(client, fake):
         np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(file))), every_level)
 
 
+def test_one_finer_value_is_enough_for_floats(client, fake):
+    sent = np.full((4, 5, 3), 0.2, np.float32)
+    sent[3, 4, 2] = 0.3 / 255
+    client.deblur(sent)
+    assert received(fake)[0] == "serving_default"
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.uint16])
 def test_finer_pictures_keep_all_their_digits(client, fake, dtype):
     sent = pixels(4, 5, 3, dtype=np.float32) if dtype == np.float32 else (pixels(4, 5, 3).astype(np.uint16) * 256 + 1)

@@ -114,6 +114,13 @@ def test_bad_input_is_one_sentence_and_exit_code_2(fake, free_port, folder, tmp_
     assert not out.exists()
 
 
+def test_a_model_that_is_still_loading(fake, folder, tmp_path):
+    fake.script = [("answer", b'{"model_version_status": [{"version": "4", "state": "LOADING"}]}')]
+    result = run(folder, "-o", tmp_path / "out", "--server", fake.rest)
+    assert result.returncode == 2 and not (tmp_path / "out").exists()
+    assert f"one_step_lite at {fake.rest} is not available: version 4 LOADING." in result.stderr
+
+
 def test_a_picture_that_the_server_refuses(fake, folder, tmp_path):
     # The first request asks for the status.
     fake.script = [None, ("refuse", 400, None, None, "too many pixels")]

@@ -137,6 +137,24 @@ def test_the_check(targets, name, tmp_path, capsys):
     )
 
 
+@pytest.mark.slow
+def test_an_exported_preset_passes_the_check(tmp_path, capsys):
+    keras = pytest.importorskip("keras")
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("SavedModels are written by the TensorFlow backend")
+    import deblur_zoo
+    from deblur_zoo.serving.server import embedded
+    from deblur_zoo.serving.server.settings import Settings
+    from exporters import saved_model
+
+    path = saved_model.target("one_step_lite", tmp_path, 1)
+    path.mkdir(parents=True)
+    saved_model.write(deblur_zoo.load("one_step_lite"), path)
+    with embedded.running(Settings(models=str(tmp_path))) as server:
+        for target in (server.rest.removeprefix("http://"), server.grpc):
+            assert check.check(target) == 0, capsys.readouterr().out
+
+
 @pytest.mark.parametrize("name", PROTOCOLS)
 def test_the_command(targets, name, tmp_path):
     (tmp_path / "in").mkdir()
