@@ -5,7 +5,7 @@
 
 In one run: the server with batching and without, asked by 1, 8 and 32 clients that each send a face as soon as the last
 one is back; floats over gRPC and JPEG files over REST; and beside them the same SavedModel called directly, in batches
-as large as the server formed for 32 clients. The server, the clients and the direct calls are processes of their own.
+as large as the server formed for the most clients, and one by one. The server, the clients and the direct calls are processes of their own.
 The clients send bytes that were prepared before and look into no answer but for its status. Rounds of all are
 interleaved, so that other work on the machine hits them alike; the median over the rounds counts. The ratio is server
 over direct within a round.
@@ -190,7 +190,7 @@ def _time_kind(kind, servers, clients, direct):
     """Time one way of asking, and print its rows."""
     message = prepared(kind, FLAGS.model, FLAGS.crop_size)
     jobs = [(how, int(count)) for how in servers for count in FLAGS.clients]
-    rates = {job: [] for job in [*jobs, "direct"]}
+    rates = {job: [] for job in [*jobs, "direct", "one by one"]}
     latencies = {job: [] for job in jobs}
     sizes = {job: [0, 0] for job in jobs}
     for number in range(FLAGS.rounds + 1):
@@ -207,12 +207,14 @@ def _time_kind(kind, servers, clients, direct):
                 latencies[how, count] += found
         batches, rows = sizes["with batching", max(count for _, count in jobs)]
         together = max(round(rows / max(batches, 1)), 1)
-        rate = direct(kind, together, seconds)
-        if number:
-            rates["direct"].append(rate)
+        for how, size in (("direct", together), ("one by one", 1)):
+            rate = direct(kind, size, seconds)
+            if number:
+                rates[how].append(rate)
     print(f"\n{kind}, {FLAGS.model}, {FLAGS.crop_size}x{FLAGS.crop_size}")
     print(f"{'':16}{'clients':>8}{'batch':>7}{'faces/s':>9}{'of direct':>11}{'p50 ms':>8}{'p99 ms':>8}")
-    print(f"{'direct':16}{'':8}{together:7}{statistics.median(rates['direct']):9.1f}")
+    for how, size in (("direct", together), ("one by one", 1)):
+        print(f"{'direct':16}{'':8}{size:7}{statistics.median(rates[how]):9.1f}")
     for how, count in jobs:
         batches, rows = sizes[how, count]
         ratios = [ours / theirs for ours, theirs in zip(rates[how, count], rates["direct"], strict=True)]

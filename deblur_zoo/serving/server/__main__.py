@@ -99,6 +99,7 @@ def _batching():
 
 async def _serve(settings):
     import asyncio
+    import os
     import signal
 
     from deblur_zoo.serving.server.server import Server
@@ -124,6 +125,8 @@ async def _serve(settings):
     else:
         starting.cancel()
         await asyncio.wait({starting})
+        # The thread that loads cannot be interrupted, and has nothing to lose.
+        os._exit(0)
     return 0
 
 

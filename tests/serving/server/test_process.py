@@ -104,6 +104,22 @@ def test_a_port_in_use(models_folder, taken):
     assert re.match(rf"deblur-zoo-serve: {'REST' if taken == 'rest' else 'gRPC'} cannot listen at 127.0.0.1:\d+", last)
 
 
+def test_sigterm_while_it_loads(models_folder):
+    """Before the line with the addresses: it ends at once, not when TensorFlow is there."""
+    flags = (f"--models={models_folder}", "--rest_port=0", "--grpc_port=0")
+    with subprocess.Popen(command(*flags), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as started:
+        # Python's own first second, in which a signal ends any program, is over when libraries are mapped.
+        maps = Path(f"/proc/{started.pid}/maps")
+        if not maps.exists():
+            started.kill()
+            pytest.skip("there is no /proc here")
+        until(lambda: "tensorflow" in maps.read_text())
+        started.send_signal(signal.SIGTERM)
+        sent = time.monotonic()
+        assert started.wait(20) == 0 and time.monotonic() - sent < 4
+        assert not started.stdout.read()
+
+
 def test_killed_clients_leave_nothing_behind(running, ask, counter):
     """kill -9 in the middle of a body, and while answers are computed."""
     program = f"""
