@@ -5,10 +5,10 @@
 
 In one run: the server with batching and without, asked by 1, 8 and 32 clients that each send a face as soon as the last
 one is back; floats over gRPC and JPEG files over REST; and beside them the same SavedModel called directly, in batches
-as large as the server formed for the most clients, and one by one. The server, the clients and the direct calls are processes of their own.
-The clients send bytes that were prepared before and look into no answer but for its status. Rounds of all are
-interleaved, so that other work on the machine hits them alike; the median over the rounds counts. The ratio is server
-over direct within a round.
+as large as the server formed for the most clients, and one by one. The server, the clients and the direct calls are
+processes of their own. The clients send bytes that were prepared before and look into no answer but for its status.
+Rounds of all are interleaved, so that other work on the machine hits them alike; the median over the rounds counts. The
+ratio is server over direct (in those batches) within a round.
 """
 
 import asyncio
