@@ -132,6 +132,16 @@ def test_a_server_that_knows_every_model(fake, golden_file, name, capsys):
     assert last.startswith("2 of 8 checks failed: no_such_model_") and "status of an unknown model" in last
 
 
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_a_refusal_of_another_kind_is_a_failure(fake, golden_file, name):
+    # After the requests for the protocol, state, metadata and two predictions.
+    fake.script = [None] * 5 + [("refuse", 500, "INTERNAL", None, "stack trace")] * 2
+    found = ask(fake, name, golden_file, protocol=name)
+    failed = [result for result in found if not result.passed]
+    assert [result.what for result in failed] == ["text instead of floats", "a file that is no picture"]
+    assert all(result.detail.startswith("INTERNAL (expected INVALID_ARGUMENT): ") for result in failed)
+
+
 def test_failures_on_the_way_are_lines_of_their_own(fake, golden_file):
     # The first two requests find the protocol and the state.
     fake.script = [None, None, ("refuse", 500, "INTERNAL", None, "out of order")]
@@ -167,6 +177,7 @@ def test_presets_that_the_server_does_not_have(fake, monkeypatch, golden_file, c
     assert "absent  rest  umsn_lite  status: " in out and "untrained" not in out and "All 8 checks passed." in out
     # Named, it must be there.
     assert check.check(fake.rest, ["umsn_lite"]) == 1
+    assert "FAILED  rest  umsn_lite  status: The server at" in capsys.readouterr().out
     fake.models = set()
     assert check.check(fake.grpc) == 1
     assert "FAILED  grpc  any preset  model: none of one_step_lite, umsn_lite is there" in capsys.readouterr().out
