@@ -1,11 +1,15 @@
 # make demo   deblur the example photo with the weights in this repository
 # make test   run the linter and the tests
-# Both make a virtual environment in .venv first, if it is not there.
+# make train PRESET=one_step_lite FACES=crops/train [DEVELOPMENT=crops/development] [OUT=runs/one_step_lite] [FLAGS=...]
+#             train a preset by the recipe that it carries; FLAGS are more flags of `python -m trainers`
+# make results FACES=crops/development [OUT=docs/results.md] [FLAGS=...]
+#             measure all trained presets; FLAGS are more flags of `python -m deblur_zoo.evaluation.results`
+# All make a virtual environment in .venv first, if it is not there.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test slow-test lint clean
+.PHONY: demo test slow-test lint train results clean
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 $(VENV)/installed: pyproject.toml
@@ -26,6 +30,25 @@ test: lint
 
 slow-test: $(VENV)/installed
 	$(BIN)/python -m pytest -m slow
+
+# Said before an environment is made.
+ifneq ($(filter train,$(MAKECMDGOALS)),)
+ifeq ($(and $(PRESET),$(FACES)),)
+$(error PRESET and FACES must be given, as in: make train PRESET=one_step_lite FACES=crops/train)
+endif
+endif
+ifneq ($(filter results,$(MAKECMDGOALS)),)
+ifeq ($(FACES),)
+$(error FACES must be given, as in: make results FACES=crops/development)
+endif
+endif
+
+train: $(VENV)/installed
+	$(BIN)/python -m trainers --preset "$(PRESET)" --faces "$(FACES)" --out "$(or $(OUT),runs/$(notdir $(PRESET:%/=%)))" \
+		$(if $(DEVELOPMENT),--development "$(DEVELOPMENT)") $(FLAGS)
+
+results: $(VENV)/installed
+	$(BIN)/python -m deblur_zoo.evaluation.results --faces "$(FACES)" --out "$(or $(OUT),docs/results.md)" $(FLAGS)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info demo

@@ -1,0 +1,52 @@
+"""What make would run, by `make -n`, which runs nothing."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+
+
+def make(*arguments):
+    return subprocess.run(["make", "-n", *arguments], cwd=ROOT, capture_output=True, text=True)
+
+
+def test_train_runs_the_trainer_with_the_presets_own_recipe():
+    done = make("train", "PRESET=one_step_lite", "FACES=crops/my train", "FLAGS=--seed 3")
+    assert done.returncode == 0, done.stderr
+    command = done.stdout.replace("\\\n", " ").splitlines()[-1].split()
+    words = '.venv/bin/python -m trainers --preset "one_step_lite" --faces "crops/my train" --out "runs/one_step_lite"'
+    assert command == [*words.split(), "--seed", "3"]
+    done = make("train", "PRESET=presets/mine/", "FACES=a", "DEVELOPMENT=b", "OUT=c")
+    assert '--preset "presets/mine/" --faces "a" --out "c"' in done.stdout and '--development "b"' in done.stdout
+    assert '--out "runs/mine"' in make("train", "PRESET=presets/mine/", "FACES=a").stdout
+
+
+def test_results_runs_the_command_of_the_document():
+    done = make("results", "FACES=crops/dev", "FLAGS=--again")
+    assert done.returncode == 0, done.stderr
+    words = '.venv/bin/python -m deblur_zoo.evaluation.results --faces "crops/dev" --out "docs/results.md" --again'
+    assert done.stdout.splitlines()[-1].split() == words.split()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["train"], "PRESET and FACES must be given"),
+        (["train", "PRESET=one_step_lite"], "PRESET and FACES must be given"),
+        (["train", "FACES=crops"], "PRESET and FACES must be given"),
+        (["results"], "FACES must be given"),
+    ],
+)
+def test_what_is_missing_is_one_sentence_and_code_2(arguments, sentence):
+    done = make(*arguments)
+    assert done.returncode == 2 and sentence in done.stderr and len(done.stderr.strip().splitlines()) == 1
+    assert done.stdout == ""
+
+
+def test_other_targets_need_nothing():
+    for target in ("demo", "test", "clean"):
+        assert make(target).returncode == 0
