@@ -180,6 +180,8 @@ def benchmark(arguments):
         for kind in KINDS:
             _time_kind(kind, servers, clients, direct)
     finally:
+        for worker in (clients, direct):
+            worker.pipe.send(None)
         for process, _ in servers.values():
             process.terminate()
             process.wait()

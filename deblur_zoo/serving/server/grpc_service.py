@@ -1,5 +1,6 @@
 """gRPC: PredictionService, ModelService and grpc.health.v1, as TensorFlow Serving and Kubernetes word them."""
 
+import asyncio
 import logging
 import time
 
@@ -33,6 +34,8 @@ class GrpcService:
         self._budget = budget
         # Set when the server is about to stop: no new work is taken.
         self.draining = False
+        # Whoever starts a task must hold it.
+        self._reloading = None
 
     def handlers(self):
         """gRPC's generic handlers, one for each service."""
@@ -104,7 +107,10 @@ class GrpcService:
 
     async def _reload(self, request, context):
         with self._metrics.request("", "HandleReloadConfigRequest", "gRPC"):
-            await self._store.configure(configuration.from_message(request.config))
+            models = configuration.from_message(request.config)
+            # A client that leaves meanwhile must not leave a version half loaded.
+            self._reloading = asyncio.ensure_future(self._store.configure(models))
+            await asyncio.shield(self._reloading)
             return protocol.ReloadConfigResponse(status=protocol.StatusProto(error_code="OK"))
 
     async def _check(self, request, context):

@@ -5,10 +5,13 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import gc
+import logging
 
 from deblur_zoo.serving.server import configuration
 from deblur_zoo.serving.server.errors import ServingError, from_tensorflow, invalid
 from deblur_zoo.serving.server.saved_model import SavedModel
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass
@@ -145,7 +148,11 @@ class ModelStore:
         """Look at the folders every ``poll_s`` seconds, for ever."""
         while True:
             await asyncio.sleep(poll_s)
-            await self.update(patient=True)
+            try:
+                await self.update(patient=True)
+            except Exception:
+                # A file system that is away for a while must not end the watch.
+                _LOG.exception("The folders of versions could not be looked at")
 
     async def configure(self, models):
         """Serve other models: those that are named no more go, new ones are loaded.

@@ -15,7 +15,7 @@ from deblur_zoo import protocol
 
 pytest.importorskip("aiohttp", reason="the extra 'serving' is not installed")
 
-from deblur_zoo.serving.server import configuration, embedded  # noqa: E402
+from deblur_zoo.serving.server import configuration, embedded, store  # noqa: E402
 from deblur_zoo.serving.server.server import Server  # noqa: E402
 from deblur_zoo.serving.server.settings import Settings  # noqa: E402
 
@@ -268,6 +268,37 @@ def test_reloading_a_model_that_is_not_there(models, tmp_path, grpc_call):
         with pytest.raises(grpc.RpcError, match="1 servable.*x") as caught:
             grpc_call(server.grpc, "HandleReloadConfigRequest", request)
         assert caught.value.code().name == "UNKNOWN"
+
+
+def test_a_client_that_leaves_while_models_are_reloaded(models, versions, states, grpc_call, monkeypatch):
+    import grpc
+
+    load = store._load
+    monkeypatch.setattr(store, "_load", lambda folder: time.sleep(0.5) or load(folder))
+    request = protocol.ReloadConfigRequest()
+    request.config.model_config_list.config.add(name="other", base_path=str(versions[1].parent))
+    with embedded.running(Settings(models=str(models))) as server:
+        with pytest.raises(grpc.RpcError) as caught:
+            grpc_call(server.grpc, "HandleReloadConfigRequest", request, timeout=0.2)
+        assert caught.value.code().name == "DEADLINE_EXCEEDED"
+        eventually(lambda: states(server, "other") == {3: ("AVAILABLE", "OK")})
+
+
+def test_the_watch_goes_on_after_a_fault(models, versions, answer, monkeypatch):
+    """A file system that is away for two looks."""
+    faults = [PermissionError("away"), OSError("away")]
+    find = configuration.find_versions
+
+    def sometimes(path):
+        if faults:
+            raise faults.pop()
+        return find(path)
+
+    with embedded.running(Settings(models=str(models), poll_s=0.05)) as server:
+        monkeypatch.setattr(configuration, "find_versions", sometimes)
+        eventually(lambda: not faults)
+        put(versions[2], models / "tiny" / "2")
+        eventually(lambda: answer(server) == (2, 2))
 
 
 def test_no_model_that_can_be_loaded(models):
