@@ -54,7 +54,11 @@ def run_server(arguments):
     import asyncio
 
     try:
-        return asyncio.run(_serve(_settings()))
+        from deblur_zoo.serving.server.server import Server
+    except ImportError as error:
+        raise UsageError(f"serving needs the package {error.name}: pip install 'deblur-zoo[serving]'") from None
+    try:
+        return asyncio.run(_serve(Server(_settings()), FLAGS.host))
     except ValueError as error:
         raise UsageError(str(error)) from None
 
@@ -97,17 +101,14 @@ def _batching():
     return options, FLAGS.max_queued if max_batches is None else max_batches * options.max_batch_size
 
 
-async def _serve(settings):
+async def _serve(server, host):
     import asyncio
     import os
     import signal
 
-    from deblur_zoo.serving.server.server import Server
-
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    server = Server(settings)
     if FLAGS.tensorflow_intra_op_parallelism:
         import tensorflow as tf
 
@@ -118,7 +119,7 @@ async def _serve(settings):
     if starting.done():
         # Raises what went wrong.
         starting.result()
-        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        host = f"[{host}]" if ":" in host else host
         print(f"REST http://{host}:{server.rest_port} gRPC {host}:{server.grpc_port}", flush=True)
         await stopped
         await server.stop()

@@ -82,12 +82,22 @@ def until(condition, seconds=20):
         (("--model_config_file=pyproject.toml",), "is no tensorflow.serving.ModelServerConfig in text form"),
         (("--models=a", "--rest_port=70000"), "--rest_port=70000"),
         (("models",), "unexpected argument 'models'"),
+        (("--models=docs", "--batching_parameters_file=none"), "No such file or directory: none"),
+        (("--models=docs", "--batching_parameters_file=none", "--max_batch_size=3"), "cannot go together"),
     ],
 )
 def test_bad_input(flags, sentence):
     finished = subprocess.run(command(*flags), cwd=ROOT, capture_output=True, text=True)
     assert finished.returncode == 2 and sentence in finished.stderr
     assert finished.stderr.count("\n") == 1 and not finished.stdout
+
+
+def test_a_package_that_is_not_installed(tmp_path):
+    (tmp_path / "aiohttp.py").write_text('raise ModuleNotFoundError("No module named aiohttp", name="aiohttp")')
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    finished = subprocess.run(command("--models=docs"), cwd=ROOT, capture_output=True, text=True, env=environment)
+    assert finished.returncode == 2
+    assert finished.stderr == "deblur-zoo-serve: serving needs the package aiohttp: pip install 'deblur-zoo[serving]'\n"
 
 
 @pytest.mark.parametrize("taken", ["rest", "grpc"])
@@ -139,10 +149,8 @@ time.sleep(60)
         until(lambda: counter(running, "deblur_zoo_held_bytes") > 5_000_000)
         client.send_signal(signal.SIGKILL)
     until(lambda: counter(running, "deblur_zoo_held_bytes") == counter(running, "deblur_zoo_queue_length") == 0)
-    assert ask(f"{running.rest}/v1/models/tiny:predict", {"inputs": [[[[1, 0.5, 0]]]]}) == (
-        *(200,),
-        {"outputs": [[[[0, 0.5, 1]]]]},
-    )
+    answer = ask(f"{running.rest}/v1/models/tiny:predict", {"inputs": [[[[1, 0.5, 0]]]]})
+    assert answer == (200, {"outputs": [[[[0, 0.5, 1]]]]})
 
 
 def test_memory_is_bounded(running, ask, grpc_call, predict_request, counter):
