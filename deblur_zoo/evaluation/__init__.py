@@ -1,3 +1,4 @@
 """Protocols, tables and contact sheets: every number in the documents comes from here.
-``python -m deblur_zoo.evaluation`` measures a preset on a folder of aligned faces.
+``python -m deblur_zoo.evaluation`` measures a preset on a folder of aligned faces, and
+``python -m deblur_zoo.evaluation.results`` all of them, beside classical methods.
 """

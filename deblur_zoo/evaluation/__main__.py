@@ -55,10 +55,11 @@ def measure(arguments):
     except ValueError as error:
         raise UsageError(str(error)) from None
     from deblur_zoo.evaluation import table
+    from deblur_zoo.evaluation.compiled import in_graph
     from deblur_zoo.evaluation.measurement import evaluate
 
-    restored = _in_graph(lambda images: model(images, training=False))
-    embed = _in_graph(network) if network else None
+    restored = in_graph(lambda images: model(images, training=False))
+    embed = in_graph(network) if network else None
     measurement = evaluate(restored, faces, protocol, FLAGS.batch_size, embed, progress=True)
     metrics = {
         **table.summary(measurement),
@@ -109,17 +110,6 @@ def _identity_network(path):
     from deblur_zoo.features.identity import IdentityNetwork
 
     return IdentityNetwork(path)
-
-
-def _in_graph(function):
-    """The function compiled where TensorFlow is the backend: a third faster on a processor than op by op."""
-    import keras
-
-    if keras.backend.backend() != "tensorflow":
-        return function
-    import tensorflow as tf
-
-    return tf.function(function, reduce_retracing=True)
 
 
 def _write_sheet(model, faces, protocol, measurement):

@@ -83,7 +83,15 @@ class Measurement:
 
 
 def evaluate(
-    model, faces, protocol=None, batch_size=16, identity_network=None, sharp_in=True, batches=None, progress=False
+    model,
+    faces,
+    protocol=None,
+    batch_size=16,
+    identity_network=None,
+    sharp_in=True,
+    batches=None,
+    progress=False,
+    knows_kernels=False,
 ):
     """Measure a model.
 
@@ -96,6 +104,8 @@ def evaluate(
         sharp_in: also put the sharp faces in, and compare what comes out with them.
         batches: ``list(protocol.batches(faces))`` of an earlier call, so that repeated measurements blur only once.
         progress: show a progress bar.
+        knows_kernels: call the model with a second argument, a list of each picture's blur kernel, (K, K) float32, to
+            measure an oracle; a sharp face's kernel is a single 1.
 
     Returns:
         ``Measurement``.
@@ -119,16 +129,21 @@ def evaluate(
     def score(sharp, estimate, face_indices):
         return _score(sharp, estimate, embed, None if embeddings is None else embeddings[face_indices])
 
+    def run(images, kernels):
+        return _run(model, images, *([kernels] if knows_kernels else []))
+
     with bar:
         for batch in protocol.batches(faces, batch_size) if batches is None else batches:
             rows["blurred"].append(score(batch.sharp, batch.blurred, batch.faces))
-            rows["restored"].append(score(batch.sharp, _run(model, batch.blurred), batch.faces))
+            restored = run(batch.blurred, [protocol.bank.kernel(kernel) for kernel in batch.kernels])
+            rows["restored"].append(score(batch.sharp, restored, batch.faces))
             seen.append((batch.faces, batch.kernels))
             bar.update(len(batch.faces))
         unharmed = []
         for start in range(0, len(faces) if sharp_in else 0, batch_size):
             part = np.arange(start, min(start + batch_size, len(faces)))
-            unharmed.append(score(faces[part], _run(model, faces[part]), part))
+            restored = run(faces[part], [np.ones((1, 1), np.float32)] * len(part))
+            unharmed.append(score(faces[part], restored, part))
             bar.update(len(part))
     face_indices, kernel_indices = (np.concatenate(column) for column in zip(*seen, strict=True))
     return Measurement(
@@ -151,9 +166,9 @@ def _in_parts(function, images, batch_size):
     return np.concatenate([function(images[start : start + batch_size]) for start in range(0, len(images), batch_size)])
 
 
-def _run(model, images):
+def _run(model, images, *kernels):
     arguments = {"training": False} if isinstance(model, keras.layers.Layer) else {}
-    restored = ops.convert_to_numpy(model(_as_float(images), **arguments))
+    restored = ops.convert_to_numpy(model(_as_float(images), *kernels, **arguments))
     return np.rint(np.clip(restored, 0, 1) * 255).astype(np.uint8)
 
 

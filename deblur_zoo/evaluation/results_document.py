@@ -1,0 +1,238 @@
+"""docs/results.md out of results.json and the index of presets: tables, and nothing that is not in them."""
+
+from deblur_zoo.evaluation.baselines import BASELINES, CHOSEN_BY, described
+from deblur_zoo.evaluation.groups import overlap_sentence
+
+NOT_MEASURED = "not measured"
+_HEADER = """\
+# Results
+
+Every number here was made by the command at the end, which also writes `results.json` with everything it measured.
+[evaluation.md](evaluation.md) defines the numbers.
+"""
+
+
+def markdown(content, index):
+    """The document.
+
+    Args:
+        content: results.json: "command" and "rows"; see ``results_measurements.Rows``.
+        index: "presets" of ``hub_models/index.json``.
+
+    Returns:
+        str that ends in a line feed.
+    """
+    rows = content["rows"]
+    deblurrers = {name: entry for name, entry in index.items() if entry["kind"] == "deblurrer"}
+    parsers = {name: entry for name, entry in index.items() if entry["kind"] == "parser"}
+    sections = [
+        _HEADER + _protocol(rows),
+        _presets(rows, deblurrers),
+        _by_size(rows, deblurrers),
+        _baselines(rows),
+        _groups(rows, deblurrers),
+        _parsers(parsers) if parsers else "",
+        _footer(content, rows),
+    ]
+    return "\n".join(section for section in sections if section)
+
+
+def _table(header, rows):
+    lines = [header, ["---"] * len(header), *rows]
+    return "".join(f"| {' | '.join(map(str, cells))} |\n" for cells in lines)
+
+
+def _restorations(rows):
+    """Every row's restoration, presets and baselines alike."""
+    return {name: row["restoration"] for name, row in rows.items() if "restoration" in row}
+
+
+def _protocol(rows):
+    found = next(iter(_restorations(rows).values()), None)
+    if not found:
+        return ""
+    data, protocol = found["of"]["data"], found["of"]["protocol"]
+    sizes = protocol["kernel_sizes"]
+    text = (
+        f"\n**Data.** {data['faces']} aligned faces of 128x128 (`{data['folder']}`, fingerprint "
+        f"`{data['fingerprint'][:16]}`), each blurred by {protocol['kernels_per_size_and_face']} of the "
+        f"{protocol['kernels']} {protocol['kernel_kind']} kernels of the {protocol['kernel_split']} bank for each size "
+        f"({sizes[0]} to {sizes[-1]} pixels): {found['pairs']} pairs. Blur: {protocol['convolution']}; then gaussian "
+        f"noise of sigma {protocol['noise_sigma']:g}; {protocol['input_bits']}-bit pictures.\n"
+    )
+    return text
+
+
+def _presets(rows, deblurrers):
+    header = [
+        "preset", "parameters", "multiply-adds at 128x128", "weights", "trained", "PSNR, dB (worst)", "gain, dB",
+        "SSIM (worst)", "identity cosine (blurred)", "sharp in, sharp out, dB", "colour shift, %",
+        "ms a face, batch 1", "batch 16",
+    ]  # fmt: skip
+    table = _table(header, [_preset_cells(name, entry, rows.get(name, {})) for name, entry in deblurrers.items()])
+    machines = sorted({row["speed"]["of"]["machine"] for row in rows.values() if "speed" in row})
+    backends = sorted({row["speed"]["of"]["backend"] for row in rows.values() if "speed" in row})
+    times = f" Times: {'; '.join(machines)}; {', '.join(backends)}, float32." if machines else ""
+    return (
+        f"## Presets\n\n{table}\n"
+        "PSNR, SSIM, identity cosine and colour shift are means over the pairs; in brackets the worst image, or the "
+        "blurred pictures' identity cosine. Times are the median of several passes after a warm-up, divided by the "
+        f"batch.{times}\n"
+    )
+
+
+def _preset_cells(name, entry, row):
+    cells = [f"`{name}`", f"{entry['parameters'] / 1e6:.2f} M", f"{entry['gmac_128']:.2f} G"]
+    if not entry["weights_sha256"]:
+        return [*cells, "no weights", "not trained", *[""] * 8]
+    cells += [f"{entry['weights_bytes'] / 1e6:.1f} MB", _trained(entry["training"])]
+    found = row.get("restoration")
+    if found:
+        overall, sharp = found["overall"], found["sharp_in"]
+        restored = overall["restored"]
+        cells += [
+            _with_worst(restored["psnr"], ".2f"),
+            f"{overall['psnr_gain']['mean']:+.2f}",
+            _with_worst(restored["ssim"], ".3f"),
+            _identity(overall),
+            f"{sharp['psnr']['mean']:.1f}",
+            f"{restored['colour_shift']['mean']:.2f}",
+        ]
+    else:
+        cells += [NOT_MEASURED] * 6
+    times = row.get("speed", {}).get("milliseconds_a_face")
+    return cells + ([f"{times['1']:.1f}", f"{times['16']:.1f}"] if times else [NOT_MEASURED] * 2)
+
+
+def _trained(training):
+    if not training:
+        return "not recorded"
+    return f"{training['steps']:,} steps, {training['hours']} h on {training['device']}"
+
+
+def _with_worst(values, form):
+    return f"{values['mean']:{form}} ({values['worst']:{form}})"
+
+
+def _identity(overall):
+    restored, blurred = (overall[name]["identity_cosine"] for name in ("restored", "blurred"))
+    return f"{restored['mean']:.3f} ({blurred['mean']:.3f})" if restored else NOT_MEASURED
+
+
+def _by_size(rows, deblurrers):
+    found = _restorations(rows)
+    if not found:
+        return ""
+    measured = {f"`{name}`": found[name] for name in deblurrers if name in found}
+    measured |= {baseline.title: found[name] for name, baseline in BASELINES.items() if name in found}
+    sizes = list(next(iter(measured.values()))["by_kernel_size"])
+
+    def at(result, size):
+        return result["overall"] if size == "all" else result["by_kernel_size"][size]
+
+    columns = [*sizes, "all"]
+    blurred = next(iter(measured.values()))
+    gains = [["PSNR of the blurred input", *[f"{at(blurred, s)['blurred']['psnr']['mean']:.2f}" for s in columns]]]
+    gains += [
+        [title, *[f"{at(result, size)['psnr_gain']['mean']:+.2f}" for size in columns]]
+        for title, result in measured.items()
+    ]
+    ssim = [["blurred input", *[f"{at(blurred, size)['blurred']['ssim']['mean']:.3f}" for size in columns]]]
+    ssim += [
+        [title, *[f"{at(result, size)['restored']['ssim']['mean']:.3f}" for size in columns]]
+        for title, result in measured.items()
+    ]
+    return (
+        "## By kernel size\n\nGain in PSNR over the blurred input, in dB, by the kernel's size in pixels:\n\n"
+        f"{_table(['', *columns], gains)}\nSSIM:\n\n{_table(['', *columns], ssim)}"
+    )
+
+
+def _baselines(rows):
+    found = {name: rows[name]["restoration"] for name in BASELINES if "restoration" in rows.get(name, {})}
+    if not found:
+        return ""
+    overall = next(iter(found.values()))["overall"]
+    identity = overall["blurred"]["identity_cosine"]
+    lines = [
+        [
+            "the blurred input",
+            _with_worst(overall["blurred"]["psnr"], ".2f"),
+            "",
+            _with_worst(overall["blurred"]["ssim"], ".3f"),
+            f"{identity['mean']:.3f}" if identity else NOT_MEASURED,
+            "",
+        ]
+    ]
+    for name, result in found.items():
+        overall = result["overall"]
+        identity = overall["restored"]["identity_cosine"]
+        lines.append(
+            [
+                BASELINES[name].title,
+                _with_worst(overall["restored"]["psnr"], ".2f"),
+                f"{overall['psnr_gain']['mean']:+.2f}",
+                _with_worst(overall["restored"]["ssim"], ".3f"),
+                f"{identity['mean']:.3f}" if identity else NOT_MEASURED,
+                described(result["of"]["constants"]),
+            ]
+        )
+    header = ["", "PSNR, dB (worst)", "gain, dB", "SSIM (worst)", "identity cosine", "constants"]
+    return (
+        f"## Classical methods on the same pairs\n\n{_table(header, lines)}\n"
+        "scikit-image's, on pictures mirrored at their borders and cropped afterwards. The oracles are given the true "
+        "kernel, which no method above has: they say what the blur alone takes away, not what can be had from a photo. "
+        "Constants are those of the best mean PSNR on a few training faces under the same kernels, as printed by "
+        f"`{CHOSEN_BY}`.\n"
+    )
+
+
+def _groups(rows, deblurrers):
+    found = {name: rows[name]["groups"] for name in deblurrers if "groups" in rows.get(name, {})}
+    if not found:
+        return ""
+    of = next(iter(found.values()))["of"]
+    names = list(of["faces_by_group"])
+    lines = [[f"`{name}`", *[_interval(result["gain_db"][group]) for group in names]] for name, result in found.items()]
+    bootstrap, data, sizes = of["bootstrap"], of["data"], of["faces_by_group"]
+    header = ["", *[f"{group} ({sizes[group]})" for group in names]]
+    verdicts = "".join(f"- `{name}`: {overlap_sentence(result['gain_db'])}\n" for name, result in found.items())
+    return (
+        f"## By ethnic group\n\n{data['faces']} faces (`{data['folder']}`, fingerprint "
+        f"`{data['fingerprint'][:16]}`), by the group that the data set's file names say. Mean gain in dB, each face "
+        f"counted once by its mean over its kernels, with the {100 * bootstrap['confidence']:g} % interval of a "
+        f"bootstrap over {bootstrap['over']} ({bootstrap['method']}, {bootstrap['resamples']:,} resamples, seed "
+        f"{bootstrap['seed']}):\n\n"
+        f"{_table(header, lines)}\n{verdicts}"
+    )
+
+
+def _interval(gain):
+    return f"{gain['mean']:+.2f} [{gain['low']:.2f}, {gain['high']:.2f}]"
+
+
+def _parsers(parsers):
+    lines = []
+    for name, entry in parsers.items():
+        cells = [f"`{name}`", f"{entry['parameters'] / 1e6:.2f} M", f"{entry['gmac_128']:.2f} G"]
+        if entry["weights_sha256"]:
+            measured = entry["measured"]
+            cells += [f"{entry['weights_bytes'] / 1e6:.1f} MB", _trained(entry["training"])]
+            cells += [f"{measured['mean_f_score']:.3f} ({measured['faces']})" if measured else NOT_MEASURED]
+        else:
+            cells += ["no weights", "not trained", ""]
+        lines.append(cells)
+    header = ["preset", "parameters", "multiply-adds at 128x128", "weights", "trained", "mean F-score (faces)"]
+    return f"## Parsers\n\nAs measured when they were published, see their cards.\n\n{_table(header, lines)}"
+
+
+def _footer(content, rows):
+    versions = {name: result["versions"] for name, result in _restorations(rows).items()}
+    same = {tuple(sorted(found.items())) for found in versions.values()}
+    told = "".join(
+        "\nVersions: " + ", ".join(f"{name} {value}" for name, value in sorted(found)) + ".\n" for found in sorted(same)
+    )
+    return (
+        f"## Made by\n\n    {content['command']}\n\nFolders and files are named without the folders that they lie in. "
+        f"The command measures what is missing or was measured of other weights, and keeps the rest.\n{told}"
+    )

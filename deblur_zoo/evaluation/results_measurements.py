@@ -1,0 +1,178 @@
+"""What is measured for docs/results.json, and what of an earlier file is still true and so kept."""
+
+import json
+from functools import cached_property
+from pathlib import Path
+
+from deblur_zoo import presets, zoo
+from deblur_zoo.atomic_file import atomic_path
+from deblur_zoo.evaluation.baselines import BASELINES
+
+FORMAT_VERSION = 1
+
+
+class Rows:
+    """The rows of results.json: what is there and still true is kept, the rest is measured.
+
+    A row has parts ("restoration", "speed", "groups"), and a part says in "of" what it was measured of: weights, data,
+    protocol and the like. It is kept where that is what is asked for.
+
+    Args:
+        earlier: rows of an earlier file.
+        again: measure everything anew.
+        save: function that is called with all rows, old and new, after each measurement.
+
+    Attributes:
+        current: what this call kept or measured, for the document.
+        all: that, and what of the earlier file this call did not ask for.
+    """
+
+    def __init__(self, earlier, again=False, save=lambda rows: None):
+        self.current, self.all = {}, earlier
+        self._again, self._save = again, save
+
+    def part(self, row, part, of, measure=None):
+        """Keep a part, or measure it.
+
+        Args:
+            row, part: names.
+            of: dict of what it is measured of, as JSON gives it back.
+            measure: function that gives the part's numbers, a dict; None keeps the part if it is still true.
+        """
+        kept = self.all.get(row, {}).get(part)
+        true = isinstance(kept, dict) and kept.get("of") == of
+        if measure and (self._again or not true):
+            kept = {"of": of, **measure()}
+            self.all.setdefault(row, {})[part] = kept
+            self._save(self.all)
+        elif not true:
+            return
+        self.current.setdefault(row, {})[part] = kept
+
+
+def read(path):
+    """Rows of an earlier results.json; none where there is no file.
+
+    Raises:
+        ValueError: a file that is no results.json.
+    """
+    if not path.is_file():
+        return {}
+    content = presets.read_json(path)
+    presets.check_format_version(content, path)
+    rows = content.get("rows")
+    if not isinstance(rows, dict) or not all(isinstance(row, dict) for row in rows.values()):
+        raise ValueError(f"{path} holds no rows: it is no results.json; name another --out or remove it")
+    return rows
+
+
+def write(path, content):
+    """Write results.json, whole or not at all."""
+    text = json.dumps({"format_version": FORMAT_VERSION, **content}, indent=2, ensure_ascii=False, allow_nan=False)
+    with atomic_path(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+class Faces:
+    """Faces to measure on.
+
+    Args:
+        folder: of aligned crops.
+        limit: the first so many only.
+
+    Attributes:
+        paths: the files.
+        faces: uint8 (N, 128, 128, 3).
+        data: folder's name, fingerprint and number, for results.json.
+
+    Raises:
+        FileNotFoundError, ValueError: as ``load_faces`` and ``central_crop``.
+    """
+
+    def __init__(self, folder, limit=None):
+        from deblur_zoo.alignment import CROP_SIZE
+        from deblur_zoo.data.face_store import central_crop, load_faces
+
+        store = load_faces([folder], minimum_size=CROP_SIZE, limit=limit)
+        self.paths = store.paths
+        self.faces = central_crop(store.faces, CROP_SIZE)
+        self.data = {
+            "folder": Path(folder).resolve().name,
+            "fingerprint": store.fingerprint,
+            "faces": len(store),
+        }
+
+
+class PresetMeasures:
+    """Measures of one preset; its model is loaded when the first of them is made.
+
+    Args:
+        name: the preset's.
+        embed: identity network, or None.
+        progress: show progress bars.
+    """
+
+    def __init__(self, name, embed=None, progress=True):
+        self.name, self._embed, self._progress = name, embed, progress
+
+    @cached_property
+    def _model(self):
+        return zoo.load(self.name, kind="deblurrer")
+
+    @cached_property
+    def _function(self):
+        from deblur_zoo.evaluation.compiled import in_graph
+
+        # Loaded here: inside the graph that is traced later, the weights would stay there.
+        model = self._model
+        return in_graph(lambda images: model(images, training=False))
+
+    def restoration(self, faces, protocol):
+        """Summary of a measurement as ``table.summary`` gives it, with versions."""
+        from deblur_zoo.evaluation.measurement import evaluate
+
+        measurement = evaluate(
+            self._function, faces.faces, protocol, identity_network=self._embed, progress=self._progress
+        )
+        return summary(measurement)
+
+    def speed(self):
+        """Milliseconds a face by batch size."""
+        from deblur_zoo.evaluation import speed
+
+        times = {str(size): speed.milliseconds_a_face(self._model, size) for size in speed.BATCH_SIZES}
+        return {"milliseconds_a_face": times}
+
+    def groups(self, faces, groups, protocol):
+        """Gains by group; see ``groups.gains_by_group``."""
+        from deblur_zoo.evaluation.groups import gains_by_group
+        from deblur_zoo.evaluation.measurement import evaluate
+
+        measurement = evaluate(self._function, faces.faces, protocol, sharp_in=False, progress=self._progress)
+        return {"gain_db": gains_by_group(measurement, groups)}
+
+
+def baseline_restoration(name, faces, protocol, embed=None, progress=True):
+    """As ``PresetMeasures.restoration`` for a classical method."""
+    from deblur_zoo.evaluation.measurement import evaluate
+
+    baseline = BASELINES[name]
+    measurement = evaluate(
+        baseline,
+        faces.faces,
+        protocol,
+        identity_network=embed,
+        sharp_in=False,
+        progress=progress,
+        knows_kernels=baseline.oracle,
+    )
+    return summary(measurement)
+
+
+def summary(measurement):
+    """``table.summary`` without what "of" says already, and with versions."""
+    from deblur_zoo.evaluation import table
+
+    found = table.summary(measurement)
+    wanted = ("pairs", "overall", "by_kernel_size", "sharp_in")
+    return {**{name: found[name] for name in wanted}, "versions": table.versions()}
