@@ -190,7 +190,7 @@ def test_what_is_held_in_all_is_limited(narrow, counter):
 
 def test_a_full_queue_refuses_both_protocols(narrow, ask, grpc_call, predict_request, counter):
     """One request runs, two wait; the fourth and fifth are refused while they do."""
-    slow = predict_request("slow", seconds=np.array([0.6], np.float32))
+    slow = predict_request("slow", seconds=np.array([1.5], np.float32))
     with concurrent.futures.ThreadPoolExecutor(3) as pool:
         running = pool.submit(grpc_call, narrow.grpc, "Predict", slow)
         until(lambda: counter(narrow, "deblur_zoo_held_bytes") > 0 and counter(narrow, "deblur_zoo_queue_length") == 0)
@@ -209,15 +209,15 @@ def test_a_full_queue_refuses_both_protocols(narrow, ask, grpc_call, predict_req
 
 def test_a_rest_request_that_takes_too_long(narrow, ask):
     started = time.monotonic()
-    status, answer = ask(f"{narrow.rest}/v1/models/tiny:predict", {"signature_name": "slow", "inputs": [2.0]})
-    assert status == 504 and "deadline" in answer["error"] and time.monotonic() - started < TIMEOUT_S + 0.9
+    status, answer = ask(f"{narrow.rest}/v1/models/tiny:predict", {"signature_name": "slow", "inputs": [3.0]})
+    assert status == 504 and "deadline" in answer["error"] and time.monotonic() - started < 2.8
 
 
 @pytest.mark.parametrize("protocol_name", ["REST", "gRPC"])
 def test_a_client_that_has_gone_is_not_computed_for(server, grpc_call, predict_request, counter, protocol_name):
     """It goes while its request waits behind a slow one."""
     request = predict_request("two", a=np.zeros((1, 2), np.float32), b=np.array([1]))
-    slow = predict_request("slow", seconds=np.array([0.8], np.float32))
+    slow = predict_request("slow", seconds=np.array([1.5], np.float32))
     before = counter(server, "deblur_zoo_batch_rows_count", 'signature="two"')
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         running = pool.submit(grpc_call, server.grpc, "Predict", slow)
@@ -239,8 +239,8 @@ def test_a_client_that_has_gone_is_not_computed_for(server, grpc_call, predict_r
 
 
 def test_health_answers_while_a_large_body_is_read(server, ask):
-    """3 MB of numbers, which take a while to become an array."""
-    body = json.dumps({"inputs": np.zeros((1, 300, 500, 3)).tolist()}).encode()
+    """A megabyte of numbers, which take a while to become an array."""
+    body = json.dumps({"inputs": np.zeros((1, 200, 300, 3)).tolist()}).encode()
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         job = pool.submit(ask, f"{server.rest}/v1/models/tiny:predict", body)
         longest = 0

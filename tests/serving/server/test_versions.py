@@ -159,15 +159,16 @@ def test_a_broken_version_leaves_the_old_one(models, versions, ask, states, answ
 
 
 def test_a_folder_that_still_grows_is_left_alone(models, versions, states):
-    """Files copied one by one, each within a poll of the last: loaded once all are there, and never in error."""
-    with embedded.running(Settings(models=str(models), poll_s=0.4)) as server:
+    """Copied for longer than a poll, saved_model.pb last: loaded once all is there, and never in error before."""
+    files = sorted((path for path in versions[2].rglob("*") if path.is_file()), key=lambda path: path.suffix == ".pb")
+    with embedded.running(Settings(models=str(models), poll_s=0.8)) as server:
         seen = set()
-        for file in sorted(path for path in versions[2].rglob("*") if path.is_file()):
+        for file in [*[versions[2] / "fingerprint.pb"] * 5, *files]:
             target = models / "tiny" / "2" / file.relative_to(versions[2])
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, target)
-            seen.add(states(server).get(2, ("",))[0])
             time.sleep(0.15)
+            seen.add(states(server).get(2, ("",))[0])
         eventually(lambda: seen.add(states(server).get(2, ("",))[0]) or states(server)[2] == ("AVAILABLE", "OK"))
     assert "END" not in seen
 
