@@ -8,7 +8,8 @@ from deblur_zoo import protocol
 def write_tiny(folder, number, warm_up=True):
     """Write version ``number`` of a model without weights worth the name.
 
-    ``serving_default``: images -> restored = number - images. ``serving_bytes``: JPEG or PNG -> PNG of the negative.
+    ``serving_default``: images -> restored = number - images. ``serving_bytes``: JPEG or PNG ->
+    restored_bytes, PNG of the negative. ``raw``: the same -> restored.
     ``two``: a (N, 2) float, b (N) int64 -> sum = a + b, text_bytes = b"b=<b>", text. ``slow``: seconds (N) -> seconds,
     after as many. ``scalar``: x () -> twice = 2x. ``nothing`` -> seven = 7.
 
@@ -39,7 +40,11 @@ def write_tiny(folder, number, warm_up=True):
                 )
                 return tf.io.encode_png(255 - picture)
 
-            return {"restored": tf.map_fn(one, encoded, fn_output_signature=tf.TensorSpec((), tf.string))}
+            return {"restored_bytes": tf.map_fn(one, encoded, fn_output_signature=tf.TensorSpec((), tf.string))}
+
+        @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, name="encoded")])
+        def raw(self, encoded):
+            return {"restored": self.files(encoded)["restored_bytes"]}
 
         @tf.function(
             input_signature=[
@@ -68,7 +73,7 @@ def write_tiny(folder, number, warm_up=True):
 
     tiny = Tiny()
     names = {"serving_default": tiny.floats, "serving_bytes": tiny.files, "two": tiny.two, "slow": tiny.slow}
-    names |= {"scalar": tiny.scalar, "nothing": tiny.nothing}
+    names |= {"raw": tiny.raw, "scalar": tiny.scalar, "nothing": tiny.nothing}
     target = folder / str(number)
     tf.saved_model.save(tiny, str(target), signatures=names)
     if warm_up:

@@ -110,7 +110,7 @@ def test_a_damaged_picture_fails_alone(server, grpc_call, predict_request, png):
             if file is damaged:
                 assert job.exception().code().name == "INVALID_ARGUMENT"
             else:
-                (answer,) = protocol.to_array(job.result().outputs["restored"])
+                (answer,) = protocol.to_array(job.result().outputs["restored_bytes"])
                 with Image.open(io.BytesIO(answer)) as picture:
                     np.testing.assert_array_equal(picture, np.full((20, 30, 3), 250))
 

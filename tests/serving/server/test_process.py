@@ -79,10 +79,8 @@ def until(condition, seconds=20):
         ((), "give the models with either --models or --model_config_file"),
         (("--models=none",), "There is no folder none."),
         (("--models=docs",), "docs holds no model: NAME/VERSION/saved_model.pb is looked for."),
-        (("--model_config_file=pyproject.toml",), "is no tensorflow.serving.ModelServerConfig in text form"),
         (("--models=a", "--rest_port=70000"), "--rest_port=70000"),
         (("models",), "unexpected argument 'models'"),
-        (("--models=docs", "--batching_parameters_file=none"), "No such file or directory: none"),
         (("--models=docs", "--batching_parameters_file=none", "--max_batch_size=3"), "cannot go together"),
     ],
 )

@@ -47,7 +47,7 @@ def test_tensorflow_servings_stubs_predict(stubs):
     request.model_spec.name, request.model_spec.signature_name = "tiny", "serving_bytes"
     picture = tf.io.encode_png(np.full((2, 3, 3), 7, np.uint8)).numpy()
     request.inputs["encoded"].CopyFrom(tf.make_tensor_proto([picture, picture]))
-    restored = tf.make_ndarray(stubs[0].Predict(request, timeout=30).outputs["restored"])
+    restored = tf.make_ndarray(stubs[0].Predict(request, timeout=30).outputs["restored_bytes"])
     np.testing.assert_array_equal(tf.io.decode_png(restored[1]), np.full((2, 3, 3), 248))
 
     # A scalar, which make_tensor_proto lists in float_val.
@@ -167,7 +167,7 @@ def test_200_concurrent_requests_each_get_their_own_answer(server, models_folder
     for number in range(200):
         if number % 4 == 3:
             file = png(random.integers(0, 256, (random.integers(1, 9), random.integers(1, 9), 3)))
-            (wanted,) = signatures["serving_bytes"](encoded=tf.constant([file]))["restored"].numpy()
+            (wanted,) = signatures["serving_bytes"](encoded=tf.constant([file]))["restored_bytes"].numpy()
             requests.append((number, "serving_bytes", file, wanted))
         else:
             size = [(6, 4), (3, 3), (8, 8)][number % 3]
@@ -181,15 +181,17 @@ def test_200_concurrent_requests_each_get_their_own_answer(server, models_folder
         instances = [{"b64": base64.b64encode(value).decode()}] if one else value.tolist()
         body = json.dumps({"signature_name": signature, "instances": instances})
         async with session.post(f"{server.rest}/v1/models/tiny:predict", data=body) as response:
-            answer = json.loads((await response.read()).decode("latin-1"))
+            answer = json.loads(await response.read())
             assert response.status == 200, answer
-        return answer["predictions"][0].encode("latin-1") if one else np.array(answer["predictions"], np.float32)
+        predictions = answer["predictions"]
+        return base64.b64decode(predictions[0]["b64"]) if one else np.array(predictions, np.float32)
 
     async def over_grpc(predict, signature, value):
         request = protocol.PredictRequest(model_spec=protocol.ModelSpec(name="tiny", signature_name=signature))
         one = signature == "serving_bytes"
         request.inputs["encoded" if one else "images"].CopyFrom(protocol.to_tensor([value] if one else value))
-        answer = protocol.to_array((await predict(request, timeout=60)).outputs["restored"])
+        outputs = (await predict(request, timeout=60)).outputs
+        answer = protocol.to_array(outputs["restored_bytes" if one else "restored"])
         return answer[0] if one else answer
 
     async def everything():

@@ -29,7 +29,7 @@ def test_metadata(server, ask):
     assert images["tensor_shape"]["unknown_rank"] is False
     assert [dim["size"] for dim in images["tensor_shape"]["dim"]] == ["-1", "-1", "-1", "3"]
     assert signatures["serving_default"]["method_name"] == "tensorflow/serving/predict"
-    assert signatures["serving_bytes"]["outputs"]["restored"]["dtype"] == "DT_STRING"
+    assert signatures["serving_bytes"]["outputs"]["restored_bytes"]["dtype"] == "DT_STRING"
 
 
 @pytest.mark.parametrize(
@@ -70,17 +70,24 @@ def test_predict_numbers_that_json_does_not_have(server, ask):
     np.testing.assert_array_equal(answer["predictions"], [[[[np.nan, -np.inf, np.inf]]]])
 
 
+@pytest.mark.parametrize("signature", ["serving_bytes", "raw"])
 @pytest.mark.parametrize("form", ["PNG", "JPEG"])
 @pytest.mark.parametrize("padding", [True, False])
-def test_predict_files(server, ask, form, padding):
+def test_predict_files(server, ask, form, padding, signature):
     """Grey, so that JPEG keeps it exactly; strings whose name does not end in _bytes come as they are."""
     buffer = io.BytesIO()
     Image.fromarray(np.full((9, 5, 3), 100, np.uint8)).save(buffer, form, quality=100)
     encoded = base64.b64encode(buffer.getvalue()).decode()
-    body = {"signature_name": "serving_bytes", "instances": [{"b64": encoded if padding else encoded.rstrip("=")}]}
+    body = {"signature_name": signature, "instances": [{"b64": encoded if padding else encoded.rstrip("=")}]}
     status, answer = ask(f"{server.rest}/v1/models/tiny:predict", body)
     assert status == 200
-    with Image.open(io.BytesIO(answer["predictions"][0].encode("latin-1"))) as picture:
+    (prediction,) = answer["predictions"]
+    if signature == "serving_bytes":
+        assert list(prediction) == ["b64"]
+        file = base64.b64decode(prediction["b64"])
+    else:
+        file = prediction.encode("latin-1")
+    with Image.open(io.BytesIO(file)) as picture:
         np.testing.assert_array_equal(picture, np.full((9, 5, 3), 155, np.uint8))
 
 
