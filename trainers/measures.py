@@ -41,6 +41,26 @@ class DeblurrerMeasure:
         table.unlink()
         return json.loads((folder / "metrics.json").read_text(encoding="utf-8")), text
 
+    def table(self, folder):
+        """The measured table in Markdown, out of the preset's metrics.json.
+
+        Raises:
+            ValueError: there is none, or it is none of these.
+        """
+        command = [sys.executable, "-m", "deblur_zoo.evaluation.table", str(Path(folder) / "metrics.json")]
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        if done.returncode:
+            raise ValueError(f"{folder} has no measured table: {done.stderr.strip().splitlines()[-1]}")
+        return done.stdout
+
+    def row(self, measured):
+        """What the index row says under "measured", as a table in Markdown."""
+        return (
+            "| gain over the blurred input | PSNR | SSIM | sharp in, sharp out | faces |\n|---|---|---|---|---|\n"
+            f"| {measured['psnr_gain_db']:+.2f} dB | {measured['psnr']:.2f} dB | {measured['ssim']:.3f} | "
+            f"{measured['sharp_in_psnr']:.1f} dB | {measured['faces']} |"
+        )
+
     def index(self, metrics):
         """What the index row says under "measured"."""
         restored = metrics["overall"]["restored"]
@@ -93,6 +113,13 @@ class ParserMeasure:
             metrics["cross_validation"] = _read_scores(Path(flags["cross_validation"]))
         (folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
         return metrics, _f_score_table(metrics)
+
+    def table(self, folder):
+        """As ``DeblurrerMeasure.table``."""
+        return _f_score_table(presets.read_json(Path(folder) / "metrics.json"))
+
+    def row(self, measured):
+        return f"| mean F-score | faces |\n|---|---|\n| {measured['mean_f_score']:.3f} | {measured['faces']} |"
 
     def index(self, metrics):
         held_out = metrics.get("cross_validation")

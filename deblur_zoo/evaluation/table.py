@@ -1,4 +1,7 @@
-"""From a measurement to metrics.json and a table in Markdown."""
+"""From a measurement to metrics.json and a table in Markdown.
+
+``python -m deblur_zoo.evaluation.table results/metrics.json`` prints the table of such a file.
+"""
 
 import contextlib
 import json
@@ -7,7 +10,9 @@ import platform
 
 import numpy as np
 
+from deblur_zoo import command_line_tools
 from deblur_zoo.atomic_file import atomic_path
+from deblur_zoo.command_line_tools import UsageError
 
 FORMAT_VERSION = 1
 NOT_MEASURED = "not measured"
@@ -175,3 +180,16 @@ def write(metrics, folder):
         for name, content in contents.items():
             temporary[name].write_text(content, encoding="utf-8")
     return [folder / name for name in contents]
+
+
+def _print(arguments):
+    if len(arguments) != 1:
+        raise UsageError("name one metrics.json")
+    try:
+        print(markdown(json.loads(pathlib.Path(arguments[0]).read_text(encoding="utf-8"))), end="")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise UsageError(f"{arguments[0]} is no metrics.json of a deblurrer") from None
+
+
+if __name__ == "__main__":
+    command_line_tools.run(_print, "deblur_zoo.evaluation.table")

@@ -63,8 +63,8 @@ def test_publishing_writes_a_preset_that_loads_and_is_measured(finished, workpla
     assert answers.weights_sha256 == row["weights_sha256"]
     np.testing.assert_allclose(shipped(answers.images / 255), answers.restored, atol=1e-5)
     card = (preset / "README.md").read_text()
-    for text in (row["weights_sha256"], "random colours", "It was short.", "| 13 |", "seed 0", "l2 1", "weights: none",
-                 f"on {finished.record['devices'][0]}", "none beside the model",
+    for text in (row["weights_sha256"], "random colours", "It was short.", "| 13 |", "seed 0", "l2 1", "Weights: none.",
+                 "faces, fingerprint", f"on {finished.record['devices'][0]}", "none beside the model",
                  "smooth 4 steps, losses times weights: l2 1, total_variation 0.1"):  # fmt: skip
         assert text in card, text
 
@@ -74,7 +74,8 @@ def record_of(recipe, **changes):
         "preset": None, "recipe": recipe, "init_from": "/home/someone/start.weights.h5", "init_parts": ["parser=/a/b"],
         "faces": {"folders": ["/home/someone/crops"], "count": 2, "sha256": "0"}, "networks": ["perceptual"],
         "network_files": {"perceptual": {"file": "vgg.h5", "sha256": "1"}, "unused": {"file": "x", "sha256": "2"}},
-        "versions": {}, "devices": ["a chip"], "development": {"folder": "/home/someone/dev", "count": 2}, **changes,
+        "versions": {}, "devices": ["a chip"],
+        "development": {"folder": "/home/someone/dev", "count": 2, "sha256": "3"}, **changes,
     }  # fmt: skip
 
 
