@@ -181,7 +181,7 @@ def _baselines(rows):
     return (
         f"## Classical methods on the same pairs\n\n{_table(header, lines)}\n"
         "scikit-image's, on pictures mirrored at their borders and cropped afterwards. The oracles are given the true "
-        "kernel, which no method above has: they say what the blur alone takes away, not what can be had from a photo. "
+        "kernel, which no method above has: they are a yardstick, not something to be had from a photo. "
         "Constants are those of the best mean PSNR on a few training faces under the same kernels, as printed by "
         f"`{CHOSEN_BY}`.\n"
     )
