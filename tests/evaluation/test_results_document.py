@@ -128,7 +128,8 @@ SSIM:
 | Wiener, oracle: knows the kernel | 24.00 (19.00) | +3.00 | 0.750 (0.500) | 0.500 | balance 0.1 |
 
 scikit-image's, on pictures mirrored at their borders and cropped afterwards. The oracles are given the true kernel, \
-which no method above has: they are a yardstick, not something to be had from a photo. Constants are those of the best mean PSNR on a few training faces under the same kernels, as printed by \
+which no method above has: they are a yardstick, not something to be had from a photo. Constants are those of the \
+best mean PSNR on a few training faces under the same kernels, as printed by \
 `python -m deblur_zoo.evaluation.baselines --faces celeba_train --limit 8`.
 
 ## By ethnic group
