@@ -101,6 +101,8 @@ def test_a_package_that_is_not_installed(tmp_path):
 @pytest.mark.parametrize("taken", ["rest", "grpc"])
 def test_a_port_in_use(models_folder, taken):
     with socket.socket() as other:
+        # Whoever says this too would share the port, and get half of its connections.
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         other.bind(("127.0.0.1", 0))
         other.listen()
         flags = [f"--{which}_port={other.getsockname()[1] if which == taken else 0}" for which in ("rest", "grpc")]
@@ -225,6 +227,12 @@ def test_sigterm_under_load_loses_no_answer(running, predict_request):
         time.sleep(0.5)
         clients.append(pool.submit(slow_client, running))
         time.sleep(0.3)
-        running.process.send_signal(signal.SIGTERM)
+        with grpc.insecure_channel(running.grpc, [("grpc.use_local_subchannel_pool", 1)]) as open_channel:
+            open_channel.unary_unary("/grpc.health.v1.Health/Check")(b"", timeout=30)
+            running.process.send_signal(signal.SIGTERM)
+            time.sleep(0.1)
+            with pytest.raises(grpc.RpcError, match="The server is shutting down"):
+                predict = open_channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
+                predict(request.SerializeToString(), timeout=30)
         assert running.process.wait(20) == 0
         assert min(client.result() for client in clients) >= 1
