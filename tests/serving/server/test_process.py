@@ -85,7 +85,7 @@ def until(condition, seconds=20):
     ],
 )
 def test_bad_input(flags, sentence):
-    finished = subprocess.run(command(*flags), cwd=ROOT, capture_output=True, text=True)
+    finished = subprocess.run(command(*flags), cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert finished.returncode == 2 and sentence in finished.stderr
     assert finished.stderr.count("\n") == 1 and not finished.stdout
 
@@ -93,7 +93,9 @@ def test_bad_input(flags, sentence):
 def test_a_package_that_is_not_installed(tmp_path):
     (tmp_path / "aiohttp.py").write_text('raise ModuleNotFoundError("No module named aiohttp", name="aiohttp")')
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    finished = subprocess.run(command("--models=docs"), cwd=ROOT, capture_output=True, text=True, env=environment)
+    finished = subprocess.run(
+        command("--models=docs"), cwd=ROOT, capture_output=True, text=True, timeout=60, env=environment
+    )
     assert finished.returncode == 2
     assert finished.stderr == "deblur-zoo-serve: serving needs the package aiohttp: pip install 'deblur-zoo[serving]'\n"
 
@@ -107,7 +109,7 @@ def test_a_port_in_use(models_folder, taken):
         other.listen()
         flags = [f"--{which}_port={other.getsockname()[1] if which == taken else 0}" for which in ("rest", "grpc")]
         finished = subprocess.run(
-            command(f"--models={models_folder}", *flags), cwd=ROOT, capture_output=True, text=True
+            command(f"--models={models_folder}", *flags), cwd=ROOT, capture_output=True, text=True, timeout=60
         )
     assert finished.returncode == 2
     last = finished.stderr.splitlines()[-1]
