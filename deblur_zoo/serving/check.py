@@ -58,7 +58,7 @@ def check(target, models=None, protocol=None, golden_file=None, timeout=60.0, to
         target: "HOST:PORT", the REST or the gRPC port: both are tried.
         models: names of models that must be there, each also a preset's name unless ``golden_file`` is given; None:
             each preset that has golden outputs and that the server has.
-        protocol: "rest" or "grpc" to be spoken at that port; None: what answers.
+        protocol: "rest" or "grpc" to be spoken at that port; None: the first that answers.
         golden_file: path of a golden.npz to compare with, for exactly one model.
         timeout: seconds for each request.
         tolerance: largest difference to the golden outputs, where pictures are in [0, 1].
@@ -85,19 +85,19 @@ def check(target, models=None, protocol=None, golden_file=None, timeout=60.0, to
 def results(target, models=None, protocol=None, golden_file=None, timeout=60.0, tolerance=TOLERANCE):
     """As ``check``: a generator of ``Result``. Wrong arguments are told at the first one."""
     wanted = _golden_outputs(models, golden_file)
-    for name in _protocols(target, protocol):
-        served = 0
-        for model, outputs in wanted.items():
-            with Client(target, model, name, timeout=timeout) as client:
-                for result in _of_model(client, name, model, outputs, tolerance, models is not None):
-                    served += result.passed is not None
-                    yield result
-        if not served and models is None:
-            yield Result(name, "any preset", "model", False, f"none of {', '.join(wanted)} is there; name one")
-        with Client(target, f"no_such_model_{secrets.token_hex(4)}", name, timeout=timeout) as client:
-            ask = {"status": client.status, "prediction": lambda client=client: client(np.zeros((1, 8, 8, 3)))}
-            for what, question in ask.items():
-                yield _refused(name, client.choice.name, f"{what} of an unknown model", question, "NOT_FOUND")
+    name = _spoken(target, protocol)
+    served = 0
+    for model, outputs in wanted.items():
+        with Client(target, model, name, timeout=timeout) as client:
+            for result in _of_model(client, name, model, outputs, tolerance, models is not None):
+                served += result.passed is not None
+                yield result
+    if not served and models is None:
+        yield Result(name, "any preset", "model", False, f"none of {', '.join(wanted)} is there; name one")
+    with Client(target, f"no_such_model_{secrets.token_hex(4)}", name, timeout=timeout) as client:
+        ask = {"status": client.status, "prediction": lambda client=client: client(np.zeros((1, 8, 8, 3)))}
+        for what, question in ask.items():
+            yield _refused(name, client.choice.name, f"{what} of an unknown model", question, "NOT_FOUND")
 
 
 def _golden_outputs(models, golden_file):
@@ -123,11 +123,11 @@ def _golden_outputs(models, golden_file):
     return found
 
 
-def _protocols(target, protocol):
+def _spoken(target, protocol):
     """What the port speaks."""
     if protocol not in (None, *PROTOCOLS):
         raise UsageError(f"the protocol is {' or '.join(PROTOCOLS)}, not {protocol!r}")
-    speaking, reasons = [], []
+    reasons = []
     for name in PROTOCOLS if protocol is None else [protocol]:
         try:
             with Client(target, "no_such_model", name, timeout=_REACHED_WITHIN, retries=2) as client:
@@ -140,10 +140,9 @@ def _protocols(target, protocol):
             pass
         except (ValueError, ImportError) as error:
             raise UsageError(str(error)) from None
-        speaking.append(name)
-    if not speaking:
-        raise UsageError(f"nothing at {target} answers as a model server; {' '.join(reasons)}")
-    return speaking
+        # Others are not tried: servers log bytes of another protocol as an error.
+        return name
+    raise UsageError(f"nothing at {target} answers as a model server; {' '.join(reasons)}")
 
 
 def _of_model(client, protocol, model, outputs, tolerance, must_be_there):
