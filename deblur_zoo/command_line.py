@@ -8,14 +8,12 @@ is then 1. The faces should be aligned as `python -m deblur_zoo.faces` does it.
 """
 
 import os
-import sys
 import time
-from pathlib import Path
 
 from absl import flags
 
 from deblur_zoo import command_line_tools
-from deblur_zoo.command_line_tools import UsageError
+from deblur_zoo.command_line_tools import UsageError, source_and_target
 
 FLAGS = flags.FLAGS
 
@@ -30,44 +28,25 @@ def define_flags():
 
 def restore(arguments):
     """Check the arguments, restore, and say what was done. Returns the exit code."""
-    if len(arguments) != 1:
-        raise UsageError(f"One file or folder to deblur is needed, {len(arguments)} were given; see --help.")
-    if not FLAGS.output:
-        raise UsageError("Where to write is missing: give -o FILE or -o FOLDER.")
-    source, target = Path(arguments[0]), Path(FLAGS.output)
-    if not source.exists():
-        raise UsageError(f"There is no file or folder {source}.")
+    source, target = source_and_target(arguments, FLAGS.output)
     # TensorFlow reports a missing GPU as an error.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-    from deblur_zoo import images
-    from deblur_zoo.restoration import Restorer, plan_file, plan_folder
+    from deblur_zoo.restoration import Report, Restorer, plan
 
     try:
         # Faults of the input are told before Keras is imported, which takes seconds.
-        if source.is_dir():
-            plan_folder(source, target, FLAGS.overwrite)
-        else:
-            plan_file(source, target, FLAGS.overwrite)
-            images.load(source)
+        plan(source, target, FLAGS.overwrite)
         restorer = Restorer(FLAGS.preset, FLAGS.batch_size)
         start = time.perf_counter()
         if source.is_dir():
             report = _restore_folder(restorer, source, target)
-            restored, failed = report.restored, report.failed
         else:
-            restored, failed = [restorer.restore_file(source, target, FLAGS.overwrite)], []
+            report = Report([restorer.restore_file(source, target, FLAGS.overwrite)])
     except ValueError as error:
         raise UsageError(str(error)) from error
-    seconds = time.perf_counter() - start
-    if restored:
-        what = str(restored[0]) if source.is_file() else f"{_pictures(len(restored))} in {target}"
-        print(f"Restored {what} with {restorer.model.name} in {seconds:.2f} s")
-    if failed:
-        print(f"{_pictures(len(failed))} could not be restored:", file=sys.stderr)
-        for path, reason in failed:
-            print(f"  {path}: {reason}", file=sys.stderr)
-    return 1 if failed else 0
+    report.tell(target if source.is_dir() else None, restorer.model.name, time.perf_counter() - start)
+    return 1 if report.failed else 0
 
 
 def _restore_folder(restorer, source, target):
@@ -80,10 +59,6 @@ def _restore_folder(restorer, source, target):
             bar.update(done - bar.n)
 
         return restorer.restore_folder(source, target, progress, FLAGS.overwrite)
-
-
-def _pictures(count):
-    return f"{count} picture{'' if count == 1 else 's'}"
 
 
 def main():

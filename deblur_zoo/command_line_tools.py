@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 
 from absl import flags
 
@@ -71,3 +72,23 @@ def _complain(name, error):
     if isinstance(error, OSError) and error.strerror and error.filename:
         error = f"{error.strerror}: {error.filename}"
     print(f"{name}: {' '.join(str(error).split())}", file=sys.stderr)
+
+
+def source_and_target(arguments, output):
+    """Paths of what to deblur and where to write.
+
+    Args:
+        arguments: what the command line has beside flags.
+        output: the flag, or None.
+
+    Raises:
+        UsageError: something else than one argument, no output, or nothing at the source.
+    """
+    if len(arguments) != 1:
+        raise UsageError(f"One file or folder to deblur is needed, {len(arguments)} were given; see --help.")
+    if not output:
+        raise UsageError("Where to write is missing: give -o FILE or -o FOLDER.")
+    source = Path(arguments[0])
+    if not source.exists():
+        raise UsageError(f"There is no file or folder {source}.")
+    return source, Path(output)

@@ -1,6 +1,7 @@
 """Pictures, files and folders of face crops in, restored ones out."""
 
 import os
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +28,41 @@ class Report:
 
     restored: list = field(default_factory=list)
     failed: list = field(default_factory=list)
+
+    def tell(self, target, by, seconds):
+        """Print it for a person at a command line.
+
+        Args:
+            target: the folder of the results, None where a single file was asked for.
+            by: what restored, such as a model's name.
+            seconds: that it took.
+        """
+        if self.restored:
+            what = str(self.restored[0]) if target is None else f"{counted(len(self.restored))} in {target}"
+            print(f"Restored {what} with {by} in {seconds:.2f} s")
+        if self.failed:
+            print(f"{counted(len(self.failed))} could not be restored:", file=sys.stderr)
+            for path, reason in self.failed:
+                print(f"  {path}: {reason}", file=sys.stderr)
+
+
+def counted(count):
+    """ "1 picture", "2 pictures"."""
+    return f"{count} picture{'' if count == 1 else 's'}"
+
+
+def plan(source, target, overwrite=False):
+    """Path of every picture with the path of its result, for a file or a folder.
+
+    Raises:
+        As ``plan_file`` and ``plan_folder``; for a single file also as ``images.load``.
+    """
+    source = Path(source)
+    if source.is_dir():
+        return plan_folder(source, target, overwrite)
+    jobs = {source: plan_file(source, target, overwrite)}
+    images.load(source)
+    return jobs
 
 
 def plan_file(source, target, overwrite=False):

@@ -10,12 +10,11 @@ aligned as `python -m deblur_zoo.faces` does it.
 
 import sys
 import time
-from pathlib import Path
 
 from absl import flags
 
 from deblur_zoo import command_line_tools
-from deblur_zoo.command_line_tools import UsageError
+from deblur_zoo.command_line_tools import UsageError, source_and_target
 
 FLAGS = flags.FLAGS
 
@@ -39,27 +38,16 @@ def _define_flags():
 
 def run_command(arguments):
     """Check the arguments, restore, and say what was done. Returns the exit code."""
-    if len(arguments) != 1:
-        raise UsageError(f"One file or folder to deblur is needed, {len(arguments)} were given; see --help.")
-    if not FLAGS.output:
-        raise UsageError("Where to write is missing: give -o FILE or -o FOLDER.")
+    source, target = source_and_target(arguments, FLAGS.output)
     if not FLAGS.server:
         raise UsageError("The server is missing: give --server HOST:PORT.")
-    source, target = Path(arguments[0]), Path(FLAGS.output)
-    if not source.exists():
-        raise UsageError(f"There is no file or folder {source}.")
 
-    from deblur_zoo import images
-    from deblur_zoo.restoration import plan_file, plan_folder
+    from deblur_zoo.restoration import counted, plan
     from deblur_zoo.serving.client.client import Client
     from deblur_zoo.serving.client.errors import ServingError
 
     try:
-        if source.is_dir():
-            jobs = plan_folder(source, target, FLAGS.overwrite)
-        else:
-            jobs = {source: plan_file(source, target, FLAGS.overwrite)}
-            images.load(source)
+        jobs = plan(source, target, FLAGS.overwrite)
         client = Client(
             FLAGS.server,
             FLAGS.model,
@@ -83,28 +71,24 @@ def run_command(arguments):
             states = ", ".join(f"version {entry.version} {entry.state}" for entry in versions) or "it has no version"
             raise UsageError(f"{FLAGS.model} at {FLAGS.server} is not available: {states}.")
         start = time.perf_counter()
-        restored, failed, stopped = _restore_all(client, jobs)
-    if restored:
-        what = str(restored[0]) if source.is_file() else f"{_pictures(len(restored))} in {target}"
-        print(f"Restored {what} with {FLAGS.model} at {FLAGS.server} in {time.perf_counter() - start:.2f} s")
-    if failed:
-        print(f"{_pictures(len(failed))} could not be restored:", file=sys.stderr)
-        for path, reason in failed:
-            print(f"  {path}: {reason}", file=sys.stderr)
+        report, stopped = _restore_all(client, jobs)
+    folder = target if source.is_dir() else None
+    report.tell(folder, f"{FLAGS.model} at {FLAGS.server}", time.perf_counter() - start)
     if stopped is not None:
-        rest = len(jobs) - len(restored) - len(failed)
-        print(f"deblur-zoo-client: stopped with {_pictures(rest)} left: {stopped}", file=sys.stderr)
-    return 1 if failed or stopped is not None else 0
+        rest = len(jobs) - len(report.restored) - len(report.failed)
+        print(f"deblur-zoo-client: stopped with {counted(rest)} left: {stopped}", file=sys.stderr)
+    return 1 if report.failed or stopped is not None else 0
 
 
 def _restore_all(client, jobs):
-    """Restore and write; (written paths, (path, reason) of those that failed, the error that ended it or None)."""
+    """Restore and write; (``Report``, the error that ended it or None)."""
     from tqdm import tqdm
 
     from deblur_zoo import images
+    from deblur_zoo.restoration import Report
     from deblur_zoo.serving.client.errors import InvalidRequest, ServingError, ServingTimeout
 
-    restored, failed, timeouts = [], [], 0
+    report, timeouts = Report(), 0
     results = client.deblur_many(jobs, FLAGS.in_flight, return_errors=True)
     with tqdm(total=len(jobs), unit="picture", desc="deblurring") as bar:
         for (path, result_path), result in zip(jobs.items(), results, strict=True):
@@ -113,22 +97,18 @@ def _restore_all(client, jobs):
             # server's, and waiting for each of the rest would take days.
             of_server = isinstance(result, ServingError) and not isinstance(result, (InvalidRequest, ServingTimeout))
             if of_server or timeouts > FLAGS.in_flight:
-                return restored, failed, result
+                return report, result
             if isinstance(result, Exception):
-                failed.append((path, str(result)))
+                report.failed.append((path, str(result)))
             else:
                 try:
                     result_path.parent.mkdir(parents=True, exist_ok=True)
                     images.write(result_path, result)
-                    restored.append(result_path)
+                    report.restored.append(result_path)
                 except ValueError as error:
-                    failed.append((path, str(error)))
+                    report.failed.append((path, str(error)))
             bar.update()
-    return restored, failed, None
-
-
-def _pictures(count):
-    return f"{count} picture{'' if count == 1 else 's'}"
+    return report, None
 
 
 def main():
