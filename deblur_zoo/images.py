@@ -132,8 +132,13 @@ def restored(source, function, batch_size):
         FileNotFoundError, ValueError, TypeError: as ``load``, and what the function raises.
     """
     picture = load(source)
-    starts = range(0, len(picture.rgb), batch_size)
-    return picture.rebuild(np.concatenate([function(picture.rgb[start : start + batch_size]) for start in starts]))
+    return picture.rebuild(in_batches(function, picture.rgb, batch_size))
+
+
+def in_batches(function, images, batch_size):
+    """What a function gives for parts of ``images`` of up to ``batch_size``, joined along the first axis."""
+    starts = range(0, len(images), batch_size)
+    return np.concatenate([function(images[start : start + batch_size]) for start in starts])
 
 
 def read(path, maximum_pixels=MAXIMUM_PIXELS):

@@ -24,15 +24,12 @@ import numpy as np
 
 from deblur_zoo import protocol
 from deblur_zoo.alignment import CROP_SIZE
-from deblur_zoo.exported.saved_model_folder import INFORMATION_FILE
+from deblur_zoo.exported.saved_model_folder import BYTES_SIGNATURE, FLOAT_SIGNATURE, INFORMATION_FILE, WARM_UP_FILE
 from exporters.atomic_folder import atomic_folder
 from exporters.information import OUTPUTS
 from exporters.requirements import require_tensorflow
 from exporters.verify import encoded_cases, float_cases, verify
 
-FLOAT_SIGNATURE = "serving_default"
-BYTES_SIGNATURE = "serving_bytes"
-WARM_UP_FILE = pathlib.Path("assets.extra", "tf_serving_warmup_requests")
 # The largest batch that a server forms with exporters/serving_files.py's parameters.
 LARGEST_BATCH = 16
 PROGRAM = pathlib.Path(__file__).with_name("run_saved_model.py")

@@ -14,6 +14,7 @@ from google.protobuf import text_format
 
 from deblur_zoo import protocol
 from deblur_zoo.atomic_file import atomic_path
+from deblur_zoo.exported.saved_model_folder import find_models
 from exporters.saved_model import LARGEST_BATCH
 
 # Not older than the TensorFlow that wrote the models: an older one may not know an operation. Up to 2.21 is accepted.
@@ -123,7 +124,7 @@ def write(out, grpc_port=GRPC_PORT, rest_port=REST_PORT):
             raise ValueError(f"a port is a whole number from 1 to 65535, not {port!r}")
     if grpc_port == rest_port:
         raise ValueError(f"gRPC and REST need two ports, and both are {rest_port}")
-    models = find_models(out)
+    models = [folder.name for folder in find_models(out)]
     if not models:
         raise ValueError(f"{out} holds no SavedModel: NAME/VERSION/saved_model.pb is looked for")
     folder = pathlib.Path(out, SERVING)
@@ -138,19 +139,6 @@ def write(out, grpc_port=GRPC_PORT, rest_port=REST_PORT):
         with atomic_path(folder / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
     return [folder / name for name in texts]
-
-
-def find_models(out):
-    """Names of the folders below ``out`` that hold a numbered version with a SavedModel, sorted."""
-    found = []
-    for folder in pathlib.Path(out).iterdir():
-        versions = folder.iterdir() if folder.is_dir() and not folder.name.startswith(".") else ()
-        if any(
-            version.name.isascii() and version.name.isdigit() and (version / "saved_model.pb").is_file()
-            for version in versions
-        ):
-            found.append(folder.name)
-    return sorted(found)
 
 
 def _models_config(models):

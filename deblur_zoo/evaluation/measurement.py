@@ -12,6 +12,7 @@ import numpy as np
 from keras import ops
 
 from deblur_zoo.evaluation.protocol import KernelSizes
+from deblur_zoo.images import in_batches
 from deblur_zoo.metrics.identity import identity_cosine
 from deblur_zoo.metrics.image_quality import psnr, ssim
 
@@ -121,7 +122,7 @@ def evaluate(
         raise ValueError(f"faces must be RGB images (N, H, W, 3) with N at least 1, got the shape {faces.shape}")
     protocol = protocol or KernelSizes()
     embed = _embedder(identity_network)
-    embeddings = _in_parts(embed, faces, batch_size) if embed else None
+    embeddings = in_batches(embed, faces, batch_size) if embed else None
     rows = {"blurred": [], "restored": []}
     seen = []
     bar = _progress_bar(progress, len(faces) * (protocol.pairs_per_face + int(sharp_in)))
@@ -159,11 +160,7 @@ def evaluate(
 
 def restore(model, faces, batch_size=16):
     """A model's output for uint8 faces (N, H, W, 3), rounded to uint8."""
-    return _in_parts(lambda part: _run(model, part), faces, batch_size)
-
-
-def _in_parts(function, images, batch_size):
-    return np.concatenate([function(images[start : start + batch_size]) for start in range(0, len(images), batch_size)])
+    return in_batches(lambda part: _run(model, part), faces, batch_size)
 
 
 def _run(model, images, *kernels):

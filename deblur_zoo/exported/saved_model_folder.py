@@ -16,7 +16,10 @@ from deblur_zoo.archives import unpack
 FORMAT_VERSION = 1
 # Inside the SavedModel, where TensorFlow keeps what is not the graph's.
 INFORMATION_FILE = Path("assets.extra", "deblur_zoo.json")
-SIGNATURE = "serving_default"
+# What TensorFlow Serving runs before it says that a version is there.
+WARM_UP_FILE = Path("assets.extra", "tf_serving_warmup_requests")
+MODEL_FILE = "saved_model.pb"
+FLOAT_SIGNATURE, BYTES_SIGNATURE = "serving_default", "serving_bytes"
 ARCHIVE_ENDINGS = (".tar.gz", ".tgz")
 _LARGEST_INFORMATION = 1_000_000
 _LARGEST_MODEL = 2 << 30
@@ -74,21 +77,21 @@ def open_runner(path):
             # TensorFlow raises a dozen unrelated kinds for damaged files.
             raise ValueError(f"{path} is damaged and cannot be loaded: {_first_line(error)}") from error
     signatures = getattr(loaded, "signatures", {})
-    if SIGNATURE not in signatures:
+    if FLOAT_SIGNATURE not in signatures:
         found = ", ".join(sorted(signatures)) or "none"
-        raise ValueError(f"{path} has no signature {SIGNATURE!r}; it has {found}.")
-    function = signatures[SIGNATURE]
+        raise ValueError(f"{path} has no signature {FLOAT_SIGNATURE!r}; it has {found}.")
+    function = signatures[FLOAT_SIGNATURE]
     arguments, outputs = function.structured_input_signature[1], function.structured_outputs
     if not _takes_pictures(arguments) or "restored" not in outputs:
         raise ValueError(
-            f"the signature {SIGNATURE!r} of {path} takes {', '.join(map(str, arguments.values()))} and gives "
+            f"the signature {FLOAT_SIGNATURE!r} of {path} takes {', '.join(map(str, arguments.values()))} and gives "
             f"{', '.join(outputs)}; float32 (N, H, W, 3) and 'restored' are needed."
         )
     (argument,) = arguments
 
     def run(images):
         # Through ``loaded``: it keeps the variables alive.
-        answer = loaded.signatures[SIGNATURE](**{argument: tf.constant(np.asarray(images, np.float32))})
+        answer = loaded.signatures[FLOAT_SIGNATURE](**{argument: tf.constant(np.asarray(images, np.float32))})
         return answer["restored"].numpy()
 
     return run
@@ -123,12 +126,32 @@ def _saved_model(path):
         raise ValueError(f"{path} is no SavedModel: a folder or a .tar.gz of one is needed.")
 
 
+def find_versions(base_path):
+    """Dict of version number to folder, for the folders below ``base_path`` whose name is a whole number."""
+    try:
+        children = list(Path(base_path).iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    named = [child for child in children if child.name.isascii() and child.name.isdigit()]
+    return {int(child.name): child for child in named if child.is_dir()}
+
+
+def find_models(folder):
+    """Folders below ``folder`` that hold a numbered version with a SavedModel, sorted; hidden ones are left out."""
+    return [
+        child
+        for child in sorted(Path(folder).iterdir())
+        if not child.name.startswith(".")
+        and any((version / MODEL_FILE).is_file() for version in find_versions(child).values())
+    ]
+
+
 def find(folder):
     """The folder with ``saved_model.pb``: this one, its ``model/``, or those of its highest version; None: nowhere."""
-    versions = [child for child in folder.iterdir() if child.is_dir() and child.name.isascii() and child.name.isdigit()]
-    highest = max(versions, key=lambda child: int(child.name), default=folder)
+    versions = find_versions(folder)
+    highest = versions[max(versions)] if versions else folder
     candidates = (folder, folder / "model", highest, highest / "model")
-    return next((candidate for candidate in candidates if (candidate / "saved_model.pb").is_file()), None)
+    return next((candidate for candidate in candidates if (candidate / MODEL_FILE).is_file()), None)
 
 
 def _find(folder, path):

@@ -54,11 +54,11 @@ class Parser(keras.Model):
             ValueError: not a picture, a shape that is no image, NaN, or values out of range.
         """
         picture = picture_io.load(pictures)
-        labels = [
-            np.argmax(ops.convert_to_numpy(self(picture.rgb[start : start + batch_size], training=False)), axis=-1)
-            for start in range(0, len(picture.rgb), batch_size)
-        ]
-        labels = np.concatenate(labels).astype(np.uint8)
+        labels = picture_io.in_batches(
+            lambda batch: np.argmax(ops.convert_to_numpy(self(batch, training=False)), axis=-1).astype(np.uint8),
+            picture.rgb,
+            batch_size,
+        )
         return labels if len(picture.shape) == 4 else labels[0]
 
     def get_config(self):

@@ -13,7 +13,8 @@ import numpy as np
 
 from deblur_zoo import golden, images, zoo
 from deblur_zoo.command_line_tools import UsageError
-from deblur_zoo.serving.client.answers import BYTES_SIGNATURE, FLOAT_SIGNATURE, INPUTS, TensorInfo
+from deblur_zoo.exported.saved_model_folder import BYTES_SIGNATURE, FLOAT_SIGNATURE
+from deblur_zoo.serving.client.answers import INPUTS, TensorInfo
 from deblur_zoo.serving.client.client import PROTOCOLS, Client
 from deblur_zoo.serving.client.errors import ModelNotFound, ServingError, ServingTimeout, ServingUnavailable
 

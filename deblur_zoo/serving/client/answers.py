@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-FLOAT_SIGNATURE = "serving_default"
-BYTES_SIGNATURE = "serving_bytes"
+from deblur_zoo.exported.saved_model_folder import BYTES_SIGNATURE, FLOAT_SIGNATURE
+
 # The name of each signature's only input; see exporters/saved_model.py.
 INPUTS = {FLOAT_SIGNATURE: "images", BYTES_SIGNATURE: "encoded"}
 # The largest answer that is read: as many floats as a picture of 64 million pixels has.

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from deblur_zoo import images as picture_io
+from deblur_zoo.exported.saved_model_folder import BYTES_SIGNATURE, FLOAT_SIGNATURE
 from deblur_zoo.serving.client import pipeline, retries
-from deblur_zoo.serving.client.answers import BYTES_SIGNATURE, FLOAT_SIGNATURE, INPUTS, ModelChoice
+from deblur_zoo.serving.client.answers import INPUTS, ModelChoice
 from deblur_zoo.serving.client.errors import ServingError, error_of
 
 PROTOCOLS = ("rest", "grpc")

@@ -6,10 +6,9 @@ from pathlib import Path
 from google.protobuf import text_format
 
 from deblur_zoo import protocol
+from deblur_zoo.exported.saved_model_folder import MODEL_FILE, find_models, find_versions
 from deblur_zoo.serving.server.errors import ServingError, invalid
 from deblur_zoo.serving.server.settings import Batching
-
-MODEL_FILE = "saved_model.pb"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,16 +42,6 @@ class Model:
     labels: dict = dataclasses.field(default_factory=dict)
 
 
-def find_versions(base_path):
-    """Dict of version number to folder, for the folders below ``base_path`` whose name is a whole number."""
-    try:
-        children = list(Path(base_path).iterdir())
-    except (FileNotFoundError, NotADirectoryError):
-        return {}
-    named = [child for child in children if child.name.isascii() and child.name.isdigit()]
-    return {int(child.name): child for child in named if child.is_dir()}
-
-
 def from_folder(folder):
     """The models in a folder of NAME/VERSION/saved_model.pb, sorted by name.
 
@@ -63,12 +52,7 @@ def from_folder(folder):
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"There is no folder {folder}.")
-    models = [
-        Model(child.name, child)
-        for child in sorted(folder.iterdir())
-        if not child.name.startswith(".")
-        and any((version / MODEL_FILE).is_file() for version in find_versions(child).values())
-    ]
+    models = [Model(child.name, child) for child in find_models(folder)]
     if not models:
         hint = ""
         if any((version / MODEL_FILE).is_file() for version in find_versions(folder).values()):

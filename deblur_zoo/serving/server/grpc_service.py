@@ -8,9 +8,9 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from deblur_zoo import protocol
+from deblur_zoo.exported.saved_model_folder import FLOAT_SIGNATURE
 from deblur_zoo.serving.server import configuration, signature_json
 from deblur_zoo.serving.server.errors import ServingError, invalid
-from deblur_zoo.serving.server.predictor import DEFAULT_SIGNATURE
 
 _LOG = logging.getLogger(__name__)
 # Beside the requests that wait: those that are being read, run or written, and questions about health and status.
@@ -82,7 +82,7 @@ class GrpcService:
         with self._metrics.request(name, "Predict", "gRPC"), self._budget.account() as take:
             take(request.ByteSize())
             with self._store.use(name, number, label) as version:
-                signature = request.model_spec.signature_name or DEFAULT_SIGNATURE
+                signature = request.model_spec.signature_name or FLOAT_SIGNATURE
                 outputs = await self._predictor.predict(
                     version.model, signature, dict(request.inputs), list(request.output_filter), deadline
                 )

@@ -5,10 +5,9 @@ A PNG of a few hundred bytes may claim 65535x65535 pixels; TensorFlow would allo
 
 import io
 
+from deblur_zoo.exported.saved_model_folder import BYTES_SIGNATURE
 from deblur_zoo.serving.server.errors import invalid
 
-# The signature whose strings are pictures and nothing else.
-BYTES_SIGNATURE = "serving_bytes"
 # What TensorFlow's decoders of JPEG and PNG open, whatever they are asked for.
 FORMATS = ("JPEG", "PNG", "GIF", "BMP")
 
@@ -51,6 +50,7 @@ def check_files(strings, signature, input_name, most):
     for place, encoded in enumerate(strings):
         pixels = claimed_pixels(encoded)
         if pixels is None:
+            # Its strings are pictures and nothing else.
             if signature == BYTES_SIGNATURE:
                 raise invalid(f"Item {place} of the input {input_name} is no JPEG or PNG file")
             continue

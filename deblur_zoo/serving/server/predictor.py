@@ -3,11 +3,10 @@
 import math
 
 from deblur_zoo import protocol
+from deblur_zoo.exported.saved_model_folder import FLOAT_SIGNATURE
 from deblur_zoo.serving.server import pictures
 from deblur_zoo.serving.server.errors import ServingError, invalid
 from deblur_zoo.serving.server.saved_model import data_type_name
-
-DEFAULT_SIGNATURE = "serving_default"
 
 
 class Predictor:
@@ -38,10 +37,10 @@ class Predictor:
         Raises:
             ServingError: whatever is wrong.
         """
-        signature = model.signatures.get(signature_name or DEFAULT_SIGNATURE)
+        signature = model.signatures.get(signature_name or FLOAT_SIGNATURE)
         if signature is None:
             raise ServingError(
-                "FAILED_PRECONDITION", f'Serving signature key "{signature_name or DEFAULT_SIGNATURE}" not found.'
+                "FAILED_PRECONDITION", f'Serving signature key "{signature_name or FLOAT_SIGNATURE}" not found.'
             )
         _check_names(signature, inputs)
         wanted = _wanted(signature, output_filter)

@@ -10,9 +10,9 @@ import urllib.parse
 
 from aiohttp import web
 
+from deblur_zoo.exported.saved_model_folder import FLOAT_SIGNATURE
 from deblur_zoo.serving.server import json_tensors, metrics, signature_json
 from deblur_zoo.serving.server.errors import ServingError, invalid
-from deblur_zoo.serving.server.predictor import DEFAULT_SIGNATURE
 
 _LOG = logging.getLogger(__name__)
 # As TensorFlow Serving matches them (model_servers/http_rest_api_util.cc), names still percent-encoded.
@@ -115,7 +115,7 @@ class RestHandler:
                 ) from None
             document = await self._off_the_loop(len(body), json_tensors.parse, body)
             with self._store.use(name, number, label) as version:
-                signature_name = document.get("signature_name") or DEFAULT_SIGNATURE
+                signature_name = document.get("signature_name") or FLOAT_SIGNATURE
                 signature = version.model.signatures.get(signature_name)
                 if signature is None:
                     raise invalid(f'Serving signature name: "{signature_name}" not found in signature def')

@@ -5,9 +5,9 @@ import math
 from pathlib import Path
 
 from deblur_zoo import protocol
+from deblur_zoo.exported.saved_model_folder import FLOAT_SIGNATURE, WARM_UP_FILE
 from deblur_zoo.serving.server.errors import invalid
 
-WARM_UP_FILE = Path("assets.extra", "tf_serving_warmup_requests")
 # As many as TensorFlow Serving accepts.
 MOST_WARM_UP_RECORDS = 1000
 _DATA_TYPE_NAMES = {
@@ -141,7 +141,7 @@ class SavedModel:
         count = 0
         for record in self._tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
             request = protocol.PredictionLog.FromString(record).predict_log.request
-            name = request.model_spec.signature_name or "serving_default"
+            name = request.model_spec.signature_name or FLOAT_SIGNATURE
             if count == MOST_WARM_UP_RECORDS or name not in self.signatures:
                 raise invalid(f"{WARM_UP_FILE}: more than {count} records, or one to the unknown signature {name!r}")
             self.run(name, {alias: protocol.to_array(tensor) for alias, tensor in request.inputs.items()})
