@@ -40,15 +40,13 @@ def measure(arguments):
     """Check the flags, measure, print and write. Returns the exit code."""
     _check_flags(arguments)
     from deblur_zoo import presets, zoo
-    from deblur_zoo.alignment import CROP_SIZE
-    from deblur_zoo.data.face_store import central_crop, load_faces
+    from deblur_zoo.evaluation.faces import Faces
     from deblur_zoo.evaluation.protocol import KernelSizes
 
     try:
         # What can be refused at once is, before TensorFlow is imported.
         weights = presets.read_config(zoo.preset_folder(FLAGS.preset))["weights"]
-        store = load_faces([FLAGS.faces], minimum_size=CROP_SIZE, limit=FLAGS.limit)
-        faces = central_crop(store.faces, CROP_SIZE)
+        source = Faces(FLAGS.faces, FLAGS.limit)
         protocol = KernelSizes(kernels_per_size=FLAGS.kernels_per_size, sigma=FLAGS.sigma)
         model = zoo.load(FLAGS.preset, kind="deblurrer")
         network = _identity_network(FLAGS.identity_network)
@@ -60,7 +58,7 @@ def measure(arguments):
 
     restored = in_graph(lambda images: model(images, training=False))
     embed = in_graph(network) if network else None
-    measurement = evaluate(restored, faces, protocol, FLAGS.batch_size, embed, progress=True)
+    measurement = evaluate(restored, source.faces, protocol, FLAGS.batch_size, embed, progress=True)
     metrics = {
         **table.summary(measurement),
         "model": {
@@ -70,9 +68,9 @@ def measure(arguments):
             "precision": model.compute_dtype,
         },
         "data": {
-            "folder": pathlib.Path(FLAGS.faces).resolve().name,
-            "fingerprint": store.fingerprint,
-            "skipped_files": len(store.skipped),
+            "folder": source.data["folder"],
+            "fingerprint": source.data["fingerprint"],
+            "skipped_files": source.skipped,
         },
         "versions": table.versions(),
     }
@@ -80,7 +78,7 @@ def measure(arguments):
     if FLAGS.out:
         print("wrote " + " and ".join(map(str, table.write(metrics, FLAGS.out))))
     if FLAGS.sheet:
-        _write_sheet(restored, faces, protocol, measurement)
+        _write_sheet(restored, source.faces, protocol, measurement)
         print(f"wrote {FLAGS.sheet}")
     return 0
 

@@ -184,13 +184,11 @@ def described(constants):
 def choose(arguments):
     """Measure the candidates and print them. Returns the exit code."""
     command_line_tools.require_flags(arguments, "faces")
-    from deblur_zoo.alignment import CROP_SIZE
-    from deblur_zoo.data.face_store import central_crop, load_faces
+    from deblur_zoo.evaluation.faces import Faces
     from deblur_zoo.evaluation.protocol import KernelSizes
 
     try:
-        store = load_faces([flags.FLAGS.faces], minimum_size=CROP_SIZE, limit=flags.FLAGS.limit)
-        faces = central_crop(store.faces, CROP_SIZE)
+        faces = Faces(flags.FLAGS.faces, flags.FLAGS.limit).faces
         print("| method | constants | mean PSNR, dB | |\n|---|---|---|---|")
         for baseline in BASELINES.values():
             found = candidates(baseline, faces, KernelSizes(), progress=True)

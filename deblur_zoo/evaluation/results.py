@@ -36,8 +36,8 @@ def make(settings):
     from deblur_zoo import presets, zoo
     from deblur_zoo.atomic_file import atomic_path
     from deblur_zoo.evaluation import results_document, results_measurements
+    from deblur_zoo.evaluation.faces import Faces
     from deblur_zoo.evaluation.protocol import KernelSizes
-    from deblur_zoo.evaluation.results_measurements import Faces
 
     path = Path(settings["out"])
     json_path = path.with_suffix(".json")

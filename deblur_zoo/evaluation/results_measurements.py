@@ -2,7 +2,6 @@
 
 import json
 from functools import cached_property
-from pathlib import Path
 
 from deblur_zoo import presets, zoo
 from deblur_zoo.atomic_file import atomic_path
@@ -71,36 +70,6 @@ def write(path, content):
     text = json.dumps({"format_version": FORMAT_VERSION, **content}, indent=2, ensure_ascii=False, allow_nan=False)
     with atomic_path(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
-
-
-class Faces:
-    """Faces to measure on.
-
-    Args:
-        folder: of aligned crops.
-        limit: the first so many only.
-
-    Attributes:
-        paths: the files.
-        faces: uint8 (N, 128, 128, 3).
-        data: folder's name, fingerprint and number, for results.json.
-
-    Raises:
-        FileNotFoundError, ValueError: as ``load_faces`` and ``central_crop``.
-    """
-
-    def __init__(self, folder, limit=None):
-        from deblur_zoo.alignment import CROP_SIZE
-        from deblur_zoo.data.face_store import central_crop, load_faces
-
-        store = load_faces([folder], minimum_size=CROP_SIZE, limit=limit)
-        self.paths = store.paths
-        self.faces = central_crop(store.faces, CROP_SIZE)
-        self.data = {
-            "folder": Path(folder).resolve().name,
-            "fingerprint": store.fingerprint,
-            "faces": len(store),
-        }
 
 
 class PresetMeasures:
