@@ -41,6 +41,8 @@ _ENUM_VALUES = {"DT_INVALID": 0, "DT_STRING": STRING} | {
     f"DT_{ {'float32': 'FLOAT', 'float64': 'DOUBLE', 'float16': 'HALF'}.get(name, name.upper()) }": number
     for name, (number, _) in DATA_TYPES.items()
 }
+# tensorflow.DataType by number: "DT_FLOAT" for 1.
+DATA_TYPE_NAMES = {number: name for name, number in _ENUM_VALUES.items()}
 # Canonical status codes, in the order of their numbers from 0: gRPC's and tensorflow.error.Code's.
 STATUS_CODES = (
     *("OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS"),
@@ -49,6 +51,7 @@ STATUS_CODES = (
 )
 # What a version of a model is doing: ModelVersionStatus.State.
 VERSION_STATES = {"UNKNOWN": 0, "START": 10, "LOADING": 20, "AVAILABLE": 30, "UNLOADING": 40, "END": 50}
+VERSION_STATE_NAMES = {number: name for name, number in VERSION_STATES.items()}
 SERVING_STATUS = {"UNKNOWN": 0, "SERVING": 1, "NOT_SERVING": 2, "SERVICE_UNKNOWN": 3}
 _NAME_OF_NUMBER = {number: name for name, (number, _) in DATA_TYPES.items()}
 

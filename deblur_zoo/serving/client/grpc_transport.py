@@ -83,7 +83,11 @@ class GrpcTransport:
         request = protocol.GetModelStatusRequest(model_spec=_specification(choice))
         response = self._ask(self._model_status, request, deadline)
         return [
-            VersionStatus(entry.version, _enum_name(entry, "state"), entry.status.error_message)
+            VersionStatus(
+                entry.version,
+                protocol.VERSION_STATE_NAMES.get(entry.state, str(entry.state)),
+                entry.status.error_message,
+            )
             for entry in response.model_version_status
         ]
 
@@ -160,15 +164,8 @@ def _specification(choice, signature=None):
 def _tensors(entries):
     return {
         name: TensorInfo(
-            _enum_name(entry, "dtype"),
+            protocol.DATA_TYPE_NAMES.get(entry.dtype, str(entry.dtype)),
             None if entry.tensor_shape.unknown_rank else tuple(dim.size for dim in entry.tensor_shape.dim),
         )
         for name, entry in entries.items()
     }
-
-
-def _enum_name(message, field):
-    """ "DT_FLOAT" for 1; the number itself where the project's messages leave it out."""
-    names = message.DESCRIPTOR.fields_by_name[field].enum_type.values_by_number
-    number = getattr(message, field)
-    return names[number].name if number in names else str(number)

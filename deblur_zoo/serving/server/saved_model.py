@@ -10,16 +10,13 @@ from deblur_zoo.serving.server.errors import invalid
 
 # As many as TensorFlow Serving accepts.
 MOST_WARM_UP_RECORDS = 1000
-_DATA_TYPE_NAMES = {
-    value.number: name.removeprefix("DT_").lower()
-    for name, value in protocol.TensorProto.DESCRIPTOR.fields_by_name["dtype"].enum_type.values_by_name.items()
-}
 _NUMPY_NAMES = {number: name for name, (number, _) in protocol.DATA_TYPES.items()} | {protocol.STRING: "object"}
 
 
 def data_type_name(number):
     """TensorFlow's name of a data type: "float", "double", "string"."""
-    return _DATA_TYPE_NAMES.get(number, f"data type {number}")
+    name = protocol.DATA_TYPE_NAMES.get(number)
+    return name.removeprefix("DT_").lower() if name else f"data type {number}"
 
 
 @dataclasses.dataclass(frozen=True)

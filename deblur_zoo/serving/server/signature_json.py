@@ -10,7 +10,6 @@ from deblur_zoo import protocol
 from deblur_zoo.serving.server.errors import ServingError, invalid
 
 SIGNATURE_FIELD = "signature_def"
-_DATA_TYPES = protocol.TensorProto.DESCRIPTOR.fields_by_name["dtype"].enum_type.values_by_number
 
 
 def status_message(store, name, number=None):
@@ -36,11 +35,10 @@ def status_message(store, name, number=None):
 
 def status_json(message):
     """A ``GetModelStatusResponse`` as JSON text. Version numbers are strings: protocol buffers write int64 so."""
-    states = {number: name for name, number in protocol.VERSION_STATES.items()}
     versions = [
         {
             "version": str(version.version),
-            "state": states[version.state],
+            "state": protocol.VERSION_STATE_NAMES[version.state],
             "status": {
                 "error_code": protocol.STATUS_CODES[version.status.error_code],
                 "error_message": version.status.error_message,
@@ -102,7 +100,7 @@ def _signature(signature):
 def _tensor(info):
     shape = info.tensor_shape
     return {
-        "dtype": _DATA_TYPES[info.dtype].name if info.dtype in _DATA_TYPES else info.dtype,
+        "dtype": protocol.DATA_TYPE_NAMES.get(info.dtype, info.dtype),
         "tensor_shape": {
             "dim": [{"size": str(dim.size), "name": dim.name} for dim in shape.dim],
             "unknown_rank": shape.unknown_rank,
