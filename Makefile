@@ -1,5 +1,5 @@
 # make demo   deblur the example photo with the weights in this repository
-# make test   run the linter and the tests
+# make test   run the linter and the tests, in TEST_PROCESSES processes, 2 unless given: each takes up to 3 GB of memory
 # make train PRESET=one_step_lite FACES=crops/train [DEVELOPMENT=crops/development] [OUT=runs/one_step_lite] [FLAGS=...]
 #             train a preset by the recipe that it carries; FLAGS are more flags of `python -m trainers`
 # make results FACES=crops/development [OUT=docs/results.md] [FLAGS=...]
@@ -8,6 +8,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+TEST_PROCESSES ?= 2
 
 .PHONY: demo test slow-test lint train results clean
 export TF_CPP_MIN_LOG_LEVEL ?= 2
@@ -26,7 +27,7 @@ lint: $(VENV)/installed
 	$(BIN)/ruff format --check .
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile
 
 slow-test: $(VENV)/installed
 	$(BIN)/python -m pytest -m slow
