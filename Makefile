@@ -1,5 +1,5 @@
 # make demo   deblur the example photo with the weights in this repository
-# make test   run the linter and the tests, in TEST_PROCESSES processes, 2 unless given: each takes up to 3 GB of memory
+# make test   run the linter and the tests, in TEST_PROCESSES processes, 2 unless given: each takes up to 2.5 GB of memory
 # make train PRESET=one_step_lite FACES=crops/train [DEVELOPMENT=crops/development] [OUT=runs/one_step_lite] [FLAGS=...]
 #             train a preset by the recipe that it carries; FLAGS are more flags of `python -m trainers`
 # make results FACES=crops/development [OUT=docs/results.md] [FLAGS=...]
