@@ -25,6 +25,7 @@ import urllib.request
 from absl import flags
 
 from deblur_zoo import command_line_tools
+from deblur_zoo.exported.saved_model_folder import BYTES_SIGNATURE, FLOAT_SIGNATURE
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("models", None, "folder of NAME/VERSION/saved_model.pb")
@@ -36,7 +37,7 @@ flags.DEFINE_float("seconds", 5, "that each timing takes", lower_bound=0.1)
 flags.DEFINE_integer("crop_size", 128, "side of the faces in pixels", lower_bound=16)
 flags.DEFINE_integer("max_batch_size", 16, "of the server", lower_bound=1)
 
-KINDS = {"gRPC floats": "serving_default", "REST bytes": "serving_bytes"}
+KINDS = {"gRPC floats": FLOAT_SIGNATURE, "REST bytes": BYTES_SIGNATURE}
 
 
 def face(size):

@@ -53,7 +53,8 @@ STATUS_CODES = (
 VERSION_STATES = {"UNKNOWN": 0, "START": 10, "LOADING": 20, "AVAILABLE": 30, "UNLOADING": 40, "END": 50}
 VERSION_STATE_NAMES = {number: name for name, number in VERSION_STATES.items()}
 SERVING_STATUS = {"UNKNOWN": 0, "SERVING": 1, "NOT_SERVING": 2, "SERVICE_UNKNOWN": 3}
-_NAME_OF_NUMBER = {number: name for name, (number, _) in DATA_TYPES.items()}
+# NumPy's name by number.
+NUMPY_NAMES = {number: name for name, (number, _) in DATA_TYPES.items()}
 
 # Message -> fields: name -> (number, type[, oneof]). "*" repeats a field, "{}" makes it a map from strings.
 _TENSORFLOW = {
@@ -325,7 +326,7 @@ def to_array(tensor):
     if tensor.dtype == STRING:
         values = np.empty(len(tensor.string_val), object)
         values[:] = tensor.string_val
-    elif tensor.dtype in _NAME_OF_NUMBER:
+    elif tensor.dtype in NUMPY_NAMES:
         values = _numbers(tensor)
     else:
         raise ValueError(f"tensors of data type {tensor.dtype} are not read; {', '.join(DATA_TYPES)} and strings are")
@@ -340,7 +341,7 @@ def to_array(tensor):
 
 def _numbers(tensor):
     """The values of a numeric tensor, flat, from its bytes or from its list."""
-    name = _NAME_OF_NUMBER[tensor.dtype]
+    name = NUMPY_NAMES[tensor.dtype]
     dtype = np.dtype(name)
     if tensor.tensor_content:
         if len(tensor.tensor_content) % dtype.itemsize:

@@ -5,12 +5,12 @@ import math
 from pathlib import Path
 
 from deblur_zoo import protocol
-from deblur_zoo.exported.saved_model_folder import FLOAT_SIGNATURE, WARM_UP_FILE
+from deblur_zoo.exported.saved_model_folder import FLOAT_SIGNATURE, MODEL_FILE, WARM_UP_FILE
 from deblur_zoo.serving.server.errors import invalid
 
 # As many as TensorFlow Serving accepts.
 MOST_WARM_UP_RECORDS = 1000
-_NUMPY_NAMES = {number: name for name, (number, _) in protocol.DATA_TYPES.items()} | {protocol.STRING: "object"}
+_NUMPY_NAMES = {**protocol.NUMPY_NAMES, protocol.STRING: "object"}
 
 
 def data_type_name(number):
@@ -92,7 +92,7 @@ class SavedModel:
 
         self._tf = tf
         self.folder = Path(folder)
-        content = saved_model_pb2.SavedModel.FromString((self.folder / "saved_model.pb").read_bytes())
+        content = saved_model_pb2.SavedModel.FromString((self.folder / MODEL_FILE).read_bytes())
         graphs = [graph for graph in content.meta_graphs if "serve" in graph.meta_info_def.tags]
         if not graphs:
             raise ValueError(f"{self.folder} holds no graph with the tag 'serve'")
