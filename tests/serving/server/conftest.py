@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 import urllib.error
 import urllib.request
 
@@ -76,6 +77,19 @@ def png():
         return buffer.getvalue()
 
     return encode
+
+
+@pytest.fixture(scope="session")
+def until():
+    """Function (condition, seconds): waits for it to come true and fails where it does not within that time."""
+
+    def wait(condition, seconds=20):
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, "it did not come to pass"
+            time.sleep(0.02)
+
+    return wait
 
 
 @pytest.fixture(scope="session")

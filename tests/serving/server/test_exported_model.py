@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +49,7 @@ def test_an_exported_preset(tmp_path, grpc_call, predict_request):
 
 
 @pytest.mark.slow
-def test_versions_that_come_and_go_leave_no_memory(tmp_path, grpc_call, predict_request):
+def test_versions_that_come_and_go_leave_no_memory(tmp_path, grpc_call, predict_request, until):
     """Thirty versions, each with a variable of 40 MiB: two are in memory at a time, so 200 MiB is room for both, for
     the file that is read, and for what TensorFlow keeps of each."""
     tf = pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
@@ -80,10 +79,7 @@ def test_versions_that_come_and_go_leave_no_memory(tmp_path, grpc_call, predict_
             shutil.copytree(tmp_path / "saved", models / "copying")
             (models / "copying").rename(models / str(number))
             shutil.rmtree(models / str(number - 1))
-            end = time.monotonic() + 30
-            while grpc_call(server.grpc, "Predict", request).model_spec.version.value != number:
-                assert time.monotonic() < end
-                time.sleep(0.02)
+            until(lambda: grpc_call(server.grpc, "Predict", request).model_spec.version.value == number)  # noqa: B023
             sizes.append(int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE"))
     # The first few versions fill what stays.
     assert max(sizes[5:]) - sizes[4] < 200 * MEBIBYTE

@@ -150,7 +150,7 @@ def test_grpc_messages_that_are_too_large(narrow, grpc_call, predict_request):
     assert caught.value.code().name == "RESOURCE_EXHAUSTED"
 
 
-def test_half_sent_bodies(narrow, ask, counter):
+def test_half_sent_bodies(narrow, ask, counter, until):
     """One that stops, one whose client goes: the first is told, and nothing is kept of either."""
     started = time.monotonic()
     status, _, closes = raw(narrow, POST + b"Content-Length: 100", b'{"instances"')
@@ -164,14 +164,7 @@ def test_half_sent_bodies(narrow, ask, counter):
     assert ask(f"{narrow.rest}/v1/models/tiny:predict", {"inputs": [[[[0, 0, 0]]]]})[0] == 200
 
 
-def until(condition, seconds=10):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come to pass"
-        time.sleep(0.02)
-
-
-def test_what_is_held_in_all_is_limited(narrow, counter):
+def test_what_is_held_in_all_is_limited(narrow, counter, until):
     """400,000 bytes: two bodies of 190,000 that do not end fit, of a third only the beginning."""
     host, port = narrow.rest.removeprefix("http://").rsplit(":", 1)
     connections = [socket.create_connection((host, int(port)), 10) for _ in range(3)]
@@ -188,7 +181,7 @@ def test_what_is_held_in_all_is_limited(narrow, counter):
     until(lambda: counter(narrow, "deblur_zoo_held_bytes") == 0)
 
 
-def test_a_full_queue_refuses_both_protocols(narrow, ask, grpc_call, predict_request, counter):
+def test_a_full_queue_refuses_both_protocols(narrow, ask, grpc_call, predict_request, counter, until):
     """One request runs, two wait; the fourth and fifth are refused while they do."""
     slow = predict_request("slow", seconds=np.array([1.5], np.float32))
     with concurrent.futures.ThreadPoolExecutor(3) as pool:
@@ -214,7 +207,7 @@ def test_a_rest_request_that_takes_too_long(narrow, ask):
 
 
 @pytest.mark.parametrize("protocol_name", ["REST", "gRPC"])
-def test_a_client_that_has_gone_is_not_computed_for(server, grpc_call, predict_request, counter, protocol_name):
+def test_a_client_that_has_gone_is_not_computed_for(server, grpc_call, predict_request, counter, protocol_name, until):
     """It goes while its request waits behind a slow one."""
     request = predict_request("two", a=np.zeros((1, 2), np.float32), b=np.array([1]))
     slow = predict_request("slow", seconds=np.array([1.5], np.float32))

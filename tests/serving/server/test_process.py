@@ -66,13 +66,6 @@ def memory(server):
     return int(pages.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def until(condition, seconds=20):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come to pass"
-        time.sleep(0.02)
-
-
 @pytest.mark.parametrize(
     "flags, sentence",
     [
@@ -116,7 +109,7 @@ def test_a_port_in_use(models_folder, taken):
     assert re.match(rf"deblur-zoo-serve: {'REST' if taken == 'rest' else 'gRPC'} cannot listen at 127.0.0.1:\d+", last)
 
 
-def test_sigterm_while_it_loads(models_folder):
+def test_sigterm_while_it_loads(models_folder, until):
     """Before the line with the addresses: it ends at once, not when TensorFlow is there."""
     flags = (f"--models={models_folder}", "--rest_port=0", "--grpc_port=0")
     with subprocess.Popen(command(*flags), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as started:
@@ -132,7 +125,7 @@ def test_sigterm_while_it_loads(models_folder):
         assert not started.stdout.read()
 
 
-def test_killed_clients_leave_nothing_behind(running, ask, counter):
+def test_killed_clients_leave_nothing_behind(running, ask, counter, until):
     """kill -9 in the middle of a body, and while answers are computed."""
     program = f"""
 import socket, time
@@ -155,7 +148,7 @@ time.sleep(60)
     assert answer == (200, {"outputs": [[[[0, 0.5, 1]]]]})
 
 
-def test_memory_is_bounded(running, ask, grpc_call, predict_request, counter):
+def test_memory_is_bounded(running, ask, grpc_call, predict_request, counter, until):
     """40 clients that begin bodies of 30 MiB and never end them, and messages that claim terabytes.
 
     64 MiB may be held; as much again is left for the copies that the network's buffers and the allocator keep.

@@ -47,13 +47,6 @@ def put(folder, target):
     (target.parent / "copying").rename(target)
 
 
-def eventually(condition, seconds=20):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come to pass"
-        time.sleep(0.02)
-
-
 @pytest.fixture
 def states(ask):
     """Function (server, model) -> dict of version to (state, error code)."""
@@ -86,7 +79,7 @@ def answer(grpc_call, predict_request):
     return predict
 
 
-def test_a_swap_under_load_loses_nothing(models, versions, ask, states, predict_request, grpc_call):
+def test_a_swap_under_load_loses_nothing(models, versions, ask, states, predict_request, grpc_call, until):
     """REST and gRPC clients that never pause while version 2 takes over from 1 and 3 from 2."""
     body = json.dumps({"instances": np.full((1, 2, 2, 3), 0.25).tolist()}).encode()
     done = threading.Event()
@@ -114,7 +107,7 @@ def test_a_swap_under_load_loses_nothing(models, versions, ask, states, predict_
                 for number in (2, 3):
                     put(versions[number], models / "tiny" / str(number))
                     ended = {old: ("END", "OK") for old in range(1, number)}
-                    eventually(lambda: states(server) == {**ended, number: ("AVAILABLE", "OK")})  # noqa: B023
+                    until(lambda: states(server) == {**ended, number: ("AVAILABLE", "OK")})  # noqa: B023
                 time.sleep(0.1)
             finally:
                 done.set()
@@ -124,41 +117,41 @@ def test_a_swap_under_load_loses_nothing(models, versions, ask, states, predict_
         assert seen == sorted(seen) and set(seen) <= {1, 2, 3} and seen[0] == 1 and seen[-1] == 3
 
 
-def test_the_old_version_answers_what_it_began(models, versions, states, grpc_call, predict_request):
+def test_the_old_version_answers_what_it_began(models, versions, states, grpc_call, predict_request, until):
     """It is UNLOADING, not gone, while its last request runs."""
     with embedded.running(Settings(models=str(models), poll_s=0.05)) as server:
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
             request = predict_request("slow", seconds=np.array([2], np.float32))
             slow = pool.submit(grpc_call, server.grpc, "Predict", request)
             put(versions[2], models / "tiny" / "2")
-            eventually(lambda: states(server).get(2) == ("AVAILABLE", "OK"))
+            until(lambda: states(server).get(2) == ("AVAILABLE", "OK"))
             assert states(server)[1] == ("UNLOADING", "OK") and not slow.done()
             assert slow.result().model_spec.version.value == 1
-            eventually(lambda: states(server)[1] == ("END", "OK"))
+            until(lambda: states(server)[1] == ("END", "OK"))
 
 
-def test_a_broken_version_leaves_the_old_one(models, versions, ask, states, answer):
+def test_a_broken_version_leaves_the_old_one(models, versions, ask, states, answer, until):
     """Without its variables; then whole. And one whose saved_model.pb is cut short."""
     with embedded.running(Settings(models=str(models), poll_s=0.05)) as server:
         shutil.copytree(versions[2], models / "tiny" / "2", ignore=shutil.ignore_patterns("variables.*"))
-        eventually(lambda: states(server).get(2, ("",))[0] == "END")
+        until(lambda: states(server).get(2, ("",))[0] == "END")
         found = states(server)
         assert found[1] == ("AVAILABLE", "OK") and found[2][1] != "OK"
         _, status = ask(f"{server.rest}/v1/models/tiny/versions/2")
         assert "variables" in status["model_version_status"][0]["status"]["error_message"]
         assert answer(server) == (1, 1) and ask(f"{server.rest}/readyz")[0] == 200
         shutil.copytree(versions[2], models / "tiny" / "2", dirs_exist_ok=True)
-        eventually(lambda: states(server) == {1: ("END", "OK"), 2: ("AVAILABLE", "OK")})
+        until(lambda: states(server) == {1: ("END", "OK"), 2: ("AVAILABLE", "OK")})
         assert answer(server) == (2, 2)
         put(versions[3], models / "tiny" / "30")
         content = (versions[3] / "saved_model.pb").read_bytes()
         (models / "tiny" / "31").mkdir()
         (models / "tiny" / "31" / "saved_model.pb").write_bytes(content[: len(content) // 2])
-        eventually(lambda: states(server).get(31, ("",))[0] == "END")
+        until(lambda: states(server).get(31, ("",))[0] == "END")
         assert answer(server)[0] in (2, 30)
 
 
-def test_a_folder_that_still_grows_is_left_alone(models, versions, states):
+def test_a_folder_that_still_grows_is_left_alone(models, versions, states, until):
     """Copied for longer than a poll, saved_model.pb last: loaded once all is there, and never in error before."""
     files = sorted((path for path in versions[2].rglob("*") if path.is_file()), key=lambda path: path.suffix == ".pb")
     with embedded.running(Settings(models=str(models), poll_s=0.8)) as server:
@@ -169,7 +162,7 @@ def test_a_folder_that_still_grows_is_left_alone(models, versions, states):
             shutil.copyfile(file, target)
             time.sleep(0.15)
             seen.add(states(server).get(2, ("",))[0])
-        eventually(lambda: seen.add(states(server).get(2, ("",))[0]) or states(server)[2] == ("AVAILABLE", "OK"))
+        until(lambda: seen.add(states(server).get(2, ("",))[0]) or states(server)[2] == ("AVAILABLE", "OK"))
     assert "END" not in seen
 
 
@@ -185,13 +178,13 @@ def test_damaged_warm_up_records_are_an_error(models, versions, states):
         assert states(server, "other") == {1: ("AVAILABLE", "OK")}
 
 
-def test_a_removed_version_goes(models, versions, ask, states):
+def test_a_removed_version_goes(models, versions, ask, states, until):
     with embedded.running(Settings(models=str(models), poll_s=0.05)) as server:
         shutil.rmtree(models / "tiny" / "1")
-        eventually(lambda: states(server) == {1: ("END", "OK")})
+        until(lambda: states(server) == {1: ("END", "OK")})
         assert ask(f"{server.rest}/readyz")[0] == 503 and ask(f"{server.rest}/healthz")[0] == 200
         put(versions[1], models / "tiny" / "1")
-        eventually(lambda: states(server) == {1: ("AVAILABLE", "OK")})
+        until(lambda: states(server) == {1: ("AVAILABLE", "OK")})
 
 
 CONFIG = """
@@ -271,7 +264,7 @@ def test_reloading_a_model_that_is_not_there(models, tmp_path, grpc_call):
         assert caught.value.code().name == "UNKNOWN"
 
 
-def test_a_client_that_leaves_while_models_are_reloaded(models, versions, states, grpc_call, monkeypatch):
+def test_a_client_that_leaves_while_models_are_reloaded(models, versions, states, grpc_call, monkeypatch, until):
     import grpc
 
     load = store._load
@@ -282,10 +275,10 @@ def test_a_client_that_leaves_while_models_are_reloaded(models, versions, states
         with pytest.raises(grpc.RpcError) as caught:
             grpc_call(server.grpc, "HandleReloadConfigRequest", request, timeout=0.2)
         assert caught.value.code().name == "DEADLINE_EXCEEDED"
-        eventually(lambda: states(server, "other") == {3: ("AVAILABLE", "OK")})
+        until(lambda: states(server, "other") == {3: ("AVAILABLE", "OK")})
 
 
-def test_the_watch_goes_on_after_a_fault(models, versions, answer, monkeypatch):
+def test_the_watch_goes_on_after_a_fault(models, versions, answer, monkeypatch, until):
     """A file system that is away for two looks."""
     faults = [PermissionError("away"), OSError("away")]
     find = configuration.find_versions
@@ -297,9 +290,9 @@ def test_the_watch_goes_on_after_a_fault(models, versions, answer, monkeypatch):
 
     with embedded.running(Settings(models=str(models), poll_s=0.05)) as server:
         monkeypatch.setattr(configuration, "find_versions", sometimes)
-        eventually(lambda: not faults)
+        until(lambda: not faults)
         put(versions[2], models / "tiny" / "2")
-        eventually(lambda: answer(server) == (2, 2))
+        until(lambda: answer(server) == (2, 2))
 
 
 def test_no_model_that_can_be_loaded(models):
