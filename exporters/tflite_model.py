@@ -131,7 +131,8 @@ def convert(saved, precision, calibration=None):
         calibration: float32 (N, H, W, 3), blurred faces; for ``int8``.
 
     Raises:
-        ValueError: an operator that is not builtin, named with the layers that need it.
+        ValueError: an operator that is not builtin, named with the layers that need it; for ``int8``, a sum that the
+            interpreter cannot take, see ``dead_sums``.
     """
     import tensorflow as tf
 
@@ -152,6 +153,12 @@ def convert(saved, precision, calibration=None):
     foreign = foreign_operators(content)
     if foreign:
         raise ValueError(f"the TFLite file needs operators that are not builtin: {', '.join(foreign)}")
+    dead = dead_sums(content)
+    if dead:
+        raise ValueError(
+            f"{precision}, which may be left out of the precisions, needs features that vary: {', '.join(dead[:3])} "
+            "gives zeros for every calibration face, a range that the TFLite interpreter refuses"
+        )
     return content
 
 
@@ -184,6 +191,32 @@ def foreign_operators(content):
     codes = [file.OperatorCodes(index) for index in range(file.OperatorCodesLength())]
     custom = [code for code in codes if code.BuiltinCode() == schema.BuiltinOperator.CUSTOM]
     return sorted((code.CustomCode() or b"?").decode() for code in custom)
+
+
+def dead_sums(content):
+    """Names of a quantised file's sums that the interpreter cannot take because they are zero for every picture.
+
+    Its kernel of ADD ends the whole process unless twice the larger input's scale is below 2**20 times the result's
+    (that of SUB does not). Where ReLUs are dead, the range of the result, and with it its scale, is next to nothing.
+    """
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    file = schema.Model.GetRootAsModel(content, 0)
+    graph = file.Subgraphs(0)
+
+    def scale(index):
+        found = graph.Tensors(index).Quantization()
+        return found.Scale(0) if found is not None and found.ScaleLength() == 1 else None
+
+    names = []
+    for operator in map(graph.Operators, range(graph.OperatorsLength())):
+        code = file.OperatorCodes(operator.OpcodeIndex())
+        if code.BuiltinCode() != schema.BuiltinOperator.ADD:
+            continue
+        result, inputs = scale(operator.Outputs(0)), [scale(operator.Inputs(side)) for side in (0, 1)]
+        if result is not None and None not in inputs and 2 * max(inputs) >= 2**20 * result:
+            names.append(graph.Tensors(operator.Outputs(0)).Name().decode().split(";")[0])
+    return names
 
 
 def describe(information, precision, content):

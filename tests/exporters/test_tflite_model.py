@@ -125,6 +125,28 @@ def test_an_operator_without_builtin_is_named_with_its_layer(make_small_model, t
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_sum_that_no_face_wakes_is_named(make_small_model, faces, tmp_path):
+    """Without the check the interpreter ends its process on this file, so nothing says why."""
+
+    class Dead(keras.layers.Layer):
+        def call(self, features):
+            return tf.nn.relu(-2.0 * features + -3.0 * features[..., ::-1])
+
+    class HalfDead(OneStep):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.dead = Dead(name="dead_layer")
+
+        def restore(self, images, training=False):
+            return super().restore(images) + self.dead(images)
+
+    model = make_small_model(HalfDead)
+    with pytest.raises(ValueError, match="^int8, which may be left out .*dead_layer.* gives zeros for every calibr"):
+        tflite_model.export(model, tmp_path / "out", size=SIZE, precisions=["int8"], faces=faces)
+    assert list(tmp_path.iterdir()) == []
+    tflite_model.export(model, tmp_path / "out", size=SIZE, precisions=["dynamic_int8"], faces=faces)
+
+
 def test_a_wrong_file_is_found_and_leaves_nothing(make_small_model, tmp_path, monkeypatch):
     model, right = make_small_model(), tflite_model.convert
 
