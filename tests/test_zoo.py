@@ -1,4 +1,5 @@
 import json
+import re
 
 import h5py
 import numpy as np
@@ -66,8 +67,10 @@ def test_every_preset_of_the_hub_loads_and_is_as_its_index_says():
         if entry["weights_sha256"]:
             assert zoo.load(name).name == name
         else:
-            with pytest.raises(ValueError, match="no trained weights"):
+            with pytest.raises(ValueError, match="no trained weights") as refused:
                 zoo.load(name)
+            named = set(re.findall(r"\w+", description.config["without_weights"])) & set(zoo.list_models())
+            assert named and all(zoo._index()[other]["weights_sha256"] for other in named), refused.value
 
 
 def test_the_face_parser_is_a_preset_of_its_own_kind(tmp_path):
