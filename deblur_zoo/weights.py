@@ -1,5 +1,6 @@
 """Weight files: Keras' ``.weights.h5``, stored as float16, checked before anything is taken from them."""
 
+import math
 import tempfile
 from pathlib import Path
 
@@ -23,7 +24,8 @@ def save_weights_float16(model, path):
         path: a path that ends in ``.weights.h5``.
 
     Raises:
-        ValueError: another ending, or a weight that is NaN, infinite, or too large for float16 (65,504).
+        ValueError: another ending, a weight that is NaN, infinite, or too large for float16 (65,504), or one that
+            Keras does not write.
     """
     path = Path(path)
     if not path.name.endswith(".weights.h5"):
@@ -31,9 +33,11 @@ def save_weights_float16(model, path):
     with tempfile.TemporaryDirectory() as folder, atomic_path(path) as temporary:
         full = Path(folder, "full.weights.h5")
         model.save_weights(full)
+        written = 0
         with h5py.File(full, "r") as source, h5py.File(temporary, "w") as target:
 
             def copy(name, item):
+                nonlocal written
                 if name.split("/")[0] == _OPTIMIZER:
                     return
                 if isinstance(item, h5py.Group):
@@ -41,6 +45,7 @@ def save_weights_float16(model, path):
                 else:
                     values = item[()]
                     if item.dtype.kind == "f":
+                        written += values.size
                         with np.errstate(over="ignore"):
                             values = values.astype(np.float16)
                         if not np.isfinite(values).all():
@@ -49,6 +54,10 @@ def save_weights_float16(model, path):
                 copied.attrs.update(item.attrs)
 
             source.visititems(copy)
+            expected = _count(model)
+            if written != expected:
+                # Lists of lists of layers, below Keras 3.15.
+                raise ValueError(f"Keras wrote {written:,} of the {expected:,} weights of {model.name!r}.")
 
 
 def load_weights(model, path):
@@ -59,12 +68,13 @@ def load_weights(model, path):
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: not a weight file, damaged, of another network, or with NaN or infinite weights.
+        ValueError: not a weight file, damaged, of another network, with NaN or infinite weights, or one that Keras does
+            not take as a whole.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"There is no weight file {path}.")
-    expected = sum(int(np.prod(weight.shape)) for weight in model.weights if "float" in str(weight.dtype))
+    expected, power = _count(model), 0.0
     try:
         with h5py.File(path, "r") as file:
             datasets = _plain_datasets(file, path)
@@ -76,8 +86,11 @@ def load_weights(model, path):
                     "the file belongs to another network or other arguments."
                 )
             for dataset in datasets:
-                if dataset.dtype.kind == "f" and not np.isfinite(dataset[()]).all():
-                    raise ValueError(f"{path} holds NaN or infinite weights (in {dataset.name}).")
+                if dataset.dtype.kind == "f":
+                    values = dataset[()]
+                    if not np.isfinite(values).all():
+                        raise ValueError(f"{path} holds NaN or infinite weights (in {dataset.name}).")
+                    power += _power(values)
     except (OSError, RuntimeError, KeyError) as error:
         raise ValueError(f"{path} is not a weight file that can be read: it is damaged or no HDF5.") from error
     try:
@@ -85,6 +98,22 @@ def load_weights(model, path):
     except (ValueError, KeyError, OSError) as error:
         reason = str(error).strip("'\"").split("\n")[0]
         raise ValueError(f"{path} does not fit the network {model.name!r}: {reason}") from error
+    # Keras below 3.15 leaves the layers of lists of lists as they were and says nothing.
+    if not math.isclose(sum(_power(weight.numpy()) for weight in _floats(model)), power, rel_tol=1e-4, abs_tol=1e-12):
+        raise ValueError(f"Keras did not take all weights of {path} into the network {model.name!r}.")
+
+
+def _floats(model):
+    return [weight for weight in model.weights if "float" in str(weight.dtype)]
+
+
+def _count(model):
+    return sum(int(np.prod(weight.shape)) for weight in _floats(model))
+
+
+def _power(values):
+    """The sum of squares; rounding to bfloat16, random as it is, changes it by far less than 1e-4."""
+    return float(np.square(values.astype(np.float64)).sum())
 
 
 def _plain_datasets(file, path):

@@ -67,7 +67,7 @@ def test_every_module_is_inside_and_nothing_else(installed):
 def test_metadata(installed):
     (metadata,) = installed.glob("*.dist-info/METADATA")
     text = metadata.read_text()
-    assert "Requires-Python: <3.14,>=3.10" in text and "License-Expression: Apache-2.0" in text
+    assert "Requires-Python: <3.14,>=3.11" in text and "License-Expression: Apache-2.0" in text
     (entry_points,) = installed.glob("*.dist-info/entry_points.txt")
     assert "deblur-zoo = deblur_zoo.command_line:main" in entry_points.read_text()
 
@@ -79,10 +79,9 @@ def test_it_works_from_another_folder(installed, tmp_path):
         "print(json.dumps([deblur_zoo.__file__, hub_models.__file__, deblur_zoo.list_models(), folders]))"
     )
     environment = {**os.environ, "PYTHONPATH": str(installed)}
-    # -P leaves the current folder out of the path, as for an installed command; Python 3.10 does not know it.
-    flags = ["-P"] if sys.version_info >= (3, 11) else []
+    # -P leaves the current folder out of the path, as for an installed command.
     result = subprocess.run(
-        [sys.executable, *flags, "-c", code], capture_output=True, text=True, cwd=tmp_path, env=environment, check=True
+        [sys.executable, "-P", "-c", code], capture_output=True, text=True, cwd=tmp_path, env=environment, check=True
     )
     library, hub, names, folders = json.loads(result.stdout)
     assert Path(library).is_relative_to(installed) and Path(hub).is_relative_to(installed)

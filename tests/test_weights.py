@@ -50,6 +50,35 @@ def test_every_float_is_stored_as_float16(file, tmp_path):
         np.testing.assert_array_equal(rounded, exact.astype(np.float16))
 
 
+def test_a_keras_that_leaves_layers_out_is_found(tmp_path, file, tiny_model, monkeypatch):
+    """As Keras below 3.15 does with lists of lists, when it writes and when it reads."""
+    model, keras_save, left_out = fresh(), tiny_model.save_weights, []
+
+    def save_all_but_one(path):
+        keras_save(path)
+        with h5py.File(path, "r+") as opened:
+            left_out.append(opened[KERNEL].size)
+            del opened[KERNEL]
+
+    monkeypatch.setattr(tiny_model, "save_weights", save_all_but_one)
+    with pytest.raises(ValueError, match="Keras wrote [0-9,]+ of the [0-9,]+ weights of") as refused:
+        save_weights_float16(tiny_model, tmp_path / "less.weights.h5")
+    total = sum(weight.size for weight in tiny_model.get_weights())
+    assert left_out and f"wrote {total - left_out[0]:,} of the {total:,}" in str(refused.value)
+    assert list(tmp_path.iterdir()) == [file]
+    # A kernel that stays as it was.
+    keras_load, kernel = model.load_weights, model.weights[0]
+
+    def load_all_but_one(path):
+        before = kernel.numpy()
+        keras_load(path)
+        kernel.assign(before)
+
+    monkeypatch.setattr(model, "load_weights", load_all_but_one)
+    with pytest.raises(ValueError, match="Keras did not take all weights of .*model.weights.h5 into the network"):
+        load_weights(model, file)
+
+
 def test_float32_files_are_taken_too_and_the_optimizer_is_left_out(tmp_path, tiny_model, file):
     model = fresh()
     model.compile("adam", "mse")

@@ -111,7 +111,7 @@ class Batcher:
         left = None if deadline is None else max(deadline - time.monotonic(), 0)
         try:
             return await asyncio.wait_for(task.future, left)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             raise ServingError("DEADLINE_EXCEEDED", "The deadline passed before the answer was there") from None
         finally:
             self._withdraw(task)

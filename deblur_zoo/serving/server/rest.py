@@ -108,7 +108,7 @@ class RestHandler:
         with self._budget.account() as take:
             try:
                 body = await asyncio.wait_for(self._read(request, take), self._settings.rest_timeout_s)
-            except asyncio.TimeoutError:
+            except TimeoutError:
                 # TensorFlow Serving has no rule for it.
                 raise ServingError(
                     "DEADLINE_EXCEEDED", "The request's body did not arrive in time", http_status=408
