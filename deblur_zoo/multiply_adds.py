@@ -1,13 +1,9 @@
 """Exact count of a model's multiply-adds, from the layers that really run."""
 
-import threading
-from contextlib import ExitStack
-from unittest import mock
-
 import numpy as np
 from keras import layers
 
-from deblur_zoo.layers import resampling
+from deblur_zoo.layers.layer_calls import watch_layer_calls
 
 
 def _output_pixels(layer, inputs, outputs):
@@ -73,38 +69,16 @@ def count_multiply_adds(model, height=128, width=128):
             does not use, so that the count could be wrong.
     """
     used, total = set(), 0
-    thread = threading.get_ident()
 
-    def recorder(layer_class, positions, kernels):
-        original = layer_class.call
-
-        def call(self, inputs, *args, **kwargs):
-            nonlocal total
-            outputs = original(self, inputs, *args, **kwargs)
-            # Other threads may run models of their own meanwhile.
-            if threading.get_ident() == thread:
-                arrays = [getattr(self, kernel) for kernel in kernels]
-                total += positions(self, inputs, outputs) * sum(int(np.prod(array.shape)) for array in arrays)
-                used.update(map(id, arrays))
-            return outputs
-
-        return mock.patch.object(layer_class, "call", call)
-
-    convolve_doubled = resampling.convolve_doubled
-
-    def counted(convolution, features):
+    def count(kind, layer, inputs, outputs):
+        # A doubled convolution counts as the convolution that it stands for, not as the fewer multiply-adds it makes.
         nonlocal total
-        outputs = convolve_doubled(convolution, features)
-        if threading.get_ident() == thread:
-            # As the convolution that it stands for, not as the fewer that it does.
-            total += _pixels(convolution, outputs) * int(np.prod(convolution.kernel.shape))
-            used.add(id(convolution.kernel))
-        return outputs
+        positions, kernels = _RULES[kind]
+        arrays = [getattr(layer, kernel) for kernel in kernels]
+        total += positions(layer, inputs, outputs) * sum(int(np.prod(array.shape)) for array in arrays)
+        used.update(map(id, arrays))
 
-    with ExitStack() as patches:
-        for layer_class, (positions, kernels) in _RULES.items():
-            patches.enter_context(recorder(layer_class, positions, kernels))
-        patches.enter_context(mock.patch.object(resampling, "convolve_doubled", counted))
+    with watch_layer_calls(_RULES, count):
         # A layer called on a symbolic image runs its network once without computing anything.
         _Inference(model)(layers.Input(batch_shape=(1, height, width, 3), dtype="float32"))
     for variable in model.trainable_variables:

@@ -33,11 +33,13 @@ def save_weights_float16(model, path):
     with tempfile.TemporaryDirectory() as folder, atomic_path(path) as temporary:
         full = Path(folder, "full.weights.h5")
         model.save_weights(full)
-        written = 0
         with h5py.File(full, "r") as source, h5py.File(temporary, "w") as target:
+            expected, written = _count(model), _stored(_plain_datasets(source, full))
+            if written != expected:
+                # Lists of lists of layers, below Keras 3.15.
+                raise ValueError(f"Keras wrote {written:,} of the {expected:,} weights of {model.name!r}.")
 
             def copy(name, item):
-                nonlocal written
                 if name.split("/")[0] == _OPTIMIZER:
                     return
                 if isinstance(item, h5py.Group):
@@ -45,7 +47,6 @@ def save_weights_float16(model, path):
                 else:
                     values = item[()]
                     if item.dtype.kind == "f":
-                        written += values.size
                         with np.errstate(over="ignore"):
                             values = values.astype(np.float16)
                         if not np.isfinite(values).all():
@@ -54,10 +55,6 @@ def save_weights_float16(model, path):
                 copied.attrs.update(item.attrs)
 
             source.visititems(copy)
-            expected = _count(model)
-            if written != expected:
-                # Lists of lists of layers, below Keras 3.15.
-                raise ValueError(f"Keras wrote {written:,} of the {expected:,} weights of {model.name!r}.")
 
 
 def load_weights(model, path):
@@ -79,7 +76,7 @@ def load_weights(model, path):
         with h5py.File(path, "r") as file:
             datasets = _plain_datasets(file, path)
             # Counting reads no data, so a file that declares terabytes is refused before they are asked for.
-            found = sum(dataset.size for dataset in datasets if dataset.dtype.kind == "f")
+            found = _stored(datasets)
             if found != expected:
                 raise ValueError(
                     f"{path} holds {found:,} weights, the network {model.name!r} has {expected:,}: "
@@ -109,6 +106,11 @@ def _floats(model):
 
 def _count(model):
     return sum(int(np.prod(weight.shape)) for weight in _floats(model))
+
+
+def _stored(datasets):
+    """How many floats datasets hold; reads none of them."""
+    return sum(dataset.size for dataset in datasets if dataset.dtype.kind == "f")
 
 
 def _power(values):

@@ -8,10 +8,6 @@ gradient reaches what makes them, so more training does not bring them back: a l
 or drawing the dead layers anew.
 """
 
-import threading
-from contextlib import ExitStack
-from unittest import mock
-
 from absl import flags
 
 from deblur_zoo import command_line_tools
@@ -31,34 +27,20 @@ def largest_inputs(model, batches):
     Returns:
         dict from a layer's path to float (channels,), in the order in which the layers run.
     """
-    import keras
     import numpy as np
+    from keras import layers, ops
 
-    found, thread = {}, threading.get_ident()
-    kinds = (
-        keras.layers.Conv2D,
-        keras.layers.Conv2DTranspose,
-        keras.layers.DepthwiseConv2D,
-        keras.layers.SeparableConv2D,
-        keras.layers.Dense,
-    )
+    from deblur_zoo.layers.layer_calls import watch_layer_calls
 
-    def recorder(kind):
-        original = kind.call
+    found = {}
 
-        def call(self, inputs, *args, **kwargs):
-            # Other threads may run models of their own meanwhile.
-            if threading.get_ident() == thread:
-                values = np.abs(keras.ops.convert_to_numpy(keras.ops.cast(inputs, "float32")))
-                largest = values.max(axis=tuple(range(values.ndim - 1)))
-                found[self.path] = np.maximum(found.get(self.path, 0.0), largest)
-            return original(self, inputs, *args, **kwargs)
+    def measure(kind, layer, inputs, outputs):
+        values = np.abs(ops.convert_to_numpy(ops.cast(inputs, "float32")))
+        largest = values.max(axis=tuple(range(values.ndim - 1)))
+        found[layer.path] = np.maximum(found.get(layer.path, 0.0), largest)
 
-        return mock.patch.object(kind, "call", call)
-
-    with ExitStack() as patches:
-        for kind in kinds:
-            patches.enter_context(recorder(kind))
+    kinds = (layers.Conv2D, layers.Conv2DTranspose, layers.DepthwiseConv2D, layers.SeparableConv2D, layers.Dense)
+    with watch_layer_calls(kinds, measure):
         for batch in batches:
             model(batch, training=False)
     return found

@@ -107,21 +107,29 @@ def test_only_builtin_operators(exported):
         assert tflite_model.foreign_operators(file.read_bytes()) == []
 
 
+def plus(layer_class, name):
+    """A ``OneStep`` that adds what a layer makes of the pictures to what it restores."""
+
+    class Plus(OneStep):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.added = layer_class(name=name)
+
+        def restore(self, images, training=False):
+            return super().restore(images) + self.added(images)
+
+    return Plus
+
+
 def test_an_operator_without_builtin_is_named_with_its_layer(make_small_model, tmp_path):
     class Strange(keras.layers.Layer):
         def call(self, features):
             return tf.math.igamma(1 + features, features)
 
-    class Foreign(OneStep):
-        def __init__(self, **kwargs):
-            super().__init__(**kwargs)
-            self.strange = Strange(name="strange_layer")
-
-        def restore(self, images, training=False):
-            return super().restore(images) + self.strange(images)
-
     with pytest.raises(ValueError, match="no builtin operator for Igamma .*strange_layer"):
-        tflite_model.export(make_small_model(Foreign), tmp_path / "out", size=SIZE, precisions=["float32"])
+        tflite_model.export(
+            make_small_model(plus(Strange, "strange_layer")), tmp_path / "out", size=SIZE, precisions=["float32"]
+        )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -132,15 +140,7 @@ def test_a_sum_that_no_face_wakes_is_named(make_small_model, faces, tmp_path):
         def call(self, features):
             return tf.nn.relu(-2.0 * features + -3.0 * features[..., ::-1])
 
-    class HalfDead(OneStep):
-        def __init__(self, **kwargs):
-            super().__init__(**kwargs)
-            self.dead = Dead(name="dead_layer")
-
-        def restore(self, images, training=False):
-            return super().restore(images) + self.dead(images)
-
-    model = make_small_model(HalfDead)
+    model = make_small_model(plus(Dead, "dead_layer"))
     with pytest.raises(ValueError, match="^int8, which may be left out .*dead_layer.* gives zeros for every calibr"):
         tflite_model.export(model, tmp_path / "out", size=SIZE, precisions=["int8"], faces=faces)
     assert list(tmp_path.iterdir()) == []

@@ -75,11 +75,15 @@ def test_versions_that_come_and_go_leave_no_memory(tmp_path, grpc_call, predict_
     sizes = []
     with embedded.running(Settings(models=str(models.parent), poll_s=0.05)) as server:
         request = predict_request(model="heavy", images=np.zeros((1, 2, 2, 3), np.float32))
+
+        def answering():
+            return grpc_call(server.grpc, "Predict", request).model_spec.version.value
+
         for number in range(2, 32):
             shutil.copytree(tmp_path / "saved", models / "copying")
             (models / "copying").rename(models / str(number))
             shutil.rmtree(models / str(number - 1))
-            until(lambda: grpc_call(server.grpc, "Predict", request).model_spec.version.value == number)  # noqa: B023
+            until(lambda: answering() == number, seconds=30)  # noqa: B023
             sizes.append(int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE"))
     # The first few versions fill what stays.
     assert max(sizes[5:]) - sizes[4] < 200 * MEBIBYTE

@@ -2,6 +2,7 @@
 
 import base64
 import concurrent.futures
+import functools
 import http.client
 import io
 import json
@@ -148,6 +149,12 @@ def test_grpc_messages_that_are_too_large(narrow, grpc_call, predict_request):
     with pytest.raises(grpc.RpcError) as caught:
         grpc_call(narrow.grpc, "Predict", request)
     assert caught.value.code().name == "RESOURCE_EXHAUSTED"
+
+
+@pytest.fixture
+def until(until):
+    """As everywhere, but within ten seconds."""
+    return functools.partial(until, seconds=10)
 
 
 def test_half_sent_bodies(narrow, ask, counter, until):
