@@ -18,7 +18,7 @@ import time
 
 from absl import flags
 
-from deblur_zoo.command_line_tools import UsageError, run
+from deblur_zoo.files.command_line_tools import UsageError, run
 
 FLAGS = flags.FLAGS
 

@@ -8,8 +8,8 @@ gradient with respect to the restored image. TensorFlow only.
 
 from absl import flags
 
-from deblur_zoo import command_line_tools
-from deblur_zoo.command_line_tools import UsageError
+from deblur_zoo.files import command_line_tools
+from deblur_zoo.files.command_line_tools import UsageError
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("preset", "one_step_lite", "name or folder of a preset")
@@ -31,10 +31,10 @@ def measure(arguments):
     from deblur_zoo import zoo
     from deblur_zoo.blur.kernels import standard_test_bank
     from deblur_zoo.data.face_store import central_crop, load_faces
-    from trainers.methods import method_class
-    from trainers.preparation import load_networks
-    from trainers.recipe import read_recipe
-    from trainers.validation import DevelopmentSet
+    from trainers.methods.registry import method_class
+    from trainers.runs.preparation import load_networks
+    from trainers.runs.recipe import read_recipe
+    from trainers.validation.deblurring_validation import DevelopmentSet
 
     try:
         recipe = read_recipe(zoo.preset_folder(FLAGS.preset) / "recipe.json")

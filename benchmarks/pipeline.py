@@ -17,7 +17,7 @@ import time
 
 from absl import flags
 
-from deblur_zoo.command_line_tools import UsageError, run
+from deblur_zoo.files.command_line_tools import UsageError, run
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("preset", None, "preset to compare with; default: the lite preset with the fewest multiply-adds")

@@ -24,8 +24,8 @@ import urllib.request
 
 from absl import flags
 
-from deblur_zoo import command_line_tools
 from deblur_zoo.exported.saved_model_folder import BYTES_SIGNATURE, FLOAT_SIGNATURE
+from deblur_zoo.files import command_line_tools
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("models", None, "folder of NAME/VERSION/saved_model.pb")
@@ -55,7 +55,7 @@ def face(size):
 
 def prepared(kind, model, size):
     """The bytes of a request."""
-    from deblur_zoo import protocol
+    from deblur_zoo.serving import protocol
 
     picture, file = face(size)
     if kind == "gRPC floats":

@@ -13,7 +13,7 @@ import time
 
 from absl import flags
 
-from deblur_zoo import command_line_tools
+from deblur_zoo.files import command_line_tools
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list("presets", ["one_step_lite", "semantic_face_lite"], "presets to time")
@@ -47,11 +47,11 @@ def training_step(name, batch_size, crop_size):
     import numpy as np
 
     from deblur_zoo import zoo
-    from trainers import preparation
-    from trainers.engines import trainer_class
-    from trainers.methods import method_class
-    from trainers.recipe import read_recipe
-    from trainers.schedule import Schedule
+    from trainers.methods.registry import method_class
+    from trainers.runs import preparation
+    from trainers.runs.recipe import read_recipe
+    from trainers.steps.engines import trainer_class
+    from trainers.steps.schedule import Schedule
 
     recipe = read_recipe(zoo.preset_folder(name) / "recipe.json")
     trainer = trainer_class()(*preparation.build_models(name, recipe["precision"], recipe["arguments"]))

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
-from deblur_zoo import command_line_tools
-from deblur_zoo.command_line_tools import UsageError
+from deblur_zoo.files import command_line_tools
+from deblur_zoo.files.command_line_tools import UsageError
 
 FLAGS = flags.FLAGS
 FOLDER = Path(__file__).parent
@@ -56,8 +56,8 @@ def deblur_example(preset, out):
     Raises:
         FileNotFoundError, ValueError: as ``deblur_zoo.load``.
     """
-    from deblur_zoo import images
-    from deblur_zoo.restoration import Restorer
+    from deblur_zoo.files import pictures
+    from deblur_zoo.restoration.folders import Restorer
 
     start = time.perf_counter()
     restorer = Restorer(preset)
@@ -67,7 +67,7 @@ def deblur_example(preset, out):
 
     from deblur_zoo.metrics.image_quality import psnr
 
-    blurred, sharp = images.read(BLURRED), images.read(SHARP)
+    blurred, sharp = pictures.read(BLURRED), pictures.read(SHARP)
     times = []
     for _ in range(6):
         before = time.perf_counter()
@@ -87,13 +87,13 @@ def deblur_example(preset, out):
     }
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    images.write(out / "restored.png", restored)
+    pictures.write(out / "restored.png", restored)
     panels = {
         f"blurred, {measured['psnr_before']:.2f} dB": blurred,
         f"restored, {measured['psnr_after']:.2f} dB": restored,
         "sharp": sharp,
     }
-    images.write(out / "side_by_side.png", side_by_side(panels))
+    pictures.write(out / "side_by_side.png", side_by_side(panels))
     print(f"PSNR before      {measured['psnr_before']:.2f} dB")
     print(f"PSNR after       {measured['psnr_after']:.2f} dB with {restorer.model.name}")
     print(f"loading          {measured['load_seconds']:.2f} s (Keras, its backend, the weights)")

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from absl import flags
 
-from deblur_zoo import command_line_tools
-from deblur_zoo.command_line_tools import UsageError
+from deblur_zoo.files import command_line_tools
+from deblur_zoo.files.command_line_tools import UsageError
 
 MARGIN = 32
 SIGMA = 0.01
@@ -173,8 +173,9 @@ def make(arguments):
         raise UsageError(f"there is no folder to write {out} into")
     # TensorFlow reports a missing GPU as an error.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from deblur_zoo import images, zoo
-    from deblur_zoo.presets import read_config
+    from deblur_zoo import zoo
+    from deblur_zoo.files import pictures as picture_files
+    from deblur_zoo.zoo.presets import read_config
 
     names = zoo.list_models(kind="deblurrer")
     presets = presets or [name for name in names if read_config(zoo.preset_folder(name))["weights"]]
@@ -182,7 +183,7 @@ def make(arguments):
         sheet, measured = gallery(presets)
     except ValueError as error:
         raise UsageError(str(error)) from None
-    images.write(out, sheet)
+    picture_files.write(out, sheet)
     for name, values in measured.items():
         print(f"{name:<22}", *(f"{value:.2f} dB" for value in values))
     print(f"wrote {out}, {os.path.getsize(out) / 1024:.0f} KiB")

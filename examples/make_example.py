@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from deblur_zoo import images
 from deblur_zoo.blur.kernels import random_kernel
 from deblur_zoo.data import host_blur
 from deblur_zoo.faces import align
+from deblur_zoo.files import pictures
 
 FOLDER = Path(__file__).parent
 SHARP = FOLDER / "astronaut_face.png"
@@ -39,5 +39,5 @@ def make():
 
 if __name__ == "__main__":
     for path, pixels in zip((SHARP, BLURRED), make(), strict=True):
-        images.write(path, pixels)
+        pictures.write(path, pixels)
         print(path)

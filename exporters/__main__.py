@@ -14,8 +14,8 @@ import sys
 
 from absl import flags
 
-from deblur_zoo import command_line_tools
-from deblur_zoo.command_line_tools import UsageError
+from deblur_zoo.files import command_line_tools
+from deblur_zoo.files.command_line_tools import UsageError
 
 # Each module has target(name, out, version) -> path, check_backend() and export(model, path, overwrite, information,
 # **its own options) -> comparisons that passed.
@@ -46,7 +46,8 @@ def export_preset(arguments):
         raise UsageError(f"--out must be a folder, and {FLAGS.out} is a file")
     formats = list(FORMATS) if FLAGS.format == "all" else [FLAGS.format]
     options = {"tflite": tflite_options()} if "tflite" in formats else refuse_tflite_flags()
-    from deblur_zoo import presets, zoo
+    from deblur_zoo import zoo
+    from deblur_zoo.zoo import presets
     from exporters.information import information
 
     exporters = {form: importlib.import_module(FORMATS[form]) for form in formats}

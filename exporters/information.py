@@ -1,7 +1,7 @@
 """What an exported file says about itself: what to feed it, what comes out, and under which licence."""
 
 import deblur_zoo
-from deblur_zoo import alignment
+from deblur_zoo.faces import alignment
 
 FORMAT_VERSION = 1
 # A preset's kind to the name of what an exported file gives.

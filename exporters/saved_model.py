@@ -22,9 +22,9 @@ import pathlib
 
 import numpy as np
 
-from deblur_zoo import protocol
-from deblur_zoo.alignment import CROP_SIZE
 from deblur_zoo.exported.saved_model_folder import BYTES_SIGNATURE, FLOAT_SIGNATURE, INFORMATION_FILE, WARM_UP_FILE
+from deblur_zoo.faces.alignment import CROP_SIZE
+from deblur_zoo.serving import protocol
 from exporters.atomic_folder import atomic_folder
 from exporters.information import OUTPUTS
 from exporters.requirements import require_tensorflow

@@ -12,9 +12,9 @@ import urllib.parse
 
 from google.protobuf import text_format
 
-from deblur_zoo import protocol
-from deblur_zoo.atomic_file import atomic_path
 from deblur_zoo.exported.saved_model_folder import find_models
+from deblur_zoo.files.atomic_file import atomic_path
+from deblur_zoo.serving import protocol
 from exporters.saved_model import LARGEST_BATCH
 
 # Not older than the TensorFlow that wrote the models: an older one may not know an operation. Up to 2.21 is accepted.

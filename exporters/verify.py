@@ -88,7 +88,7 @@ def encoded_cases(model, signature, tolerance=GREY_LEVEL_TOLERANCE, seed=0):
     several sizes, one by one and in one batch."""
     from PIL import Image
 
-    from deblur_zoo import images
+    from deblur_zoo.files import pictures as picture_files
 
     pixels = np.rint(255 * _test_pictures((1, 61, 83, 4), seed)[0]).astype(np.uint8)
     pictures = {
@@ -104,7 +104,7 @@ def encoded_cases(model, signature, tolerance=GREY_LEVEL_TOLERANCE, seed=0):
         buffer = io.BytesIO()
         Image.fromarray(array).save(buffer, form, quality=92)
         encoded[title] = buffer.getvalue()
-        decoded = images.load(images.decode(encoded[title])).rgb
+        decoded = picture_files.load(picture_files.decode(encoded[title])).rgb
         expected[title] = np.rint(255 * _keras_output(model, decoded)[0]).astype(np.uint8)
     batches = [[title] for title in pictures] + [list(pictures)]
     return [
@@ -229,7 +229,7 @@ def _answer(answers, index, case):
 
 
 def _difference(case, answer):
-    from deblur_zoo import images
+    from deblur_zoo.files import pictures as picture_files
 
     if not isinstance(case.request, list):
         _check_form(case, answer, case.expected)
@@ -237,7 +237,7 @@ def _difference(case, answer):
     differences = []
     for encoded, expected in zip(answer, case.expected, strict=True):
         try:
-            picture = images.decode(encoded)
+            picture = picture_files.decode(encoded)
         except ValueError as error:
             raise VerificationError(f"{case.signature}: {case.title}: the answer is no picture: {error}") from error
         _check_form(case, picture, expected)

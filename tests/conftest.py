@@ -45,7 +45,7 @@ def make_small_model():
 @pytest.fixture
 def tiny_preset(tmp_path, tiny_model):
     """A preset directory with that network."""
-    from deblur_zoo.presets import save_preset
+    from deblur_zoo.zoo.presets import save_preset
 
     save_preset(tiny_model, tmp_path / "tiny", "tiny", paper={"title": "A paper"}, license={"code": "Apache-2.0"})
     return tmp_path / "tiny"

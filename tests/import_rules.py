@@ -2,42 +2,28 @@
 
 import ast
 
-# A module of the library, or a folder of it, to its floor. An import leads to a lower floor or stays in its unit.
-FLOORS = {
-    # Below everything: no picture, no network.
-    "command_line_tools": 0,
-    "atomic_file": 0,
-    "archives": 0,
-    "checksum": 0,
-    "alignment": 0,
-    "layers": 1,
-    "features": 1,
-    "images": 1,
-    "protocol": 1,
-    "models": 2,
-    "blur": 2,
-    "exported": 2,
-    "losses": 2,
-    "metrics": 2,
-    "zoo": 3,
-    "data": 3,
-    "faces": 3,
-    "golden": 4,
-    "restoration": 4,
-    "trainers": 5,
-    "exporters": 5,
-    "evaluation": 5,
-    "serving": 6,
-    "command_line": 6,
-    # What nobody imports.
-    "deblur_zoo": 7,
-    "examples": 7,
-    "benchmarks": 7,
-    "hub_models": 0,
-}
-# Files that together are one unit.
-UNITS = dict.fromkeys(("presets", "weights", "downloads", "multiply_adds"), "zoo")
-COMMAND_LINE_FLOOR = 6
+# The floors, from the ground up: folders of the library, and top-level packages with the folders in them. An import
+# leads to a lower floor or stays in its folder.
+ROWS = (
+    ("layers", "losses", "metrics", "files", "hub_models"),
+    ("models", "faces", "blur", "exported"),
+    ("video", "features", "zoo", "data"),
+    ("evaluation", "restoration"),
+    ("trainers.methods",),
+    ("trainers.steps",),
+    ("trainers.distribution", "trainers.validation"),
+    ("trainers.runs",),
+    ("trainers", "trainers.publishing", "trainers.datasets"),
+    ("serving.protocol",),
+    ("serving.client", "serving.server"),
+    ("serving",),
+    ("exporters",),
+    # Every __main__.py, wherever it lies.
+    ("command lines",),
+    # What nobody imports; `python -m deblur_zoo` is restoration's command line.
+    ("deblur_zoo", "__main__", "examples", "benchmarks"),
+)
+FLOORS = {unit: floor for floor, row in enumerate(ROWS) for unit in row}
 
 # Packages that only these modules may name (prefixes; benchmarks and examples may name anything).
 RESTRICTED = {
@@ -45,12 +31,14 @@ RESTRICTED = {
         "deblur_zoo.data",
         "deblur_zoo.evaluation",
         "deblur_zoo.exported",
-        "deblur_zoo.serving",
+        "deblur_zoo.serving.server",
         "exporters",
-        "trainers.tensorflow",
+        "trainers.distribution.tensorflow",
+        "trainers.steps.tensorflow_execution",
+        "trainers.steps.tensorflow_step",
     ),
-    "jax": ("trainers.jax",),
-    "cv2": ("deblur_zoo.data", "deblur_zoo.faces"),
+    "jax": ("trainers.distribution.jax", "trainers.steps.jax_execution", "trainers.steps.jax_step"),
+    "cv2": ("deblur_zoo.data", "deblur_zoo.faces", "deblur_zoo.video", "trainers.datasets"),
     "mtcnn": ("deblur_zoo.faces",),
     "dlib": ("deblur_zoo.faces",),
     "pickle": (),
@@ -71,9 +59,12 @@ CONFINED = {
     "deblur_zoo.blur.convolution": {"keras", "numpy"},
     "deblur_zoo.blur.noise": {"keras", "numpy"},
     "deblur_zoo.blur.__main__": {"numpy", "absl", "tqdm"},
-    "deblur_zoo.command_line_tools": {"absl"},
-    "deblur_zoo.atomic_file": set(),
-    "deblur_zoo.checksum": set(),
+    "deblur_zoo.video.frame_averages": {"numpy"},
+    "deblur_zoo.video.frame_sequence": {"numpy"},
+    "deblur_zoo.video.frame_sum": {"numpy"},
+    "deblur_zoo.files.command_line_tools": {"absl"},
+    "deblur_zoo.files.atomic_file": set(),
+    "deblur_zoo.files.checksum": set(),
 }
 HEAVY = {"keras", "tensorflow", "jax", "cv2", "mtcnn", "dlib"}
 # Names that `deblur_zoo` resolves on first use, and where they are.
@@ -114,18 +105,15 @@ def imports(source, module, modules, is_package=False):
 
 
 def unit(module):
-    """The unit that a module belongs to: a folder or a file of the library, or a top-level package."""
-    parts = module.split(".")
-    if parts[0] == "deblur_zoo" and len(parts) > 1:
-        return UNITS.get(parts[1], parts[1])
-    return parts[0]
+    """The unit that a module belongs to: the longest of ``FLOORS`` that it is or lies in; else its folder or file."""
+    name = module.removeprefix("deblur_zoo.")
+    return _longest_prefix(name, FLOORS) or name.split(".")[0]
 
 
 def floor(module):
     """The floor of a module; None where the table has none. A unit's command line stands above all of them."""
-    if module.endswith(".__main__"):
-        return max(COMMAND_LINE_FLOOR, FLOORS.get(unit(module), 0))
-    return FLOORS.get(unit(module))
+    own = FLOORS.get(unit(module))
+    return max(FLOORS["command lines"], own or 0) if module.endswith(".__main__") else own
 
 
 def arrow_violations(module, imported):
@@ -167,6 +155,23 @@ def package_violations(module, imported, standard_library):
                 f"{module} imports {package}; {confined} imports {', '.join(CONFINED[confined]) or 'none'}"
             )
     return sentences
+
+
+def circles(graph):
+    """Modules that import each other, through any number of files: a list of sorted lists.
+
+    Args:
+        graph: dict of module to the names that it imports; what is no module of it is left out.
+    """
+    reached = {}
+    for module in graph:
+        reached[module], waiting = set(), [module]
+        while waiting:
+            for name in set(graph[waiting.pop()]) & graph.keys() - reached[module]:
+                reached[module].add(name)
+                waiting.append(name)
+    found = {frozenset(other for other in reached[m] if m in reached[other]) for m in graph if m in reached[m]}
+    return sorted(sorted(circle) for circle in found)
 
 
 def reached_at_start(module, graph):

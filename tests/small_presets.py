@@ -5,7 +5,8 @@ A new class joins by a row in ``SMALL``.
 
 import functools
 
-from deblur_zoo import presets, zoo
+from deblur_zoo import zoo
+from deblur_zoo.zoo import presets
 
 
 def narrow(widths):

@@ -69,7 +69,7 @@ def test_metadata(installed):
     text = metadata.read_text()
     assert "Requires-Python: <3.14,>=3.11" in text and "License-Expression: Apache-2.0" in text
     (entry_points,) = installed.glob("*.dist-info/entry_points.txt")
-    assert "deblur-zoo = deblur_zoo.command_line:main" in entry_points.read_text()
+    assert "deblur-zoo = deblur_zoo.restoration.__main__:main" in entry_points.read_text()
 
 
 def test_it_works_from_another_folder(installed, tmp_path):

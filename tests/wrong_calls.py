@@ -17,7 +17,7 @@ from absl.testing import flagsaver
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deblur_zoo import command_line_tools  # noqa: E402
+from deblur_zoo.files import command_line_tools  # noqa: E402
 
 
 def main(module, calls):

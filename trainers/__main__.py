@@ -12,14 +12,16 @@ import sys
 
 from absl import flags
 
-from deblur_zoo import command_line_tools
-from deblur_zoo.command_line_tools import UsageError
+from deblur_zoo.files import command_line_tools
+from deblur_zoo.files.command_line_tools import UsageError
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("preset", None, "name of a preset, or a folder with config.json and recipe.json")
 flags.DEFINE_list("faces", [], "folders of aligned crops to train on, separated by commas")
 flags.DEFINE_list("labels", [], "folders of parsing labels, one for each of --faces, for losses that need them")
-flags.DEFINE_list("pairs", [], "folders of blurred and sharp pairs, as trainers.video_pairs makes them of videos")
+flags.DEFINE_list(
+    "pairs", [], "folders of blurred and sharp pairs of videos, as trainers.datasets.video_pairs makes them"
+)
 flags.DEFINE_float(
     "pairs_share", None, "share of each batch that comes from --pairs, such as 0.5; default: the recipe's", 0, 1
 )
@@ -60,9 +62,9 @@ def train(arguments):
     if not FLAGS.faces:
         raise UsageError("--faces is missing: name the folders of aligned crops to train on")
     # Heavy imports wait until the flags are known to be good.
-    from trainers.distribution import WorkerLost
-    from trainers.errors import RunStopped
-    from trainers.run import Run
+    from trainers.distribution.base import WorkerLost
+    from trainers.runs.errors import RunStopped
+    from trainers.runs.run import Run
 
     try:
         run = Run.prepare(FLAGS.flag_values_dict())

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from absl import flags
 
-from deblur_zoo.command_line_tools import UsageError, run
+from deblur_zoo.files.command_line_tools import UsageError, run
 
 FLAGS = flags.FLAGS
 

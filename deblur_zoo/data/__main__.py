@@ -10,8 +10,8 @@ come along. The target appears whole or not at all.
 
 from absl import flags
 
-from deblur_zoo import command_line_tools
-from deblur_zoo.command_line_tools import UsageError
+from deblur_zoo.files import command_line_tools
+from deblur_zoo.files.command_line_tools import UsageError
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list("faces", None, "folders, packs and shards to read, separated by commas")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from deblur_zoo.atomic_file import atomic_path
+from deblur_zoo.files.atomic_file import atomic_path
 
 FORMAT_VERSION = 1
 

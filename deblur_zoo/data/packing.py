@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from deblur_zoo import images
 from deblur_zoo.data import containers, tfrecords
 from deblur_zoo.data.face_store import load_faces, read_samples
+from deblur_zoo.files import pictures
 
 FORMATS = ("encoded", "raw", "tfrecord")
 
@@ -116,8 +116,8 @@ def _encode(sample, quality):
         Image.fromarray(np.ascontiguousarray(sample.crop)).save(buffer, "WEBP", quality=quality)
         data = buffer.getvalue()
     elif data is None:
-        data = images.encode(sample.crop, "webp")
-    return _Encoded(data, None if sample.label is None else images.encode(sample.label, "png"))
+        data = pictures.encode(sample.crop, "webp")
+    return _Encoded(data, None if sample.label is None else pictures.encode(sample.label, "png"))
 
 
 def _size(out):

@@ -1,4 +1,7 @@
-"""Pairs of a blurred and a sharp picture in shards, as ``python -m trainers.video_pairs`` makes them of videos."""
+"""Pairs of a blurred and a sharp picture in shards.
+
+``python -m trainers.datasets.video_pairs`` makes them of videos.
+"""
 
 import glob
 import hashlib
@@ -10,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from deblur_zoo import images
-from deblur_zoo.atomic_file import atomic_path
 from deblur_zoo.data import tfrecords
 from deblur_zoo.data.face_store import central_crop, combine
+from deblur_zoo.files import pictures
+from deblur_zoo.files.atomic_file import atomic_path
 
 
 @dataclass
@@ -56,7 +59,7 @@ def pair_writer(path):
     with atomic_path(path) as temporary, tfrecords.shard_writer(temporary) as write_record:
 
         def write(name, blurred, sharp):
-            write_record(name, images.encode(sharp, "webp"), blurred=images.encode(blurred, "webp"))
+            write_record(name, pictures.encode(sharp, "webp"), blurred=pictures.encode(blurred, "webp"))
 
         yield write
 
@@ -76,8 +79,8 @@ def list_pair_shards(source):
         shards = sorted(map(Path, glob.glob(str(source)))) if glob.has_magic(str(source)) else []
     if not shards:
         raise FileNotFoundError(
-            f"There are no shards of pairs (*{tfrecords.ENDING}) at {source}; `python -m trainers.video_pairs` makes "
-            "them of videos."
+            f"There are no shards of pairs (*{tfrecords.ENDING}) at {source}; "
+            "`python -m trainers.datasets.video_pairs` makes them of videos."
         )
     return shards
 
@@ -156,7 +159,7 @@ def _decode(record):
         return None, None, "the record has no feature 'blurred'"
     parts = record.blurred_data, record.data
     try:
-        blurred, sharp = (images.decode(data) for data in parts)
+        blurred, sharp = (pictures.decode(data) for data in parts)
     except ValueError as error:
         return None, None, str(error)
     if blurred.shape != sharp.shape or sharp.ndim != 3 or sharp.shape[2] != 3:

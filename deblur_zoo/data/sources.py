@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from deblur_zoo import images
 from deblur_zoo.data import containers, tfrecords
+from deblur_zoo.files import pictures as picture_files
 
 ACCEPTED = "a folder of pictures, a .npz or .npy pack, a folder or pattern of TFRecord shards (*.tfrecord)"
 LABEL_ENDING = "_label"
@@ -123,7 +123,7 @@ def _refuse_labels(path, labels):
 
 
 def _folder_entries(folder, labels):
-    pictures = images.list_pictures(folder)
+    pictures = picture_files.list_pictures(folder)
     if labels:
         faces = pictures
         label_paths = [(Path(labels) / face.relative_to(folder)).with_suffix(".png") for face in faces]
@@ -169,7 +169,7 @@ def decode_sample(data, label_data=None):
     Raises:
         ValueError: no picture, no label map, or a label map of another size.
     """
-    crop = images.decode(data)
+    crop = picture_files.decode(data)
     if crop.ndim == 2:
         crop = np.repeat(crop[:, :, None], 3, axis=2)
     crop = np.ascontiguousarray(crop[:, :, :3])

@@ -12,8 +12,8 @@ import pathlib
 
 from absl import flags
 
-from deblur_zoo import command_line_tools
-from deblur_zoo.command_line_tools import UsageError
+from deblur_zoo.files import command_line_tools
+from deblur_zoo.files.command_line_tools import UsageError
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("preset", None, "name of a preset, or a folder with config.json and weights")
@@ -39,9 +39,10 @@ flags.DEFINE_integer("sheet_faces", 24, "faces on the contact sheet", lower_boun
 def measure(arguments):
     """Check the flags, measure, print and write. Returns the exit code."""
     _check_flags(arguments)
-    from deblur_zoo import presets, zoo
+    from deblur_zoo import zoo
     from deblur_zoo.evaluation.faces import Faces
     from deblur_zoo.evaluation.protocol import KernelSizes
+    from deblur_zoo.zoo import presets
 
     try:
         # What can be refused at once is, before TensorFlow is imported.

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from absl import flags
 
-from deblur_zoo import command_line_tools
-from deblur_zoo.command_line_tools import UsageError
+from deblur_zoo.files import command_line_tools
+from deblur_zoo.files.command_line_tools import UsageError
 
 # Mirrored pixels around the picture, so that what deconvolution does to the outer border stays out of the picture. Each
 # iteration of Richardson-Lucy carries it further in: with 32 it gained 0.3 dB less than with 64.

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from deblur_zoo import images
+from deblur_zoo.files import pictures
 
 CAPTION_HEIGHT = 18
 LABEL_WIDTH = 70
@@ -51,7 +51,7 @@ def contact_sheet(blurred, restored, sharp, path, scale=2, captions=None, column
         for start in range(0, shape[0], columns)
     ]
     sheet = np.concatenate(blocks)
-    images.write(path, sheet)
+    pictures.write(path, sheet)
     return sheet
 
 

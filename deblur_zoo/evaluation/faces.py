@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from deblur_zoo.alignment import CROP_SIZE
 from deblur_zoo.data.face_store import central_crop, load_faces
+from deblur_zoo.faces.alignment import CROP_SIZE
 
 
 class Faces:

@@ -12,7 +12,7 @@ import numpy as np
 from keras import ops
 
 from deblur_zoo.evaluation.protocol import KernelSizes
-from deblur_zoo.images import in_batches
+from deblur_zoo.files.pictures import in_batches
 from deblur_zoo.metrics.identity import identity_cosine
 from deblur_zoo.metrics.image_quality import psnr, ssim
 

@@ -3,7 +3,8 @@
 python -m deblur_zoo.evaluation.presets
 """
 
-from deblur_zoo import presets, zoo
+from deblur_zoo import zoo
+from deblur_zoo.zoo import presets
 
 HEADER = """\
 | preset | parameters | multiply-adds at 128x128 | weights | gain over blurred | SSIM | sharp in, sharp out | trained |

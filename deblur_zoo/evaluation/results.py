@@ -15,8 +15,8 @@ from pathlib import Path
 
 from absl import flags
 
-from deblur_zoo import command_line_tools
-from deblur_zoo.command_line_tools import UsageError
+from deblur_zoo.files import command_line_tools
+from deblur_zoo.files.command_line_tools import UsageError
 
 
 def make(settings):
@@ -33,11 +33,12 @@ def make(settings):
         FileNotFoundError, ValueError: bad input; nothing is written then.
         ImportError: what the baselines or the intervals need is not installed.
     """
-    from deblur_zoo import presets, zoo
-    from deblur_zoo.atomic_file import atomic_path
+    from deblur_zoo import zoo
     from deblur_zoo.evaluation import results_document, results_measurements
     from deblur_zoo.evaluation.faces import Faces
     from deblur_zoo.evaluation.protocol import KernelSizes
+    from deblur_zoo.files.atomic_file import atomic_path
+    from deblur_zoo.zoo import presets
 
     path = Path(settings["out"])
     json_path = path.with_suffix(".json")
@@ -94,9 +95,9 @@ def _groups(faces, pattern):
 def _identity_network(path):
     if not path:
         return None, None
-    from deblur_zoo.checksum import sha256_of
     from deblur_zoo.evaluation.compiled import in_graph
     from deblur_zoo.features.identity import IdentityNetwork
+    from deblur_zoo.files.checksum import sha256_of
 
     return in_graph(IdentityNetwork(path)), sha256_of(path)
 

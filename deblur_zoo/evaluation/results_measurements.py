@@ -3,9 +3,10 @@
 import json
 from functools import cached_property
 
-from deblur_zoo import presets, zoo
-from deblur_zoo.atomic_file import atomic_path
+from deblur_zoo import zoo
 from deblur_zoo.evaluation.baselines import BASELINES
+from deblur_zoo.files.atomic_file import atomic_path
+from deblur_zoo.zoo import presets
 
 FORMAT_VERSION = 1
 

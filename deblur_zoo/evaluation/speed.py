@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 
-from deblur_zoo.alignment import CROP_SIZE
+from deblur_zoo.faces.alignment import CROP_SIZE
 
 BATCH_SIZES = (1, 16)
 WARM_UP = 2

@@ -10,9 +10,9 @@ import platform
 
 import numpy as np
 
-from deblur_zoo import command_line_tools
-from deblur_zoo.atomic_file import atomic_path
-from deblur_zoo.command_line_tools import UsageError
+from deblur_zoo.files import command_line_tools
+from deblur_zoo.files.atomic_file import atomic_path
+from deblur_zoo.files.command_line_tools import UsageError
 
 FORMAT_VERSION = 1
 NOT_MEASURED = "not measured"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from deblur_zoo import images as picture_io
 from deblur_zoo.exported import saved_model_folder
+from deblur_zoo.files import pictures as picture_files
 
 SAVED_MODEL = "deblur_zoo.exported.saved_model_folder"
 # The ending of a file to the module that reads it. Folders and archives are SavedModels.
@@ -73,7 +73,7 @@ class ExportedDeblurrer:
         Raises:
             FileNotFoundError, ValueError: as ``Deblurrer.deblur``; or a size that the file does not take.
         """
-        return picture_io.restored(pictures, self, batch_size)
+        return picture_files.restored(pictures, self, batch_size)
 
 
 def reader_of(path):

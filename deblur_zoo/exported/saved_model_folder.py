@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from deblur_zoo.archives import unpack
+from deblur_zoo.files.archives import unpack
 
 FORMAT_VERSION = 1
 # Inside the SavedModel, where TensorFlow keeps what is not the graph's.

@@ -9,9 +9,9 @@ command goes on where a killed run stopped.
 
 from absl import flags
 
-from deblur_zoo import command_line_tools
-from deblur_zoo.command_line_tools import UsageError
 from deblur_zoo.faces.acceptance import Rules
+from deblur_zoo.files import command_line_tools
+from deblur_zoo.files.command_line_tools import UsageError
 
 FLAGS = flags.FLAGS
 _RULES = Rules()

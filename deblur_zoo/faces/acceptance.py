@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from deblur_zoo.alignment import canonical_points, similarity_transform
+from deblur_zoo.faces.alignment import canonical_points, similarity_transform
 from deblur_zoo.faces.warp import rotation_of, scale_of, share_inside
 
 

@@ -20,7 +20,7 @@ class Face:
 
     Attributes:
         box: float64 (4,): left, top, right, bottom. May reach beyond the photo.
-        points: float64 (5, 2) of (x, y) in the order of ``deblur_zoo.alignment.POINT_NAMES``.
+        points: float64 (5, 2) of (x, y) in the order of ``deblur_zoo.faces.alignment.POINT_NAMES``.
         confidence: the detector's, in [0, 1].
     """
 

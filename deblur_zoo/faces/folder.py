@@ -8,13 +8,13 @@ from dataclasses import asdict, dataclass, field
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 
-from deblur_zoo import images
-from deblur_zoo.alignment import CROP_SIZE
-from deblur_zoo.atomic_file import atomic_path
 from deblur_zoo.faces import acceptance, journal
+from deblur_zoo.faces.alignment import CROP_SIZE
 from deblur_zoo.faces.detection import as_rgb
 from deblur_zoo.faces.journal import NOT_USED, UNREADABLE, USED, Row
 from deblur_zoo.faces.warp import align
+from deblur_zoo.files import pictures
+from deblur_zoo.files.atomic_file import atomic_path
 
 REPORT, SETTINGS = "report.tsv", "settings.json"
 
@@ -150,7 +150,7 @@ def output_stems(names):
 
 
 def _list_photos(photos, out):
-    paths = images.list_pictures(photos)
+    paths = pictures.list_pictures(photos)
     if out.exists():
         if not out.is_dir():
             raise NotADirectoryError(f"{out} is a file, not a folder for crops")
@@ -158,7 +158,7 @@ def _list_photos(photos, out):
             raise ValueError(f"the crops need another folder than that of the photos, {photos}")
         paths = [path for path in paths if out.resolve() not in path.resolve().parents]
     if not paths:
-        raise FileNotFoundError(f"there are no pictures ({', '.join(images.WRITE_FORMATS)}) in {photos}")
+        raise FileNotFoundError(f"there are no pictures ({', '.join(pictures.WRITE_FORMATS)}) in {photos}")
     return paths
 
 
@@ -178,7 +178,7 @@ def _check_out(out, wanted):
                 f"{out} holds crops made with other settings ({', '.join(differing) or 'of another version'}): "
                 "repeat those, or choose another folder"
             )
-    elif out.exists() and images.list_pictures(out):
+    elif out.exists() and pictures.list_pictures(out):
         raise ValueError(f"{out} holds pictures that this command did not write: choose an empty or new folder")
 
 
@@ -208,7 +208,7 @@ def _is_finished(photos, out, name, rows, stems, settings):
 def _is_whole(out, row, settings):
     side = settings.size + 2 * settings.margin
     try:
-        return images.read(out / row.crop).shape[:2] == (side, side)
+        return pictures.read(out / row.crop).shape[:2] == (side, side)
     except (ValueError, OSError):
         return False
 
@@ -223,7 +223,7 @@ def _align_photo(path, name, out, stem, settings, detector):
     try:
         data = path.read_bytes()
         # Not from the path once more: the digest is of what was aligned.
-        image = as_rgb(images.decode(data))
+        image = as_rgb(pictures.decode(data))
     except (ValueError, OSError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         return [Row(name, status=UNREADABLE, reason=f"cannot be read: {reason}")]
@@ -272,7 +272,7 @@ def _write_crop(path, crop, settings):
         Image.fromarray(crop).save(buffer, "WEBP", quality=settings.quality, method=4)
         data = buffer.getvalue()
     else:
-        data = images.encode(crop, settings.format)
+        data = pictures.encode(crop, settings.format)
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)
 

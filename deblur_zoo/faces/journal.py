@@ -4,7 +4,7 @@ import csv
 import io
 from dataclasses import asdict, dataclass, fields
 
-from deblur_zoo.atomic_file import atomic_path
+from deblur_zoo.files.atomic_file import atomic_path
 
 USED, NOT_USED, UNREADABLE = "used", "not used", "unreadable"
 

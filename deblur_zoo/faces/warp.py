@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from deblur_zoo.alignment import CROP_SIZE, canonical_points, similarity_transform
-from deblur_zoo.images import LUMA
+from deblur_zoo.faces.alignment import CROP_SIZE, canonical_points, similarity_transform
+from deblur_zoo.files.pictures import LUMA
 
 
 def align(image, points, size=CROP_SIZE, margin=0):
@@ -13,7 +13,7 @@ def align(image, points, size=CROP_SIZE, margin=0):
 
     Args:
         image: uint8 (H, W) or (H, W, C), C = 1, 3 or 4.
-        points: (5, 2) of (x, y) in pixels of ``image``, in the order of ``deblur_zoo.alignment.POINT_NAMES``.
+        points: (5, 2) of (x, y) in pixels of ``image``, in the order of ``deblur_zoo.faces.alignment.POINT_NAMES``.
         size: side of the canonical crop in pixels.
         margin: pixels added on every side.
 

@@ -1,6 +1,7 @@
 """Identity embeddings of aligned faces by a MobileFaceNet-style network, loaded from a Keras file.
 
-Input: float RGB in [0, 1], NHWC, in the zoo's canonical alignment (``deblur_zoo.alignment``), or a stated part of it.
+Input: float RGB in [0, 1], NHWC, in the zoo's canonical alignment (``deblur_zoo.faces.alignment``), or a stated
+part of it.
 Output: one embedding per face, as the file's network gives it: not normalised unless asked for.
 
 The network in the file (Chen et al. 2018, MobileFaceNets) expects RGB in [0, 255], 112x112 pixels, aligned to the
@@ -15,7 +16,7 @@ import pathlib
 import numpy as np
 from keras import ops
 
-from deblur_zoo.alignment import ARCFACE_POINTS, ARCFACE_SIZE, CROP_SIZE, canonical_points
+from deblur_zoo.faces.alignment import ARCFACE_POINTS, ARCFACE_SIZE, CROP_SIZE, canonical_points
 from deblur_zoo.features.frozen_model import frozen_with_layers, read_keras_file
 
 

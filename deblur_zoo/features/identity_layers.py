@@ -1,6 +1,6 @@
 """Layers of an identity network (``identity``) for a perceptual loss, warp to the ArcFace points included."""
 
-from deblur_zoo.alignment import CROP_SIZE
+from deblur_zoo.faces.alignment import CROP_SIZE
 from deblur_zoo.features.identity import IdentityNetwork
 from deblur_zoo.features.network import FeatureNetwork
 

@@ -7,7 +7,7 @@ A network that works in another range or needs a size that divides by 8 converts
 import keras
 from keras import ops
 
-from deblur_zoo import images as picture_io
+from deblur_zoo.files import pictures as picture_files
 from deblur_zoo.layers.mirror_padding import pad_to_multiple
 
 
@@ -110,6 +110,6 @@ class Deblurrer(keras.Model):
             FileNotFoundError: there is no such file.
             ValueError: not a picture, a shape that is no image, NaN, or values out of range.
         """
-        return picture_io.restored(
+        return picture_files.restored(
             pictures, lambda batch: ops.convert_to_numpy(self(batch, training=False)), batch_size
         )

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from deblur_zoo import images as picture_io
+from deblur_zoo.files import pictures as picture_files
 
 
 class Parser(keras.Model):
@@ -53,8 +53,8 @@ class Parser(keras.Model):
             FileNotFoundError: there is no such file.
             ValueError: not a picture, a shape that is no image, NaN, or values out of range.
         """
-        picture = picture_io.load(pictures)
-        labels = picture_io.in_batches(
+        picture = picture_files.load(pictures)
+        labels = picture_files.in_batches(
             lambda batch: np.argmax(ops.convert_to_numpy(self(batch, training=False)), axis=-1).astype(np.uint8),
             picture.rgb,
             batch_size,

@@ -3,7 +3,8 @@
     deblur-zoo-serve --check localhost:8501
 
 ``check`` is that command: one line for each thing that was asked. The server is asked for the golden outputs of each
-preset (``deblur_zoo.golden``) by both signatures, for its state and metadata, and with requests that it must refuse.
+preset (``deblur_zoo.zoo.golden``) by both signatures, for its state and metadata, and with requests that it must
+refuse.
 """
 
 import secrets
@@ -11,12 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from deblur_zoo import golden, images, zoo
-from deblur_zoo.command_line_tools import UsageError
+from deblur_zoo import zoo
 from deblur_zoo.exported.saved_model_folder import BYTES_SIGNATURE, FLOAT_SIGNATURE
+from deblur_zoo.files import pictures as picture_files
+from deblur_zoo.files.command_line_tools import UsageError
 from deblur_zoo.serving.client.answers import INPUTS, TensorInfo
 from deblur_zoo.serving.client.client import PROTOCOLS, Client
 from deblur_zoo.serving.client.errors import ModelNotFound, ServingError, ServingTimeout, ServingUnavailable
+from deblur_zoo.zoo import golden
 
 # An export may differ from its model by 1e-4; another processor rounds otherwise. Another model differs by a hundred
 # times as much.
@@ -213,10 +216,10 @@ def _floats(client, outputs, tolerance):
 
 
 def _files(client, outputs, tolerance):
-    restored = client.deblur_encoded([images.encode(picture) for picture in outputs.images])
+    restored = client.deblur_encoded([picture_files.encode(picture) for picture in outputs.images])
     try:
         pixels = outputs.images[0, ..., 0].size
-        pictures = [images.decode(file, pixels) for file in restored]
+        pictures = [picture_files.decode(file, pixels) for file in restored]
     except ValueError as error:
         return False, f"the answer is no picture of the input's size: {error}"
     shapes = {picture.shape for picture in pictures}

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from deblur_zoo import images
 from deblur_zoo.data import tfrecords
 from deblur_zoo.data.face_store import load_faces
 from deblur_zoo.data.pair_store import list_pair_shards, load_pairs, pair_writer
+from deblur_zoo.files import pictures as picture_files
 
 
 def pictures(count, side=20, seed=0):
@@ -70,9 +70,13 @@ def test_pairs_with_a_wider_margin_lose_it(folder):
 def test_what_cannot_be_used_is_named(folder, tmp_path, caplog):
     write(folder / "c.tfrecord", pictures(1, side=18), "c")
     with tfrecords.shard_writer(folder / "d.tfrecord") as add:
-        add("d/faces", images.encode(pictures(1)[0, 0], "png"))
+        add("d/faces", picture_files.encode(pictures(1)[0, 0], "png"))
         add("d/junk", b"no picture", blurred=b"no picture")
-        add("d/unlike", images.encode(pictures(1)[0, 0], "png"), blurred=images.encode(pictures(1)[0, 0, :9], "png"))
+        add(
+            "d/unlike",
+            picture_files.encode(pictures(1)[0, 0], "png"),
+            blurred=picture_files.encode(pictures(1)[0, 0, :9], "png"),
+        )
     damaged = folder / "e.tfrecord"
     write(damaged, pictures(3, seed=4), "e")
     content = bytearray(damaged.read_bytes())
@@ -93,7 +97,7 @@ def test_what_cannot_be_used_is_named(folder, tmp_path, caplog):
 def test_refusals(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no shards of pairs \(\*.tfrecord\)"):
         list_pair_shards(tmp_path)
-    with pytest.raises(FileNotFoundError, match="trainers.video_pairs"):
+    with pytest.raises(FileNotFoundError, match="trainers.datasets.video_pairs"):
         list_pair_shards(tmp_path / "nothing")
 
 

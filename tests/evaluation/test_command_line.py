@@ -12,7 +12,7 @@ from skimage import data
 
 from deblur_zoo.data.face_store import fingerprint
 from deblur_zoo.models.one_step import OneStep
-from deblur_zoo.presets import save_preset
+from deblur_zoo.zoo.presets import save_preset
 
 ROOT = pathlib.Path(__file__).parents[2]
 

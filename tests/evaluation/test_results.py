@@ -12,13 +12,14 @@ from PIL import Image
 from skimage import data
 
 from deblur_zoo import zoo
-from deblur_zoo.checksum import sha256_of
 from deblur_zoo.data.face_store import fingerprint
 from deblur_zoo.evaluation import baselines, results, speed, table
 from deblur_zoo.evaluation.groups import PATTERN, gains_by_group
 from deblur_zoo.evaluation.measurement import evaluate
 from deblur_zoo.evaluation.protocol import KernelSizes
-from deblur_zoo.presets import save_preset
+from deblur_zoo.files.checksum import sha256_of
+from deblur_zoo.zoo import registry
+from deblur_zoo.zoo.presets import save_preset
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,7 +37,7 @@ def hub(tmp_path, tiny_model, monkeypatch):
             "training": weights and {"steps": 20, "faces": 40, "hours": 0.1, "device": "a chip"},
         }  # fmt: skip
     (folder / "index.json").write_text(json.dumps({"format_version": 1, "presets": entries}))
-    monkeypatch.setattr(zoo, "hub_folder", lambda: folder)
+    monkeypatch.setattr(registry, "hub_folder", lambda: folder)
     quick = replace(baselines.BASELINES["richardson_lucy"], constants={"iterations": 1})
     monkeypatch.setitem(baselines.BASELINES, "richardson_lucy", quick)
     monkeypatch.setattr(speed, "RUNS", {1: 2, 16: 1})

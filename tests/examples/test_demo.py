@@ -2,20 +2,20 @@ import numpy as np
 import pytest
 from skimage.metrics import peak_signal_noise_ratio
 
-from deblur_zoo import images
+from deblur_zoo.files import pictures
 from examples import demo, make_example
 
 
 def test_the_stored_pictures_are_the_ones_that_the_script_makes():
     for path, made in zip((make_example.SHARP, make_example.BLURRED), make_example.make(), strict=True):
-        stored = images.read(path)
+        stored = pictures.read(path)
         assert stored.shape == (128, 128, 3)
         # Versions of OpenCV round the warp differently, by a level.
         np.testing.assert_allclose(stored.astype(int), made, atol=2)
 
 
 def test_the_blurred_picture_is_blurred_and_in_place():
-    sharp, blurred = (images.read(path).astype(float) for path in (demo.SHARP, demo.BLURRED))
+    sharp, blurred = (pictures.read(path).astype(float) for path in (demo.SHARP, demo.BLURRED))
     assert 15 < peak_signal_noise_ratio(sharp, blurred, data_range=255) < 24
     # The same picture in large: means over 32x32 blocks hardly move.
     blocks = [picture.reshape(4, 32, 4, 32, 3).mean(axis=(1, 3)) for picture in (sharp, blurred)]
@@ -24,14 +24,14 @@ def test_the_blurred_picture_is_blurred_and_in_place():
 
 def test_demo_writes_and_measures(tiny_preset, tiny_model, tmp_path, capsys):
     measured = demo.deblur_example(tiny_preset, tmp_path / "out")
-    sharp, blurred = images.read(demo.SHARP), images.read(demo.BLURRED)
-    restored = images.read(tmp_path / "out" / "restored.png")
+    sharp, blurred = pictures.read(demo.SHARP), pictures.read(demo.BLURRED)
+    restored = pictures.read(tmp_path / "out" / "restored.png")
     np.testing.assert_array_equal(restored, tiny_model.deblur(blurred))
     assert measured["psnr_before"] == pytest.approx(peak_signal_noise_ratio(sharp, blurred), abs=1e-3)
     assert measured["psnr_after"] == pytest.approx(peak_signal_noise_ratio(sharp, restored), abs=1e-3)
     text = capsys.readouterr().out
     assert f"{measured['psnr_before']:.2f} dB" in text and f"{measured['psnr_after']:.2f} dB with tiny" in text
-    sheet = images.read(tmp_path / "out" / "side_by_side.png")
+    sheet = pictures.read(tmp_path / "out" / "side_by_side.png")
     assert sheet.shape == (3 * 128 + 30, 3 * 3 * 128 + 12, 3)
     # The third panel is the sharp face, enlarged: shrunk again it is the face.
     panel = sheet[30:, 2 * (384 + 6) :].reshape(128, 3, 128, 3, 3).mean(axis=(1, 3))
@@ -41,7 +41,7 @@ def test_demo_writes_and_measures(tiny_preset, tiny_model, tmp_path, capsys):
 
 
 def test_missing_weights_are_one_sentence(tiny_model, tmp_path):
-    from deblur_zoo.presets import save_preset
+    from deblur_zoo.zoo.presets import save_preset
 
     save_preset(tiny_model, tmp_path / "bare", "bare", weights=False, without_weights="It is being trained.")
     with pytest.raises(ValueError, match="'bare' has no trained weights. It is being trained."):

@@ -7,8 +7,8 @@ import pytest
 from scipy import ndimage
 from skimage.metrics import peak_signal_noise_ratio
 
-from deblur_zoo import images
 from deblur_zoo.blur.kernels import random_kernel
+from deblur_zoo.files import pictures
 from examples import gallery, make_example
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +29,7 @@ def test_a_scene_is_blurred_by_its_kernel(scene):
 
 
 def test_the_first_scene_is_the_example_face_and_the_others_are_not():
-    example = images.read(make_example.SHARP).astype(int)
+    example = pictures.read(make_example.SHARP).astype(int)
     plain, mirrored, turned = (gallery.make_pair(scene)[0].astype(int) for scene in gallery.SCENES)
     np.testing.assert_allclose(plain, example, atol=2)  # versions of OpenCV round by a level
     # Mirrored, and every channel darker by its own power.
@@ -68,7 +68,7 @@ def test_columns_and_captions(tiny_preset, tiny_model):
 
 def test_the_picture_in_the_documents_is_the_one_of_these_scenes():
     """Its last column holds the sharp faces, whatever presets stand between."""
-    stored = images.read(ROOT / "docs" / "gallery.png")
+    stored = pictures.read(ROOT / "docs" / "gallery.png")
     for row, scene in enumerate(gallery.SCENES):
         sharp, blurred = gallery.make_pair(scene)
         top = 18 + row * 148

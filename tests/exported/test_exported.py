@@ -3,6 +3,7 @@ import pytest
 
 from deblur_zoo import exported, zoo
 from deblur_zoo.exported import ExportedDeblurrer
+from deblur_zoo.zoo import registry
 
 
 def doubled(images):
@@ -57,5 +58,5 @@ def test_a_presets_name_wins_over_a_folder_of_that_name(tmp_path, monkeypatch):
     (tmp_path / "one_step_lite").mkdir()
     (tmp_path / "one_step_lite" / "saved_model.pb").write_bytes(b"")
     monkeypatch.chdir(tmp_path)
-    assert not zoo._is_exported("one_step_lite")
-    assert zoo._is_exported("./one_step_lite")
+    assert not registry._is_exported("one_step_lite")
+    assert registry._is_exported("./one_step_lite")

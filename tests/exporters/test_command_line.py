@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from deblur_zoo.models.one_step import OneStep
-from deblur_zoo.presets import save_preset
+from deblur_zoo.zoo.presets import save_preset
 
 if keras.backend.backend() != "tensorflow":
     pytest.skip("SavedModels are written by the TensorFlow backend", allow_module_level=True)

@@ -12,7 +12,7 @@ if keras.backend.backend() != "tensorflow":
 import tensorflow as tf  # noqa: E402
 from tensorflow.core.framework import tensor_pb2  # noqa: E402
 
-from deblur_zoo import protocol  # noqa: E402
+from deblur_zoo.serving import protocol  # noqa: E402
 from exporters import saved_model  # noqa: E402
 from exporters.verify import VerificationError  # noqa: E402
 

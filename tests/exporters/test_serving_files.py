@@ -9,7 +9,7 @@ import threading
 import pytest
 from google.protobuf import text_format
 
-from deblur_zoo import protocol
+from deblur_zoo.serving import protocol
 from exporters import serving_files
 from exporters.saved_model import LARGEST_BATCH
 

@@ -17,8 +17,8 @@ if keras.backend.backend() != "tensorflow":
 import tensorflow as tf  # noqa: E402
 
 from deblur_zoo import zoo  # noqa: E402
-from deblur_zoo.archives import unpack  # noqa: E402
 from deblur_zoo.exported import saved_model_folder  # noqa: E402
+from deblur_zoo.files.archives import unpack  # noqa: E402
 from exporters import hub_card, run_tf_hub, tf_hub  # noqa: E402
 from exporters.information import information  # noqa: E402
 from exporters.verify import VerificationError  # noqa: E402

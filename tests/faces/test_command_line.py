@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from skimage.data import astronaut
 
-from deblur_zoo import images
 from deblur_zoo.faces import journal
+from deblur_zoo.files import pictures
 
 ROOT = Path(__file__).parents[2]
 
@@ -89,8 +89,8 @@ def test_help():
 def photos(tmp_path_factory):
     folder = tmp_path_factory.mktemp("photos")
     (folder / "space").mkdir()
-    images.write(folder / "space" / "astronaut.jpg", astronaut())
-    images.write(folder / "wall.png", np.full((100, 100, 3), 200, np.uint8))
+    pictures.write(folder / "space" / "astronaut.jpg", astronaut())
+    pictures.write(folder / "wall.png", np.full((100, 100, 3), 200, np.uint8))
     (folder / "broken.png").write_bytes(b"no picture")
     return folder
 
@@ -101,7 +101,7 @@ def test_a_folder_with_the_real_detector(photos, tmp_path):
     assert "3 photos, 1 crops" in result.stdout
     assert "wall.png: no face found" in result.stdout and "broken.png: cannot be read" in result.stdout
     assert "3/3" in result.stderr  # the progress bar
-    crop = images.read(tmp_path / "out" / "space" / "astronaut.webp")
+    crop = pictures.read(tmp_path / "out" / "space" / "astronaut.webp")
     assert crop.shape == (160, 160, 3)
     # Eyes are dark beside the bridge of the nose, at their canonical places.
     for eye in (44, 84):

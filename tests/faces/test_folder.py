@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from deblur_zoo import images
-from deblur_zoo.alignment import canonical_points
 from deblur_zoo.faces import journal
 from deblur_zoo.faces.acceptance import Rules
+from deblur_zoo.faces.alignment import canonical_points
 from deblur_zoo.faces.detection import Face
 from deblur_zoo.faces.folder import REPORT, SETTINGS, Settings, align_folder, output_stems
 from deblur_zoo.faces.warp import warp
+from deblur_zoo.files import pictures
 
 SMALL = Settings(size=32, margin=4, format="png")
 
@@ -38,9 +38,9 @@ def photos(tmp_path):
     folder = tmp_path / "photos"
     for number, name in enumerate(["a.png", "b.png", "holiday/c.png", "holiday/a.png", "z.png", "y.png"]):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        images.write(folder / name, photo(number))
-    images.write(folder / "none.png", photo(7, corner=255))
-    images.write(folder / "two.png", photo(8, corner=0))
+        pictures.write(folder / name, photo(number))
+    pictures.write(folder / "none.png", photo(7, corner=255))
+    pictures.write(folder / "two.png", photo(8, corner=0))
     (folder / "broken.png").write_bytes((folder / "a.png").read_bytes()[:300])
     (folder / "notes.txt").write_text("no picture")
     return folder
@@ -60,8 +60,8 @@ def test_crops_keep_folders_and_names_and_the_report_tells_the_rest(photos, tmp_
     names = {"a.png", "b.png", "holiday/c.png", "holiday/a.png", "z.png", "y.png", "two.png"}
     assert set(tree(out)) == names | {REPORT, SETTINGS}
     for name in names:
-        pixels = images.read(photos / name)
-        np.testing.assert_array_equal(images.read(out / name), pixels[2:42, 6:46])
+        pixels = pictures.read(photos / name)
+        np.testing.assert_array_equal(pictures.read(out / name), pixels[2:42, 6:46])
     assert (summary.photos, summary.crops, summary.taken_over) == (9, 7, 0)
     left_out = dict(summary.left_out)
     assert left_out["none.png"] == "no face found"
@@ -131,7 +131,7 @@ def test_half_written_missing_and_damaged_files_are_made_again(photos, tmp_path)
     (out / REPORT).write_bytes(report[:-30])
     (out / "a.png").unlink()
     (out / "b.png").write_bytes(whole["b.png"][:200])
-    images.write(out / "y.png", np.zeros((7, 7, 3), np.uint8))
+    pictures.write(out / "y.png", np.zeros((7, 7, 3), np.uint8))
     (out / "holiday" / ".partial-12ab-c.png").write_bytes(b"x")
     calls = []
     align_folder(photos, out, SMALL, lambda image: calls.append(1) or stub_detector(image))
@@ -147,9 +147,9 @@ def test_a_finished_run_does_nothing_but_a_changed_or_repaired_photo_is_done_aga
         raise AssertionError
 
     assert align_folder(photos, out, SMALL, never).taken_over == 8
-    images.write(photos / "broken.png", photo(20))
-    images.write(photos / "b.png", photo(21))
-    images.write(photos / "z.png", photo(22, corner=255))
+    pictures.write(photos / "broken.png", photo(20))
+    pictures.write(photos / "b.png", photo(21))
+    pictures.write(photos / "z.png", photo(22, corner=255))
     align_folder(photos, out, SMALL, stub_detector)
     align_folder(photos, tmp_path / "whole", SMALL, stub_detector)
     assert tree(out) == tree(tmp_path / "whole")
@@ -170,11 +170,11 @@ def test_crops_of_photos_that_are_gone_stay(photos, tmp_path):
 
 
 def test_names_that_differ_only_in_the_ending(photos, tmp_path):
-    images.write(photos / "a.bmp", photo(30))
+    pictures.write(photos / "a.bmp", photo(30))
     align_folder(photos, tmp_path / "out", SMALL, stub_detector)
     for name in ("a.bmp", "a.png"):
         np.testing.assert_array_equal(
-            images.read(tmp_path / "out" / f"{name}.png"), images.read(photos / name)[2:42, 6:46]
+            pictures.read(tmp_path / "out" / f"{name}.png"), pictures.read(photos / name)[2:42, 6:46]
         )
     assert not (tmp_path / "out" / "a.png").exists() and (tmp_path / "out" / "holiday" / "a.png").exists()
 
@@ -193,11 +193,11 @@ def test_every_face_of_a_photo(photos, tmp_path):
     out = tmp_path / "out"
     summary = align_folder(photos, out, settings, stub_detector)
     assert {"two-face1.png", "two-face2.png", "a-face1.png"} <= set(tree(out)) and summary.crops == 8
-    pixels = images.read(photos / "two.png")
-    np.testing.assert_array_equal(images.read(out / "two-face1.png"), pixels[2:42, 6:46])
+    pixels = pictures.read(photos / "two.png")
+    np.testing.assert_array_equal(pictures.read(out / "two-face1.png"), pixels[2:42, 6:46])
     # canonical_points(20) + (10, 6) at 32 / 20: the crop's scale is 1.6.
     matrix = np.array([[1.6, 0, 4 - 1.6 * 10], [0, 1.6, 4 - 1.6 * 6]])
-    np.testing.assert_array_equal(images.read(out / "two-face2.png"), warp(pixels, matrix, 40))
+    np.testing.assert_array_equal(pictures.read(out / "two-face2.png"), warp(pixels, matrix, 40))
     whole = tree(out)
     lines = (out / REPORT).read_bytes().splitlines(keepends=True)
     second = next(number for number, line in enumerate(lines) if b"2/2" in line)
@@ -216,7 +216,7 @@ def test_photos_are_turned_upright_and_grey_ones_work(tmp_path):
     Image.fromarray(pixels[..., 1]).save(folder / "grey.png")
     Image.fromarray(np.dstack([pixels, pixels[..., :1]])).save(folder / "alpha.png")
     align_folder(folder, tmp_path / "out", SMALL, stub_detector)
-    crops = {name: images.read(tmp_path / "out" / f"{name}.png") for name in ("turned", "grey", "alpha")}
+    crops = {name: pictures.read(tmp_path / "out" / f"{name}.png") for name in ("turned", "grey", "alpha")}
     np.testing.assert_array_equal(crops["turned"], pixels[2:42, 6:46])
     np.testing.assert_array_equal(crops["alpha"], pixels[2:42, 6:46])
     np.testing.assert_array_equal(crops["grey"], pixels[2:42, 6:46, 1:2].repeat(3, axis=2))
@@ -227,11 +227,13 @@ def test_lossless_and_lossy_webp(photos, tmp_path):
     for quality in (100, 90):
         out = tmp_path / str(quality)
         align_folder(photos, out, Settings(size=32, margin=4, quality=quality), stub_detector)
-        crops[quality] = images.read(out / "a.webp")
-    np.testing.assert_array_equal(crops[100], images.read(photos / "a.png")[2:42, 6:46])
+        crops[quality] = pictures.read(out / "a.webp")
+    np.testing.assert_array_equal(crops[100], pictures.read(photos / "a.png")[2:42, 6:46])
     # The chroma of noise is lost at any quality; brightness is not.
     error = np.abs(crops[90].astype(float) - crops[100]).mean()
-    grey_error = np.abs(images.load(crops[90]).rgb @ images.LUMA - images.load(crops[100]).rgb @ images.LUMA).mean()
+    grey_error = np.abs(
+        pictures.load(crops[90]).rgb @ pictures.LUMA - pictures.load(crops[100]).rgb @ pictures.LUMA
+    ).mean()
     assert error > 1 and grey_error < 0.03
 
 
@@ -251,7 +253,7 @@ def test_an_output_folder_of_another_run_is_refused_and_kept(photos, tmp_path):
     align_folder(photos, out, SMALL, stub_detector)
     whole = tree(out)
     (tmp_path / "other").mkdir()
-    images.write(tmp_path / "other" / "a.png", photo(3))
+    pictures.write(tmp_path / "other" / "a.png", photo(3))
     for folder, settings, words in (
         (photos, Settings(size=64, margin=4, format="png"), r"other settings \(size\)"),
         (tmp_path / "other", SMALL, "holds crops of the photos in .*photos"),

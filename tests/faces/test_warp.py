@@ -4,7 +4,7 @@ import pytest
 from scipy.ndimage import map_coordinates
 from skimage.data import astronaut
 
-from deblur_zoo.alignment import CANONICAL_POINTS, canonical_points
+from deblur_zoo.faces.alignment import CANONICAL_POINTS, canonical_points
 from deblur_zoo.faces.warp import align, paste_back, rotation_of, scale_of, share_inside, warp
 
 # Read off the picture by eye.

@@ -4,7 +4,7 @@ import pytest
 from keras import ops
 from scipy import ndimage
 
-from deblur_zoo.alignment import ARCFACE_POINTS, canonical_points, similarity_transform
+from deblur_zoo.faces.alignment import ARCFACE_POINTS, canonical_points, similarity_transform
 from deblur_zoo.features.identity import IdentityNetwork, arcface_scale_and_shift, interpolation_matrix
 
 

@@ -17,7 +17,7 @@ from deblur_zoo.models.enhancement_gan_blocks import (
     TwoConvolutions,
 )
 from deblur_zoo.models.enhancement_gan_critic import PatchCritic
-from deblur_zoo.multiply_adds import count_multiply_adds
+from deblur_zoo.zoo.multiply_adds import count_multiply_adds
 
 SMALL = {"widths": (4, 6, 8), "blocks": 1, "growth": 2, "dense_blocks": 1}
 LITE = {**SMALL, "scale": 2, "image_skip": True, "channel_attention": True, "normalization": None}

@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from deblur_zoo import presets, zoo
+from deblur_zoo import zoo
+from deblur_zoo.zoo import presets
 
 
 def module_of(path):

@@ -5,7 +5,7 @@ from PIL import Image
 
 from deblur_zoo.models.face_parser import CLASS_NAMES, FaceParser, ParsingNetwork
 from deblur_zoo.models.semantic_face import SemanticFace
-from deblur_zoo.multiply_adds import count_multiply_adds
+from deblur_zoo.zoo.multiply_adds import count_multiply_adds
 
 
 def parser(seed=0, **arguments):

@@ -4,7 +4,7 @@ import pytest
 from keras import ops
 
 from deblur_zoo.models.one_step import InceptionModule, OneStep
-from deblur_zoo.multiply_adds import count_multiply_adds
+from deblur_zoo.zoo.multiply_adds import count_multiply_adds
 
 SMALL = {"width": 8, "reduced_width": 4, "modules": 2, "kernel_sizes": (1, 3, 14)}
 LITE = {**SMALL, "kernel_sizes": (1, 3), "scale": 4, "image_skip": True}

@@ -8,7 +8,7 @@ from keras import ops
 from deblur_zoo.layers.resampling import halve
 from deblur_zoo.models.semantic_face import DeblurringScale, ResidualBlock, SemanticFace, TwoScaleNetwork
 from deblur_zoo.models.semantic_face_discriminator import FaceDiscriminator
-from deblur_zoo.multiply_adds import count_multiply_adds
+from deblur_zoo.zoo.multiply_adds import count_multiply_adds
 
 SMALL = {"width": 4, "residual_blocks": 1, "first_kernel": 5, "kernel_size": 3, "parser_widths": (4, 5)}
 LITE = {**SMALL, "scale": 2, "image_skip": True, "channel_attention": True}

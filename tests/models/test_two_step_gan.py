@@ -11,7 +11,7 @@ from deblur_zoo.models.hourglass import double
 from deblur_zoo.models.two_step_gan import TwoStepGan
 from deblur_zoo.models.two_step_gan_discriminator import ConditionalDiscriminator
 from deblur_zoo.models.two_step_gan_generator import Generator, GeneratorLayer, PointTransposed, SharpPathway
-from deblur_zoo.multiply_adds import count_multiply_adds
+from deblur_zoo.zoo.multiply_adds import count_multiply_adds
 
 SMALL = {
     "hourglass_widths": (4, 6), "hourglass_levels": 2, "first_kernel": 3, "encoder_widths": (4, 6, 8, 8, 6),

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from keras import ops
 
-from deblur_zoo import presets, zoo
+from deblur_zoo import zoo
 from deblur_zoo.layers.resampling import halve
 from deblur_zoo.models.umsn import Umsn, class_inputs
 from deblur_zoo.models.umsn_confidence import ConfidenceNetwork, UmsnTrainingNetworks
 from deblur_zoo.models.umsn_heads import ImageOutput
 from deblur_zoo.models.umsn_parser import CLASS_NAMES, FourClassParser, SemanticNetwork
-from deblur_zoo.multiply_adds import count_multiply_adds
+from deblur_zoo.zoo import presets
+from deblur_zoo.zoo.multiply_adds import count_multiply_adds
 
 _spec = importlib.util.spec_from_file_location("umsn_parameters", Path(__file__).with_name("umsn_parameters.py"))
 numbers = importlib.util.module_from_spec(_spec)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from deblur_zoo import protocol
+from deblur_zoo.serving import protocol
 
 
 def write_tiny(folder, number, warm_up=True):

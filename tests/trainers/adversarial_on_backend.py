@@ -17,9 +17,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from deblur_zoo.losses import adversarial, content  # noqa: E402
 from deblur_zoo.models.deblurrer import Deblurrer  # noqa: E402
-from trainers.engines import trainer_class  # noqa: E402
-from trainers.method import Method  # noqa: E402
-from trainers.schedule import Schedule  # noqa: E402
+from trainers.methods.method import Method  # noqa: E402
+from trainers.steps.engines import trainer_class  # noqa: E402
+from trainers.steps.schedule import Schedule  # noqa: E402
 
 STEPS = 3
 PARTS = ("model.first", "model.second", "model.frozen", "average", "critic", "auxiliary")

@@ -15,7 +15,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from trainers.callbacks import NonFiniteLoss, StopOnNonFinite  # noqa: E402
+from trainers.runs.callbacks import NonFiniteLoss, StopOnNonFinite  # noqa: E402
 
 STEPS, EPOCHS = 5, 2
 

@@ -75,8 +75,8 @@ class Workplace(SimpleNamespace):
 
 @pytest.fixture(scope="session")
 def workplace(tmp_path_factory):
-    from deblur_zoo import presets
     from deblur_zoo.models.one_step import OneStep
+    from deblur_zoo.zoo import presets
 
     folder = tmp_path_factory.mktemp("training")
     model = OneStep(**ARGUMENTS, name="tiny")
@@ -94,7 +94,7 @@ def workplace(tmp_path_factory):
 @pytest.fixture(scope="session")
 def finished(workplace):
     """An uninterrupted run, in the folder "whole"."""
-    from trainers.run import Run
+    from trainers.runs.run import Run
 
     run = Run.prepare(workplace.flags("whole"))
     run.train(verbose=0)

@@ -13,8 +13,9 @@ from keras import layers, ops
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from trainers.distribution import ReplicaPairMaker, make_distribution  # noqa: E402
-from trainers.schedule import Schedule  # noqa: E402
+from trainers.distribution.base import ReplicaPairMaker  # noqa: E402
+from trainers.distribution.factory import make_distribution  # noqa: E402
+from trainers.steps.schedule import Schedule  # noqa: E402
 
 STEPS, BATCH_SIZE = 3, 4
 

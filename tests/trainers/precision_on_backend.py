@@ -14,8 +14,8 @@ from keras import ops
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from trainers.checkpoint import restore_checkpoint, save_checkpoint  # noqa: E402
-from trainers.schedule import Schedule  # noqa: E402
+from trainers.runs.checkpoint import restore_checkpoint, save_checkpoint  # noqa: E402
+from trainers.steps.schedule import Schedule  # noqa: E402
 
 # The gradients that enter the networks are these over 1728 values and over 144 scores: 6e-9 and 7e-9, where float16
 # ends at 6e-8. Times the first scale of 32768 they are well within its range.

@@ -22,8 +22,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from adversarial_on_backend import Small  # noqa: E402
 
-from deblur_zoo import presets  # noqa: E402
-from trainers import __main__, methods  # noqa: E402
+from deblur_zoo.zoo import presets  # noqa: E402
+from trainers import __main__  # noqa: E402
+from trainers.methods import registry as methods  # noqa: E402
 
 ACCIDENTS = ("none", "half_written", "full_disk_then_between")
 

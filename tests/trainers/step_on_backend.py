@@ -13,9 +13,9 @@ from keras import ops
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from deblur_zoo.models.one_step import OneStep  # noqa: E402
-from trainers.engines import trainer_class  # noqa: E402
-from trainers.one_step import OneStepMethod  # noqa: E402
-from trainers.schedule import Schedule  # noqa: E402
+from trainers.methods.one_step import OneStepMethod  # noqa: E402
+from trainers.steps.engines import trainer_class  # noqa: E402
+from trainers.steps.schedule import Schedule  # noqa: E402
 
 ARGUMENTS = {
     "width": 6,

@@ -13,8 +13,8 @@ import time
 
 from absl import flags
 
-from deblur_zoo import command_line_tools
-from deblur_zoo.command_line_tools import UsageError, source_and_target
+from deblur_zoo.files import command_line_tools
+from deblur_zoo.files.command_line_tools import UsageError, source_and_target
 
 FLAGS = flags.FLAGS
 
@@ -42,7 +42,7 @@ def run_command(arguments):
     if not FLAGS.server:
         raise UsageError("The server is missing: give --server HOST:PORT.")
 
-    from deblur_zoo.restoration import counted, plan
+    from deblur_zoo.restoration.folders import counted, plan
     from deblur_zoo.serving.client.client import Client
     from deblur_zoo.serving.client.errors import ServingError
 
@@ -84,8 +84,8 @@ def _restore_all(client, jobs):
     """Restore and write; (``Report``, the error that ended it or None)."""
     from tqdm import tqdm
 
-    from deblur_zoo import images
-    from deblur_zoo.restoration import Report
+    from deblur_zoo.files import pictures
+    from deblur_zoo.restoration.folders import Report
     from deblur_zoo.serving.client.errors import InvalidRequest, ServingError, ServingTimeout
 
     report, timeouts = Report(), 0
@@ -103,7 +103,7 @@ def _restore_all(client, jobs):
             else:
                 try:
                     result_path.parent.mkdir(parents=True, exist_ok=True)
-                    images.write(result_path, result)
+                    pictures.write(result_path, result)
                     report.restored.append(result_path)
                 except ValueError as error:
                     report.failed.append((path, str(error)))

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from deblur_zoo import images as picture_io
 from deblur_zoo.exported.saved_model_folder import BYTES_SIGNATURE, FLOAT_SIGNATURE
+from deblur_zoo.files import pictures as picture_files
 from deblur_zoo.serving.client import pipeline, retries
 from deblur_zoo.serving.client.answers import INPUTS, ModelChoice
 from deblur_zoo.serving.client.errors import ServingError, error_of
@@ -29,7 +29,7 @@ _PIXELS_PER_PICTURE = {FLOAT_SIGNATURE: 128 * 128, BYTES_SIGNATURE: 256 * 256}
 class _Prepared:
     """Pictures, and the signature that they go to."""
 
-    picture: picture_io.Picture
+    picture: picture_files.Picture
     signature: str
 
     def may_meet(self, other):
@@ -141,7 +141,7 @@ class Client:
             that by 1, since the server rounds before its colours are made grey.
 
         Raises:
-            FileNotFoundError, ValueError, TypeError: as ``deblur_zoo.images.load``.
+            FileNotFoundError, ValueError, TypeError: as ``deblur_zoo.files.pictures.load``.
             InvalidRequest, ModelNotFound, ServingUnavailable, ServingTimeout, UnreadableAnswer: as
                 ``deblur_zoo.serving.client.errors`` says; all are ServingError.
         """
@@ -263,7 +263,7 @@ class Client:
         )
 
     def _prepare(self, pictures):
-        picture = picture_io.load(pictures)
+        picture = picture_files.load(pictures)
         return _Prepared(picture, self.signature or (BYTES_SIGNATURE if _is_8_bit(picture.rgb) else FLOAT_SIGNATURE))
 
     def _restore(self, prepared, batch_size):
@@ -290,14 +290,14 @@ class Client:
         height, width = rgb.shape[1:3]
         place = 0
         for sent in _requests(rgb, batch_size, BYTES_SIGNATURE):
-            files = [picture_io.encode(np.rint(255 * picture).astype(np.uint8)) for picture in sent]
+            files = [picture_files.encode(np.rint(255 * picture).astype(np.uint8)) for picture in sent]
             answer = self._ask("predict", deadline, BYTES_SIGNATURE, files)
             if len(answer) != len(files):
                 raise self._unreadable(f"{len(answer)} pictures for {len(files)}")
             for file in answer:
                 try:
                     # No more pixels than were sent: whatever answers, it gets no more memory than that.
-                    pixels = picture_io.decode(file, height * width)
+                    pixels = picture_files.decode(file, height * width)
                 except ValueError as error:
                     raise self._unreadable(f"no picture: {error}") from error
                 if pixels.shape != rgb.shape[1:]:

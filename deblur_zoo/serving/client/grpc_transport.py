@@ -3,7 +3,7 @@
 import grpc
 import numpy as np
 
-from deblur_zoo import protocol
+from deblur_zoo.serving import protocol
 from deblur_zoo.serving.client.answers import (
     INPUTS,
     LARGEST_ANSWER,

@@ -12,8 +12,8 @@ model is loaded. SIGTERM and Ctrl-C let it finish what it has.
 
 from absl import flags
 
-from deblur_zoo import command_line_tools
-from deblur_zoo.command_line_tools import UsageError
+from deblur_zoo.files import command_line_tools
+from deblur_zoo.files.command_line_tools import UsageError
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("models", None, "folder of NAME/VERSION/saved_model.pb")

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from google.protobuf import text_format
 
-from deblur_zoo import protocol
 from deblur_zoo.exported.saved_model_folder import MODEL_FILE, find_models, find_versions
+from deblur_zoo.serving import protocol
 from deblur_zoo.serving.server.errors import ServingError, invalid
 from deblur_zoo.serving.server.settings import Batching
 

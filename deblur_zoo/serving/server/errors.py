@@ -1,6 +1,6 @@
 """What goes wrong with a request: one of gRPC's canonical status codes, and a sentence."""
 
-from deblur_zoo.protocol import STATUS_CODES
+from deblur_zoo.serving.protocol import STATUS_CODES
 
 # As TensorFlow Serving maps them (model_servers/http_server.cc).
 HTTP_STATUS = {

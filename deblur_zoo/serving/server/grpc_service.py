@@ -7,8 +7,8 @@ import time
 import grpc
 from google.protobuf.message import DecodeError
 
-from deblur_zoo import protocol
 from deblur_zoo.exported.saved_model_folder import FLOAT_SIGNATURE
+from deblur_zoo.serving import protocol
 from deblur_zoo.serving.server import configuration, signature_json
 from deblur_zoo.serving.server.errors import ServingError, invalid
 

@@ -2,8 +2,8 @@
 
 import math
 
-from deblur_zoo import protocol
 from deblur_zoo.exported.saved_model_folder import FLOAT_SIGNATURE
+from deblur_zoo.serving import protocol
 from deblur_zoo.serving.server import pictures
 from deblur_zoo.serving.server.errors import ServingError, invalid
 from deblur_zoo.serving.server.saved_model import data_type_name

@@ -4,8 +4,8 @@ import dataclasses
 import math
 from pathlib import Path
 
-from deblur_zoo import protocol
 from deblur_zoo.exported.saved_model_folder import FLOAT_SIGNATURE, MODEL_FILE, WARM_UP_FILE
+from deblur_zoo.serving import protocol
 from deblur_zoo.serving.server.errors import invalid
 
 # As many as TensorFlow Serving accepts.

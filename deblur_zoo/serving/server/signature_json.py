@@ -6,7 +6,7 @@ version of the library.
 
 import json
 
-from deblur_zoo import protocol
+from deblur_zoo.serving import protocol
 from deblur_zoo.serving.server.errors import ServingError, invalid
 
 SIGNATURE_FIELD = "signature_def"

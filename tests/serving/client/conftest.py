@@ -21,7 +21,7 @@ from PIL import Image
 grpc = pytest.importorskip("grpc", reason="the gRPC half of the client needs grpcio")
 pytest.importorskip("urllib3", reason="the REST half of the client needs urllib3")
 
-from deblur_zoo import protocol  # noqa: E402
+from deblur_zoo.serving import protocol  # noqa: E402
 
 SIGNATURES = {
     "serving_default": (("images", 1, [-1, -1, -1, 3]), ("restored", 1, [-1, -1, -1, 3])),

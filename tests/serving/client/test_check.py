@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from deblur_zoo import golden
-from deblur_zoo.command_line_tools import UsageError
+from deblur_zoo.files.command_line_tools import UsageError
 from deblur_zoo.serving import check
+from deblur_zoo.zoo import golden
 
 PROTOCOLS = ("rest", "grpc")
 QUESTIONS = [

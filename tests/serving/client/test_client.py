@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from deblur_zoo import protocol
+from deblur_zoo.serving import protocol
 from deblur_zoo.serving.client import Client, InvalidRequest, ModelNotFound, ServingError, UnreadableAnswer
 from deblur_zoo.serving.client.client import split_target
 

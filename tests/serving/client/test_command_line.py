@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deblur_zoo import images
+from deblur_zoo.files import pictures
 
 WRONG_CALLS = Path(__file__).resolve().parents[2] / "wrong_calls.py"
 COMMAND = [sys.executable, "-m", "deblur_zoo.serving.client"]
@@ -28,9 +28,9 @@ def random_pixels(seed, *shape):
 @pytest.fixture
 def folder(tmp_path):
     (tmp_path / "in" / "sub").mkdir(parents=True)
-    images.write(tmp_path / "in" / "a.png", random_pixels(0))
-    images.write(tmp_path / "in" / "b.png", random_pixels(1, 5, 6, 3))
-    images.write(tmp_path / "in" / "sub" / "c.png", random_pixels(2))
+    pictures.write(tmp_path / "in" / "a.png", random_pixels(0))
+    pictures.write(tmp_path / "in" / "b.png", random_pixels(1, 5, 6, 3))
+    pictures.write(tmp_path / "in" / "sub" / "c.png", random_pixels(2))
     return tmp_path / "in"
 
 
@@ -69,7 +69,7 @@ def test_a_folder_with_an_unreadable_file(fake, folder, tmp_path, protocol):
     assert f"{folder / 'bad.png'} is not a picture" in result.stderr
     assert files(out) == ["a.png", "b.png", "sub/c.png"]
     for name in files(out):
-        np.testing.assert_array_equal(images.read(out / name), 255 - images.read(folder / name)[:, ::-1])
+        np.testing.assert_array_equal(pictures.read(out / name), 255 - pictures.read(folder / name)[:, ::-1])
 
 
 def test_a_file_and_what_is_there_already(fake, folder, tmp_path):
@@ -77,13 +77,13 @@ def test_a_file_and_what_is_there_already(fake, folder, tmp_path):
     target.write_text("older")
     assert run(folder / "a.png", "-o", target, "--server", fake.rest).returncode == 0
     expected = 255 - random_pixels(0)[:, ::-1]
-    np.testing.assert_array_equal(images.read(target), expected)
+    np.testing.assert_array_equal(pictures.read(target), expected)
     # Over itself only when that is said.
     result = run(folder / "a.png", "-o", folder / "a.png", "--server", fake.rest)
     assert result.returncode == 2 and "would be overwritten" in result.stderr
-    np.testing.assert_array_equal(images.read(folder / "a.png"), random_pixels(0))
+    np.testing.assert_array_equal(pictures.read(folder / "a.png"), random_pixels(0))
     assert run(folder / "a.png", "-o", folder / "a.png", "--server", fake.rest, "--overwrite").returncode == 0
-    np.testing.assert_array_equal(images.read(folder / "a.png"), expected)
+    np.testing.assert_array_equal(pictures.read(folder / "a.png"), expected)
 
 
 def test_bad_input_is_one_sentence_and_exit_code_2(fake, free_port, folder, tmp_path):

@@ -14,9 +14,10 @@ import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory
 from PIL import Image
 
-from deblur_zoo import golden, images
+from deblur_zoo.files import pictures as picture_files
 from deblur_zoo.serving import check
 from deblur_zoo.serving.client import Client, InvalidRequest, ModelNotFound
+from deblur_zoo.zoo import golden
 from exporters import serving_files
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -93,9 +94,9 @@ def test_many_sizes_at_once(client):
     given = [picture if i % 2 else np.minimum(picture / np.float32(255), 0.9999) for i, picture in enumerate(sent)]
     for picture, restored in zip(sent, client.deblur_many(given, in_flight=12), strict=True):
         np.testing.assert_array_equal(restored, mirrored(picture))
-    files = [images.encode(picture) for picture in sent]
+    files = [picture_files.encode(picture) for picture in sent]
     for picture, restored in zip(sent, client.deblur_encoded(files), strict=True):
-        np.testing.assert_array_equal(images.decode(restored), mirrored(picture))
+        np.testing.assert_array_equal(picture_files.decode(restored), mirrored(picture))
 
 
 def test_what_the_server_says_of_itself_is_the_same_over_both(targets):
@@ -159,13 +160,13 @@ def test_an_exported_preset_passes_the_check(tmp_path, capsys):
 def test_the_command(targets, name, tmp_path):
     (tmp_path / "in").mkdir()
     for i in range(12):
-        images.write(tmp_path / "in" / f"{i}.png", pixels(5, 6 + i % 3, 3, seed=i))
+        picture_files.write(tmp_path / "in" / f"{i}.png", pixels(5, 6 + i % 3, 3, seed=i))
     command = [sys.executable, "-m", "deblur_zoo.serving.client", tmp_path / "in", "-o", tmp_path / "out"]
     result = subprocess.run([*command, "--server", targets[name], "--protocol", name], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     for i in range(12):
         expected = mirrored(pixels(5, 6 + i % 3, 3, seed=i))
-        np.testing.assert_array_equal(images.read(tmp_path / "out" / f"{i}.png"), expected)
+        np.testing.assert_array_equal(picture_files.read(tmp_path / "out" / f"{i}.png"), expected)
 
 
 def examples(language):
@@ -177,13 +178,13 @@ def examples(language):
 @pytest.fixture
 def photo_folder(tmp_path, targets):
     """A folder with the files that the examples name."""
-    images.write(tmp_path / "face.png", pixels(128, 128, 3))
-    images.write(tmp_path / "face.jpg", pixels(128, 128, 3))
+    picture_files.write(tmp_path / "face.png", pixels(128, 128, 3))
+    picture_files.write(tmp_path / "face.jpg", pixels(128, 128, 3))
     (tmp_path / "crops").mkdir()
     for i in range(3):
-        images.write(tmp_path / "crops" / f"{i}.png", pixels(16, 16, 3, seed=i))
-    portrait = images.read(ROOT / "examples" / "astronaut_face_blurred.png")
-    images.write(tmp_path / "portrait.png", np.pad(portrait, ((100, 100), (100, 100), (0, 0)), mode="edge"))
+        picture_files.write(tmp_path / "crops" / f"{i}.png", pixels(16, 16, 3, seed=i))
+    portrait = picture_files.read(ROOT / "examples" / "astronaut_face_blurred.png")
+    picture_files.write(tmp_path / "portrait.png", np.pad(portrait, ((100, 100), (100, 100), (0, 0)), mode="edge"))
     return tmp_path
 
 
@@ -204,7 +205,7 @@ def test_the_documents_python_examples_run(targets, photo_folder):
     for example in quick:
         run_python(example, photo_folder, targets)
     expected = mirrored(pixels(128, 128, 3))
-    np.testing.assert_array_equal(images.read(photo_folder / "restored.png"), expected)
+    np.testing.assert_array_equal(picture_files.read(photo_folder / "restored.png"), expected)
 
 
 @pytest.mark.slow
@@ -212,7 +213,10 @@ def test_the_documents_example_with_a_photo_runs(targets, photo_folder):
     """Detection takes long to load."""
     (example,) = (example for example in examples("python") if "faces" in example)
     run_python(example, photo_folder, targets)
-    before, after = images.read(photo_folder / "portrait.png"), images.read(photo_folder / "portrait_restored.png")
+    before, after = (
+        picture_files.read(photo_folder / "portrait.png"),
+        picture_files.read(photo_folder / "portrait_restored.png"),
+    )
     # The face is mirrored and inverted by this server, and what is around it is not touched.
     assert np.abs(before.astype(int) - after)[140:180, 140:180].mean() > 20
     for corner in (np.s_[:30, :30], np.s_[-30:, -30:]):
@@ -249,7 +253,7 @@ def test_the_documents_messages_for_grpcurl(targets, photo_folder):
     assert answers[0]["model_version_status"][0]["state"] == "AVAILABLE"
     # As jq reads it.
     assert "jq -r '.outputs.restored_bytes.stringVal[0]'" in text
-    picture = images.decode(base64.b64decode(answers[1]["outputs"]["restored_bytes"]["stringVal"][0]))
+    picture = picture_files.decode(base64.b64decode(answers[1]["outputs"]["restored_bytes"]["stringVal"][0]))
     np.testing.assert_array_equal(picture, mirrored(pixels(128, 128, 3)))
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 pytest.importorskip("aiohttp", reason="the extra 'serving' is not installed")
 grpc = pytest.importorskip("grpc", reason="the extra 'serving' is not installed")
 
-from deblur_zoo import protocol  # noqa: E402
+from deblur_zoo.serving import protocol  # noqa: E402
 
 
 @pytest.fixture(scope="session")

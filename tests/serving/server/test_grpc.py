@@ -5,7 +5,7 @@ import pytest
 
 grpc = pytest.importorskip("grpc", reason="the extra 'serving' is not installed")
 
-from deblur_zoo import protocol  # noqa: E402
+from deblur_zoo.serving import protocol  # noqa: E402
 
 
 @pytest.fixture

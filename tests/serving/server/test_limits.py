@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from deblur_zoo import protocol
+from deblur_zoo.serving import protocol
 
 pytest.importorskip("aiohttp", reason="the extra 'serving' is not installed")
 grpc = pytest.importorskip("grpc", reason="the extra 'serving' is not installed")

@@ -17,7 +17,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from deblur_zoo import protocol
+from deblur_zoo.serving import protocol
 
 pytest.importorskip("aiohttp", reason="the extra 'serving' is not installed")
 grpc = pytest.importorskip("grpc", reason="the extra 'serving' is not installed")

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from deblur_zoo import protocol
+from deblur_zoo.serving import protocol
 
 grpc = pytest.importorskip("grpc", reason="the extra 'serving' is not installed")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deblur_zoo import protocol
+from deblur_zoo.serving import protocol
 
 pytest.importorskip("aiohttp", reason="the extra 'serving' is not installed")
 

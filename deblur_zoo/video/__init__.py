@@ -1,0 +1,3 @@
+"""Video files, a face followed through their frames, and averages of frames: real motion blur.
+``frame_averages.py`` says which frames become one blurred face, ``frame_sequence.py`` where a sequence ends.
+"""

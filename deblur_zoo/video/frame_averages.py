@@ -1,0 +1,264 @@
+"""Motion blur from video: averages of successive frames, with the middle frame as the truth.
+
+Chrysos et al. 2019 (International Journal of Computer Vision 127), section 3.4, eq. (9):
+
+    blurred = response(1 / L * sum of inverse_response(frame) over L successive frames), L odd, truth: the middle frame
+
+- Predefined averages: L is given (section 5: 7, 9, 11, 15 and 21 frames).
+- Variable-length averages (VLA): frames are added until a stop condition is met. The conditions are in
+  ``Conditions``; how their quantities are measured is up to the caller, who knows what a frame shows.
+- Reversed pass (section 5.1): sequences that grow from their last frame backwards. Those that are essentially the same
+  as one of the forward pass are dropped.
+
+Deviations and what the paper leaves open: the response is "gamma" (frames are averaged in linear light, as a sensor
+adds it up; exponent 2.2 as in Nah et al. 2017), "identity" is the paper's. A sequence starts half a length after the
+one before it. The reversed pass visits its last frames in the order of time, so that a stream is enough. Ours are a
+longest sequence, sequences without motion that are passed over (a face that keeps still meets no condition), and that
+a jump of the face ends a sequence, one of the "other failure cases" of the third condition.
+
+A frame is whatever the caller makes it: an array, or anything that ``image`` turns into one.
+"""
+
+import math
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from deblur_zoo.video.frame_sequence import JUMP, OVERLAP, QUALITY, REVERSAL, Conditions, grow, same
+from deblur_zoo.video.frame_sum import FrameSum
+
+PREDEFINED_LENGTHS = (7, 9, 11, 15, 21)
+# Why a sequence ends, or a frame is in none, beside the conditions.
+LONGEST, END, STILL = "longest", "end of the track", "hardly any motion"
+_USED, _UNDECIDED = 0, 1
+_STATES = (OVERLAP, QUALITY, REVERSAL, JUMP, END, STILL)
+
+
+@dataclass(frozen=True)
+class Average:
+    """A blurred picture and what it was made of.
+
+    Attributes:
+        blurred: uint8, the average.
+        middle: the middle frame, the truth.
+        first, last: numbers of its earliest and its latest frame in the stream, from 0.
+        stop: why the sequence did not grow further.
+        reversed: it grew backwards from its last frame.
+        quality: of the average against the middle frame, by the conditions' function; None where that was not asked.
+    """
+
+    blurred: np.ndarray
+    middle: Any
+    first: int
+    last: int
+    stop: str = ""
+    reversed: bool = False
+    quality: float | None = None
+
+    @property
+    def length(self):
+        return self.last - self.first + 1
+
+    @property
+    def middle_number(self):
+        return (self.first + self.last) // 2
+
+
+def predefined_averages(frames, length, step=None, response="gamma", image=None):
+    """Averages of a fixed number of successive frames, by a running sum over one window of frames.
+
+    Args:
+        frames: iterable of frames of one shape.
+        length: frames of an average, odd.
+        step: frames from the start of an average to the start of the next; None: half the length, rounded down.
+        response: as ``FrameSum``.
+        image: function of a frame that gives its uint8 picture; None: the frame is the picture.
+
+    Yields:
+        Average. Nothing where there are fewer frames than ``length``.
+
+    Raises:
+        ValueError: a length that is even or below 3, a step below 1, another response.
+    """
+    image = image or same
+    step = length // 2 if step is None else step
+    _check_length(length)
+    if step < 1:
+        raise ValueError(f"The step between averages is at least one frame, not {step}.")
+    total, window = FrameSum(response), deque()
+    for number, frame in enumerate(frames):
+        total.add(image(frame))
+        window.append(frame)
+        if len(window) > length:
+            total.remove(image(window.popleft()))
+        first = number - length + 1
+        if first >= 0 and first % step == 0:
+            yield Average(total.mean(), window[length // 2], first, number, LONGEST)
+
+
+@dataclass
+class VariableAverages:
+    """Variable-length averages of streams of frames, forwards and backwards; call it with each stream (each track).
+
+    Attributes:
+        conditions: Conditions.
+        shortest, longest: frames of a sequence, odd, 3 <= shortest <= longest. A call holds ``longest`` frames of its
+            stream, and those of reversed averages that wait to be compared with the forward ones.
+        advance: a sequence starts this share of the last one's length after it, above 0, at most 1.
+        both_directions: make the reversed pass too.
+        alike: a reversed average is dropped if it has this share of its frames in common with a forward one
+            (intersection over union), in [0, 1].
+        response, image: as ``predefined_averages``.
+        used: number of frames so far that are in an average.
+        dropped: Counter of why the other frames are in none.
+        most_held: the most frames that were held at a time.
+
+    Raises:
+        ValueError: a number outside its range.
+    """
+
+    conditions: Conditions = field(default_factory=Conditions)
+    shortest: int = 5
+    longest: int = 31
+    advance: float = 0.5
+    both_directions: bool = True
+    alike: float = 0.8
+    response: str = "gamma"
+    image: Callable | None = None
+    used: int = 0
+    dropped: Counter = field(default_factory=Counter)
+    most_held: int = 0
+
+    def __post_init__(self):
+        _check_length(self.shortest)
+        _check_length(self.longest)
+        if self.longest < self.shortest:
+            raise ValueError(f"The longest sequence, {self.longest}, is shorter than the shortest, {self.shortest}.")
+        if not 0 < self.advance <= 1 or not 0 <= self.alike <= 1:
+            raise ValueError(
+                f"advance is above 0 and at most 1, alike from 0 to 1; got {self.advance} and {self.alike}."
+            )
+        FrameSum(self.response)
+
+    def __call__(self, frames):
+        """The averages of one stream: generator of Average, nearly in the order of time."""
+        state = _Stream(self)
+        for frame in frames:
+            yield from state.take(frame)
+        yield from state.finish()
+
+
+class _Stream:
+    """One stream on its way through ``VariableAverages``."""
+
+    def __init__(self, settings):
+        self.settings = settings
+        self.held = deque()
+        # Number of held[0]; where the next forward sequence starts, and the next reversed one.
+        self.oldest, self.forward, self.backward = 0, 0, settings.shortest - 1
+        self.forward_ranges = deque()
+        self.waiting = deque()
+        # What became of each frame, a byte each.
+        self.states = bytearray()
+
+    def take(self, frame):
+        """One more frame; yields what is ready."""
+        settings = self.settings
+        if len(self.held) == settings.longest:
+            yield from self._pass_oldest()
+        self.held.append(frame)
+        self.states.append(_UNDECIDED)
+        if settings.both_directions and len(self.states) - 1 == self.backward:
+            self._grow_backward(last=False)
+        settings.most_held = max(settings.most_held, len(self.held) + len(self.waiting))
+
+    def finish(self):
+        """The stream has ended; yields the rest."""
+        settings = self.settings
+        # Where a reversed pass starts: at the last frame.
+        if settings.both_directions and self.held:
+            self._grow_backward(last=True)
+        while self.held:
+            yield from self._pass_oldest()
+        yield from self._compared(math.inf)
+        for state in self.states:
+            if state == _USED:
+                settings.used += 1
+            else:
+                settings.dropped[END if state == _UNDECIDED else _STATES[state - 2]] += 1
+
+    def _pass_oldest(self):
+        """Let go of the oldest frame, after the sequence that starts there."""
+        if self.forward == self.oldest:
+            average, advance, reason = self._grow(list(self.held))
+            for number in range(self.oldest, self.oldest + advance):
+                self._drop(number, reason)
+            self.forward += advance
+            if average is not None:
+                self._use(average.first, average.last)
+                self.forward_ranges.append((average.first, average.last))
+                yield average
+        self.held.popleft()
+        self.oldest += 1
+        yield from self._compared(self.forward)
+
+    def _grow_backward(self, last):
+        """The reversed sequence from the newest frame."""
+        average, advance, _ = self._grow(list(self.held)[::-1], backwards=True)
+        self.backward = len(self.states) - 1 + advance
+        if average is None or (self.waiting and self.waiting[-1].last == average.last):
+            return
+        # One that the stream's first frame alone has stopped is part of a longer one that ends later.
+        if last or average.stop != END:
+            self.waiting.append(average)
+        else:
+            self.backward = len(self.states)
+
+    def _grow(self, frames, backwards=False):
+        """A sequence: (Average or None, how far on the next one starts, why there is none)."""
+        settings = self.settings
+        sequence = grow(frames, settings.conditions, settings.shortest, settings.response, settings.image)
+        stop = sequence.stop or (LONGEST if sequence.length == settings.longest else END)
+        if sequence.blurred is None:
+            return None, 1, stop
+        advance = max(1, int(settings.advance * sequence.length))
+        if sequence.quality is not None and sequence.quality > settings.conditions.most_quality:
+            return None, advance, STILL
+        first = len(self.states) - sequence.length if backwards else self.oldest
+        middle = frames[sequence.length // 2]
+        last = first + sequence.length - 1
+        return Average(sequence.blurred, middle, first, last, stop, backwards, sequence.quality), advance, ""
+
+    def _compared(self, forward):
+        """Reversed averages that no forward one to come can be like, without those that are like one that was."""
+        alike = self.settings.alike
+        while self.waiting and forward > self.waiting[0].first + (1 - alike) * self.waiting[0].length:
+            average = self.waiting.popleft()
+            if all(_common_share(average, other) < alike for other in self.forward_ranges):
+                self._use(average.first, average.last)
+                yield average
+        earliest = min([self.oldest, *(average.first for average in self.waiting)])
+        while self.forward_ranges and self.forward_ranges[0][1] < earliest:
+            self.forward_ranges.popleft()
+
+    def _use(self, first, last):
+        self.states[first : last + 1] = bytes([_USED]) * (last - first + 1)
+
+    def _drop(self, number, reason):
+        if reason and self.states[number] == _UNDECIDED:
+            self.states[number] = 2 + _STATES.index(reason)
+
+
+def _common_share(average, other):
+    """Intersection over union of an average's frames and a range (first, last)."""
+    common = min(average.last, other[1]) - max(average.first, other[0]) + 1
+    union = max(average.last, other[1]) - min(average.first, other[0]) + 1
+    return max(common, 0) / union
+
+
+def _check_length(length):
+    if length < 3 or length % 2 == 0:
+        raise ValueError(f"An average is of an odd number of frames, at least 3, not of {length}.")

@@ -1,0 +1,246 @@
+"""The registry: a preset's name, a directory or a URI to a model with verified weights.
+
+    list_models()            the names
+    describe("one_step")     parameters, multiply-adds, how it was trained, what it reaches
+    load("one_step")         the model
+
+Presets lie in the package ``hub_models``: ``index.json`` and a directory each.
+"""
+
+import difflib
+import importlib.resources
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from deblur_zoo import exported
+from deblur_zoo.files.downloads import fetch
+from deblur_zoo.zoo import presets
+from deblur_zoo.zoo.presets import save_preset
+from deblur_zoo.zoo.weights import load_weights, save_weights_float16
+
+__all__ = [
+    "Description",
+    "describe",
+    "hub_folder",
+    "list_models",
+    "load",
+    "load_initial_weights",
+    "load_weights",
+    "preset_folder",
+    "save_preset",
+    "save_weights_float16",
+]
+
+
+@dataclass(frozen=True)
+class Description:
+    """What there is to say about a preset without running it.
+
+    Attributes:
+        name: the preset's name.
+        parameters: number of weights, trained or not.
+        multiply_adds: of one 128x128 image; see ``deblur_zoo.zoo.multiply_adds``.
+        config: the preset's ``config.json``.
+        record: its entry in ``hub_models/index.json`` (empty for directories and URIs): ``training``, ``measured``.
+    """
+
+    name: str
+    parameters: int
+    multiply_adds: int
+    config: dict
+    record: dict
+
+    def __str__(self):
+        config, record = self.config, self.record
+        weights, paper, license = (config.get(key) or {} for key in ("weights", "paper", "license"))
+        lines = {
+            "class": config["class"] + "".join(f", {k}={v}" for k, v in config["arguments"].items()),
+            "parameters": f"{self.parameters:,}",
+            "multiply-adds": f"{self.multiply_adds / 1e9:.3f} G at 128x128 ({self.multiply_adds:,})",
+            "weights": f"{weights['dtype']}, {weights['bytes'] / 1e6:.2f} MB"
+            if {"dtype", "bytes"} <= set(weights)
+            else ("yes" if weights else f"none. {config.get('without_weights') or ''}"),
+            "trained": _join(record.get("training")),
+            "measured": _join(record.get("measured")),
+            "paper": paper.get("title"),
+            "licence": _join({key: value for key, value in license.items() if value}),
+        }
+        rows = [f"  {key:<14} {str(text).strip()}" for key, text in lines.items() if text]
+        return "\n".join([f"{self.name} ({config.get('kind', 'deblurrer')})", *rows])
+
+
+def _join(record):
+    return ", ".join(f"{key} {value}" for key, value in (record or {}).items())
+
+
+def hub_folder():
+    """The installed folder ``hub_models``."""
+    return Path(str(importlib.resources.files("hub_models")))
+
+
+def list_models(kind=None):
+    """Names of the presets, sorted.
+
+    Args:
+        kind: only presets of this kind, such as "deblurrer".
+
+    Raises:
+        ValueError: no preset is of this kind.
+    """
+    entries = _index()
+    kinds = sorted({str(entry.get("kind")) for entry in entries.values()})
+    if kind is not None and entries and kind not in kinds:
+        raise ValueError(f"There are no presets of kind {kind!r}; the kinds are {', '.join(kinds)}.")
+    return sorted(name for name, entry in entries.items() if kind in (None, entry.get("kind")))
+
+
+def preset_folder(source):
+    """The local directory of a preset.
+
+    Args:
+        source: a name in ``list_models()``; a directory with ``config.json``; or a URI (``file://``, or ``https://`` of
+            an archive or of a directory, fetched once into the cache). A name wins over a directory called the same.
+
+    Raises:
+        FileNotFoundError: no such directory, or nothing at the URI.
+        ValueError: none of these; the sentence lists near names.
+        ConnectionError: the server cannot be reached.
+        TypeError: neither a string nor a path.
+    """
+    return _find(source)[0]
+
+
+def load(source, weights=True, *, kind=None):
+    """A model by name, directory or URI.
+
+    Args:
+        source: as for ``preset_folder``; or the path of what ``python -m exporters`` wrote: a SavedModel's folder or
+            .tar.gz, a .tflite or .onnx file.
+        weights: fill in the trained weights, after their SHA-256 was checked against ``hub_models/index.json`` (for a
+            name) or ``config.json``. False gives the freshly initialised model.
+        kind: refuse presets of another kind, such as "deblurrer".
+
+    Returns:
+        A built ``Deblurrer`` named after the preset: ``model(images)`` on float RGB in [0, 1], (N, H, W, 3);
+        ``model.deblur(picture)`` on paths, PIL images and arrays. Presets of kind "parser" give a parser, whose
+        ``model.parse(picture)`` labels every pixel. An exported file gives a ``deblur_zoo.exported.ExportedDeblurrer``,
+        which is called in the same way, on NumPy arrays.
+
+    Raises:
+        FileNotFoundError: no such directory, no ``config.json`` in it, or the weight file is missing.
+        ValueError: an unknown name; a config that is damaged, of a newer format, or names an unknown class or argument;
+            weights that are truncated, altered, NaN or of another network; or the preset has no trained weights, or is
+            of another kind.
+        ConnectionError: the server of a URI cannot be reached.
+        ImportError: the interpreter of an exported file's format is not installed.
+    """
+    if _is_exported(source):
+        return _load_exported(source, weights, kind)
+    folder, entry = _find(source)
+    if kind is not None:
+        found = presets.read_config(folder).get("kind", "deblurrer")
+        if found != kind:
+            raise ValueError(f"{source} is a preset of kind {found!r}; one of kind {kind!r} is needed here.")
+    return presets.load_preset(folder, weights, entry.get("weights_sha256"))
+
+
+def _is_exported(source):
+    """Whether a source is what the exporters wrote; a preset's name or folder wins."""
+    if not isinstance(source, (str, os.PathLike)) or "://" in os.fspath(source):
+        return False
+    path = Path(source)
+    if not path.exists() or (path / "config.json").is_file() or (isinstance(source, str) and source in _index()):
+        return False
+    return exported.reader_of(path) is not None
+
+
+def _load_exported(source, weights, kind):
+    if not weights:
+        raise ValueError(f"{source} is an exported model: its weights are part of it.")
+    if kind not in (None, "deblurrer"):
+        raise ValueError(f"{source} is an exported deblurrer; one of kind {kind!r} is needed here.")
+    return exported.open_exported(source)
+
+
+def load_initial_weights(model, source):
+    """Fill a built model from a ``.weights.h5`` file, or from a preset of the same architecture.
+
+    Args:
+        model: a built ``keras.Model``.
+        source: path of a ``.weights.h5`` file, or as for ``preset_folder``.
+
+    Raises:
+        As ``load``, and ValueError if the weights are another network's.
+    """
+    if str(source).endswith(".weights.h5") and "://" not in str(source):
+        load_weights(model, source)
+    else:
+        model.set_weights(_same_shapes(model, load(source), source))
+
+
+def _same_shapes(model, loaded, source):
+    values = loaded.get_weights()
+    if [value.shape for value in values] != [tuple(weight.shape) for weight in model.weights]:
+        raise ValueError(f"The weights of {source} are another network's than {model.name!r}.")
+    return values
+
+
+def describe(source):
+    """Parameters, multiply-adds and origin of a preset; needs no weights.
+
+    Args:
+        source: as for ``preset_folder``.
+
+    Returns:
+        Description; its ``str()`` is a readable block.
+
+    Raises:
+        As ``load`` for everything but weights.
+    """
+    # Imports Keras.
+    from deblur_zoo.zoo.multiply_adds import count_multiply_adds
+
+    folder, entry = _find(source)
+    config = presets.read_config(folder)
+    model = presets.build_model(config)
+    return Description(config["name"], model.count_params(), count_multiply_adds(model), config, entry)
+
+
+def _index():
+    path = hub_folder() / "index.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing: install deblur-zoo again.")
+    content = presets.read_json(path)
+    presets.check_format_version(content, path)
+    entries = content.get("presets")
+    if not isinstance(entries, dict) or not all(isinstance(entry, dict) for entry in entries.values()):
+        raise ValueError(f"{path} holds no presets: install deblur-zoo again.")
+    return entries
+
+
+def _find(source):
+    """The directory of a preset and its entry in the index (empty unless it was given by name)."""
+    if not isinstance(source, (str, os.PathLike)):
+        raise TypeError(f"A preset is a name, a directory or a URI, not {type(source)}.")
+    text = os.fspath(source)
+    if "://" in text:
+        return fetch(text), {}
+    if isinstance(source, str):
+        entries = _index()
+        if source in entries:
+            return hub_folder() / source, entries[source]
+    path = Path(text)
+    if path.is_dir():
+        return path, {}
+    accepted = "a directory with config.json and a file:// or https:// URI are accepted too"
+    if path.exists():
+        raise ValueError(
+            f"{path} is a file, not a preset: a name in list_models() is accepted; {accepted}, and "
+            "exported SavedModels, .tflite and .onnx files."
+        )
+    if isinstance(source, str) and not any(separator in text for separator in "/\\"):
+        near = difflib.get_close_matches(source, entries, n=3, cutoff=0.4)
+        names = f"near names: {', '.join(near)}" if near else f"the names are {', '.join(sorted(entries)) or '(none)'}"
+        raise ValueError(f"There is no preset {source!r}; {names}; {accepted}.")
+    raise FileNotFoundError(f"There is no directory {path}.")

@@ -1,0 +1,222 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from deblur_zoo.files import pictures
+from deblur_zoo.restoration.folders import Restorer
+
+
+def random_pixels(*shape, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def by_hand(model, pixels):
+    """What the model makes of a single uint8 RGB picture."""
+    return np.rint(np.asarray(model(pixels[None].astype(np.float32) / 255))[0] * 255).astype(np.uint8)
+
+
+class Negative:
+    """A stand-in for a network, whose results are known; records the shapes of its batches."""
+
+    name = "negative"
+
+    def __init__(self):
+        self.batches = []
+
+    def __call__(self, rgb, training):
+        assert not training and rgb.dtype == np.float32
+        self.batches.append(rgb.shape[:3])
+        return 1 - rgb
+
+
+def test_restore_is_what_the_model_makes_of_each_picture(tiny_model):
+    batch = random_pixels(5, 9, 7, 3)
+    restored = Restorer(tiny_model, batch_size=2).restore(batch)
+    for picture, result in zip(batch, restored, strict=True):
+        np.testing.assert_allclose(result.astype(int), by_hand(tiny_model, picture), atol=1)
+    assert np.abs(restored.astype(int) - batch).mean() > 2, "the network must change the picture for this to be a test"
+    np.testing.assert_array_equal(tiny_model.deblur(batch), restored)
+
+
+def test_a_picture_alone_and_in_a_batch_give_the_same(tiny_model):
+    batch = np.random.default_rng(0).uniform(size=(8, 13, 10, 3)).astype(np.float32)
+    together = np.asarray(tiny_model(batch))
+    for index in (0, 3, 7):
+        np.testing.assert_allclose(np.asarray(tiny_model(batch[index : index + 1]))[0], together[index], atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 1, 3), (2, 5, 1), (4, 3, 4), (3, 1, 9, 4), (2, 6, 6, 1)])
+def test_every_shape_comes_back(shape):
+    pixels = random_pixels(*shape)
+    restored = Restorer(Negative()).restore(pixels)
+    expected = 255 - pixels
+    if shape[-1] == 4:
+        expected[..., 3] = pixels[..., 3]
+    np.testing.assert_array_equal(restored, expected)
+
+
+def test_the_smallest_pictures_go_through_a_real_network(tiny_model):
+    for shape in ((1, 1, 3), (1, 2), (2, 3, 1, 4)):
+        assert Restorer(tiny_model).restore(random_pixels(*shape)).shape == shape
+
+
+def test_a_preset_by_directory(tiny_preset, tiny_model):
+    pixels = random_pixels(8, 8, 3)
+    np.testing.assert_array_equal(Restorer(tiny_preset).restore(pixels), Restorer(tiny_model).restore(pixels))
+
+
+@pytest.mark.parametrize("batch_size", [0, -1, 1.5, "2"])
+def test_batch_size_is_checked(batch_size):
+    with pytest.raises(ValueError, match="batch_size"):
+        Restorer(Negative(), batch_size)
+
+
+def test_batches_shrink_for_large_pictures():
+    model = Negative()
+    Restorer(model, batch_size=4).restore(np.zeros((3, 300, 600, 1), np.uint8))
+    # 4 * 256 * 256 pixels hold one picture of 300 * 600, and not two.
+    assert model.batches == [(1, 300, 600)] * 3
+    Restorer(model, batch_size=1).restore(np.zeros((1000, 1000), np.uint8))
+    assert model.batches[-1] == (1, 1000, 1000)
+
+
+def test_restore_file(tmp_path):
+    pixels = random_pixels(6, 5, 3)
+    pictures.write(tmp_path / "in.png", pixels)
+    restorer = Restorer(Negative())
+    assert restorer.restore_file(tmp_path / "in.png", tmp_path / "out.webp") == tmp_path / "out.webp"
+    np.testing.assert_array_equal(pictures.read(tmp_path / "out.webp"), 255 - pixels)
+    (tmp_path / "folder").mkdir()
+    assert restorer.restore_file(tmp_path / "in.png", tmp_path / "folder") == tmp_path / "folder" / "in.png"
+    np.testing.assert_array_equal(pictures.read(tmp_path / "folder" / "in.png"), 255 - pixels)
+
+
+def test_restore_file_protects_its_input(tmp_path):
+    pictures.write(tmp_path / "in.png", random_pixels(6, 5, 3))
+    (tmp_path / "link").symlink_to(tmp_path)
+    restorer = Restorer(Negative())
+    for target in (tmp_path / "in.png", tmp_path, tmp_path / "link" / "in.png"):
+        with pytest.raises(ValueError, match="own result"):
+            restorer.restore_file(tmp_path / "in.png", target)
+    np.testing.assert_array_equal(pictures.read(tmp_path / "in.png"), random_pixels(6, 5, 3))
+    restorer.restore_file(tmp_path / "in.png", tmp_path / "in.png", overwrite=True)
+    np.testing.assert_array_equal(pictures.read(tmp_path / "in.png"), 255 - random_pixels(6, 5, 3))
+
+
+def test_restore_file_checks_the_ending_before_it_works(tmp_path):
+    pictures.write(tmp_path / "in.png", random_pixels(6, 5, 3))
+    model = Negative()
+    with pytest.raises(ValueError, match="out.txt' must end in"):
+        Restorer(model).restore_file(tmp_path / "in.png", tmp_path / "out.txt")
+    assert model.batches == []
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Pictures of two sizes in sub-folders, a damaged one and files that are none."""
+    source = tmp_path / "in"
+    for index in range(5):
+        (source / "people" / "a").mkdir(parents=True, exist_ok=True)
+        pictures.write(source / "people" / "a" / f"{index}.png", random_pixels(6, 5, 3, seed=index))
+    pictures.write(source / "grey.webp", random_pixels(7, 3, seed=9))
+    pictures.write(source / "alpha.tiff", random_pixels(6, 5, 4, seed=10))
+    Image.fromarray(random_pixels(16, 16, 3)).save(source / "photo.jpg")
+    (source / "damaged.png").write_bytes((source / "people" / "a" / "0.png").read_bytes()[:60])
+    (source / "notes.txt").write_text("no picture")
+    return source
+
+
+def test_restore_folder(folder, tmp_path):
+    model, calls = Negative(), []
+    report = Restorer(model, batch_size=4).restore_folder(folder, tmp_path / "out", lambda *call: calls.append(call))
+    written = sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.*"))
+    assert written == ["alpha.tiff", "grey.webp", *(f"people/a/{i}.png" for i in range(5)), "photo.jpg"]
+    assert sorted(report.restored) == sorted(tmp_path / "out" / name for name in written)
+    for index in range(5):
+        result = pictures.read(tmp_path / "out" / "people" / "a" / f"{index}.png")
+        np.testing.assert_array_equal(result, 255 - random_pixels(6, 5, 3, seed=index))
+    np.testing.assert_array_equal(
+        pictures.read(tmp_path / "out" / "grey.webp")[..., 0], 255 - random_pixels(7, 3, seed=9)
+    )
+    alpha = pictures.read(tmp_path / "out" / "alpha.tiff")
+    np.testing.assert_array_equal(alpha[..., 3], random_pixels(6, 5, 4, seed=10)[..., 3])
+    ((path, reason),) = report.failed
+    assert path == folder / "damaged.png" and "damaged" in reason
+    # Six pictures of 6x5 in batches of four; the others alone.
+    assert sorted(model.batches) == [(1, 7, 3), (1, 16, 16), (2, 6, 5), (4, 6, 5)]
+    assert calls[0] == (0, 9) and calls[-1] == (9, 9) and calls == sorted(calls)
+
+
+def test_pictures_of_many_sizes_do_not_pile_up(tmp_path, monkeypatch):
+    (tmp_path / "in").mkdir()
+    for index in range(12):
+        pictures.write(tmp_path / "in" / f"{index:02}.png", np.zeros((256, 256 - index), np.uint8))
+    model, done_when_read, load = Negative(), [], pictures.load
+    monkeypatch.setattr(pictures, "load", lambda path: done_when_read.append(len(model.batches)) or load(path))
+    Restorer(model, batch_size=2).restore_folder(tmp_path / "in", tmp_path / "out")
+    # Four batches of two 256x256 pictures may wait; the ninth picture pushes the first one out.
+    assert done_when_read == [0] * 9 + [1, 2, 3] and len(model.batches) == 12
+
+
+def test_restore_folder_protects_its_input(folder, tmp_path):
+    before = {path: path.read_bytes() for path in folder.rglob("*.*")}
+    with pytest.raises(ValueError, match="is read and would be overwritten"):
+        Restorer(Negative()).restore_folder(folder, folder)
+    assert {path: path.read_bytes() for path in folder.rglob("*.*")} == before
+    report = Restorer(Negative()).restore_folder(folder, folder, overwrite=True)
+    assert len(report.restored) == 8
+    np.testing.assert_array_equal(pictures.read(folder / "people/a/0.png"), 255 - random_pixels(6, 5, 3))
+
+
+def test_results_within_the_source_are_not_read_again(folder):
+    for _ in range(2):
+        report = Restorer(Negative()).restore_folder(folder, folder / "restored")
+        assert len(report.restored) == 8 and len(report.failed) == 1
+    np.testing.assert_array_equal(pictures.read(folder / "restored/people/a/0.png"), 255 - random_pixels(6, 5, 3))
+
+
+def test_a_result_that_would_replace_another_input_is_refused(tmp_path):
+    (tmp_path / "a" / "a").mkdir(parents=True)
+    for place in ("a", "a/a"):
+        pictures.write(tmp_path / place / "x.png", random_pixels(2, 2))
+    with pytest.raises(ValueError, match="is read and would be overwritten"):
+        Restorer(Negative()).restore_folder(tmp_path / "a", tmp_path)
+
+
+def test_results_that_are_no_picture_are_reported(folder, tmp_path):
+    model = Negative()
+    broken = lambda rgb, training: model(rgb, training) * (np.nan if rgb.shape[1] == 7 else 1)  # noqa: E731
+    report = Restorer(broken).restore_folder(folder, tmp_path / "out")
+    assert [path.name for path, _ in report.failed] == ["damaged.png", "grey.webp"]
+    assert "NaN" in report.failed[1][1] and not (tmp_path / "out" / "grey.webp").exists()
+
+
+def test_folders_that_cannot_be_used(folder, tmp_path):
+    restorer = Restorer(Negative())
+    with pytest.raises(FileNotFoundError, match="no folder"):
+        restorer.restore_folder(tmp_path / "absent", tmp_path / "out")
+    with pytest.raises(NotADirectoryError, match="go into a folder"):
+        restorer.restore_folder(folder, folder / "photo.jpg")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="no pictures"):
+        restorer.restore_folder(tmp_path / "empty", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_large_folder_is_restored_by_the_compiled_network(tiny_model, tmp_path, monkeypatch):
+    """The same results, and the network is called through its compiled function."""
+    monkeypatch.setattr("deblur_zoo.restoration.folders._WORTH_COMPILING", 5)
+    source = tmp_path / "many"
+    source.mkdir()
+    sizes = [(9, 7)] * 4 + [(6, 11)]
+    for number, size in enumerate(sizes):
+        pictures.write(source / f"{number}.png", random_pixels(*size, 3, seed=number))
+    compiled = []
+    predict = tiny_model.predict_on_batch
+    monkeypatch.setattr(tiny_model, "predict_on_batch", lambda rgb: compiled.append(len(rgb)) or predict(rgb))
+    Restorer(tiny_model).restore_folder(source, tmp_path / "restored")
+    assert sum(compiled) == len(sizes)
+    for number in range(len(sizes)):
+        expected = by_hand(tiny_model, pictures.read(source / f"{number}.png"))
+        result = pictures.read(tmp_path / "restored" / f"{number}.png")
+        np.testing.assert_allclose(result.astype(int), expected, atol=1)

@@ -1,0 +1,35 @@
+"""Run the Beam pipeline with a detector that notes where it looked.
+
+PYTHONPATH=ROOT:tests/trainers/datasets/video_pairs LOOKS=FILE python beam_job.py VIDEOS OUT STAGED BEAM_OPTIONS...
+"""
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+_spec = importlib.util.spec_from_file_location("rendered_clips", Path(__file__).parents[3] / "rendered_clips.py")
+clips = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(clips)
+
+
+def noting_detector():
+    """A detector that appends its process id to the file LOOKS at each look."""
+
+    def detect(frame):
+        with open(os.environ["LOOKS"], "a") as file:
+            file.write(f"{os.getpid()}\n")
+        return clips.stamp_detector(frame)
+
+    return detect
+
+
+if __name__ == "__main__":
+    # By its module's name, so that workers import it.
+    import beam_job
+    from test_video_pairs_on_beam import SMALL
+
+    from trainers.datasets.video_pairs.beam_pipeline import run
+
+    videos, out, staged, *arguments = sys.argv[1:]
+    run(videos, out, SMALL, arguments, beam_job.noting_detector, bool(int(staged)))

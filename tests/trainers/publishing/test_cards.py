@@ -1,0 +1,96 @@
+"""Every published preset's card: its row, its limits, who should not use it, its data and its licence."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deblur_zoo import zoo
+from deblur_zoo.zoo import presets, registry
+from trainers.publishing import cards
+
+ROOT = Path(__file__).parents[3]
+PUBLISHED = cards.published()
+
+
+def test_there_are_published_presets():
+    assert {"one_step_lite", "face_parser"} <= set(PUBLISHED) and "umsn_parser" not in PUBLISHED
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_card_carries_its_row_limits_data_and_licence(name):
+    entry, folder = PUBLISHED[name], zoo.hub_folder() / name
+    path, card = cards.make_card(name, entry)
+    assert path == folder / "README.md"
+    training, config = (presets.read_json(folder / f"{part}.json") for part in ("training", "config"))
+    measured = entry["measured"]
+    if entry["kind"] == "deblurrer":
+        row = f"| {measured['psnr_gain_db']:+.2f} dB | {measured['psnr']:.2f} dB | {measured['ssim']:.3f} | "
+        row += f"{measured['sharp_in_psnr']:.1f} dB | {measured['faces']} |"
+        overall = presets.read_json(folder / "metrics.json")["overall"]
+        worst = overall["restored"]["psnr"]
+        table = f"{worst['mean']:.2f} ± {worst['std']:.2f} ({worst['worst']:.2f}) | {overall['psnr_gain']['mean']:+.2f}"
+    else:
+        row, table = f"| {measured['mean_f_score']:.3f} | {measured['faces']} |", "| left_eye |"
+    for text in (
+        f"\n{row}\n", table, "## Limits, and who should not use it", "- **Who should not use it:** anybody who",
+        f"- Trained on {training['data']}.", training["faces"]["sha256"],
+        f"{training['faces']['count']:,} training faces",
+        f"Weights: {config['license']['weights']}.", entry["weights_sha256"], f"{entry['parameters']:,}",
+        f"{training['steps']} (", training["note"],
+    ):  # fmt: skip
+        assert text in card, text
+
+
+def test_the_record_of_an_older_run_names_its_identity_network():
+    _, card = cards.make_card("one_step_lite", PUBLISHED["one_step_lite"])
+    assert "| networks used in training | identity |" in card
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    folder = tmp_path / "hub"
+    for name in ("face_parser", "umsn_lite"):
+        shutil.copytree(zoo.hub_folder() / name, folder / name)
+        (folder / name / "README.md").write_text("an old card")
+    index = {"format_version": 1, "presets": {name: PUBLISHED[name] for name in ("face_parser", "umsn_lite")}}
+    (folder / "index.json").write_text(json.dumps(index))
+    monkeypatch.setattr(registry, "hub_folder", lambda: folder)
+    return folder
+
+
+def test_cards_are_written_all_or_none(hub, monkeypatch):
+    monkeypatch.setattr(cards, "flags", type("Flags", (), {"FLAGS": type("Values", (), {"presets": ["umsn_lite"]})}))
+    assert cards.cards([]) == 0
+    assert (hub / "umsn_lite" / "README.md").read_text().startswith("# umsn_lite\n")
+    assert (hub / "face_parser" / "README.md").read_text() == "an old card"
+    cards.flags.FLAGS.presets = []
+    (hub / "umsn_lite" / "README.md").write_text("an old card")
+    (hub / "umsn_lite" / "metrics.json").write_text("{}")
+    with pytest.raises(cards.UsageError, match="umsn_lite has no measured table"):
+        cards.cards([])
+    assert {(hub / name / "README.md").read_text() for name in ("face_parser", "umsn_lite")} == {"an old card"}
+    (hub / "umsn_lite" / "training.json").write_text("{}")
+    with pytest.raises(cards.UsageError, match="the card of umsn_lite needs 'recipe'|has no measured table"):
+        cards.cards([])
+
+
+def test_the_command_says_what_it_accepts():
+    command = [sys.executable, "-m", "trainers.publishing.cards", "--presets", "umsn_parser"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "there is no published preset 'umsn_parser'; accepted: enhancement_gan_lite" in done.stderr
+
+
+def test_a_metrics_file_is_printed_as_its_table(tmp_path):
+    command = [sys.executable, "-m", "deblur_zoo.evaluation.table"]
+    path = zoo.hub_folder() / "one_step_lite" / "metrics.json"
+    done = subprocess.run([*command, str(path)], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout.startswith("| kernel size | pairs |")
+    (tmp_path / "other.json").write_text("[]")
+    for arguments, sentence in (([tmp_path / "other.json"], "is no metrics.json"), ([], "name one metrics.json")):
+        done = subprocess.run([*command, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 2 and sentence in done.stderr and len(done.stderr.splitlines()) == 1

@@ -1,0 +1,317 @@
+"""Label the faces of folders, as training truth for a parser ("pseudo ground truth", Shen et al. 2020, section 4.1).
+
+    python -m trainers.datasets.label_faces --faces crops/a,crops/b --mesh face_mesh.tflite --out labels
+    python -m trainers.datasets.label_faces --faces crops/a --parser face_parser --mesh face_mesh.tflite --out labels
+
+Writes OUT/FOLDER/NAME.png for FOLDER/NAME.webp: grey, values 0 background, 1 skin, 2 left brow, 3 right brow, 4 left
+eye, 5 right eye, 6 nose, 7 upper lip, 8 inner mouth, 9 lower lip, 10 hair, 255 unknown. The rule, pixel by pixel:
+
+- Parser alone: its most probable class where that has at least --threshold, else unknown.
+- Mesh alone: inside a component's polygon its class, else inside the face's oval skin, else unknown. A face whose mesh
+  is not to be trusted (low score, or points beside the face) gets no labels.
+- Both: inside a polygon its class, unless the parser sees hair or background there (something lies over the face): then
+  unknown. Outside the polygons the parser's skin, hair and background; where it sees a component there, unknown. A face
+  whose mesh is not to be trusted gets the parser's labels.
+
+report.tsv in OUT says for each face where its labels are from. The same command goes on where a killed run stopped.
+"""
+
+import csv
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+from absl import flags
+
+from deblur_zoo.files import command_line_tools
+from deblur_zoo.files.command_line_tools import UsageError
+
+REPORT, SETTINGS = "report.tsv", "settings.json"
+COLUMNS = ("face", "labels", "reason")
+NONE = "none"
+
+
+def combine(probabilities, points, threshold):
+    """The rule of this module's docstring for one face.
+
+    Args:
+        probabilities: float (H, W, 11) of the parser, or None.
+        points: (468, 2) of a mesh that is to be trusted, in pixels, or None.
+        threshold: least probability of a class that is taken over.
+
+    Returns:
+        uint8 (H, W), 255 unknown.
+    """
+    from trainers.datasets.mesh_labels import COMPONENTS, UNKNOWN, Label, mesh_labels
+
+    shape = probabilities.shape[:2]
+    seen = np.where(probabilities.max(axis=-1) >= threshold, probabilities.argmax(axis=-1), UNKNOWN).astype(np.uint8)
+    if points is None:
+        return seen
+    drawn = mesh_labels(points, shape)
+    in_polygon = np.isin(drawn, COMPONENTS)
+    covered = in_polygon & np.isin(seen, (Label.HAIR, Label.BACKGROUND))
+    result = np.where(in_polygon, drawn, seen)
+    result[covered | (~in_polygon & np.isin(seen, COMPONENTS))] = UNKNOWN
+    return result
+
+
+def label_batch(crops, parser, mesh, threshold, size):
+    """Labels of some faces.
+
+    Args:
+        crops: uint8 (N, S, S, 3), canonical crops of ``size`` with an equal margin all around.
+        parser: function of float (N, S, S, 3) in [0, 1] that gives probabilities (N, S, S, 11), or None.
+        mesh: function of crops and ``size`` giving points and scores, such as ``FaceMesh``, or None.
+        threshold: as in ``combine``.
+
+    Returns:
+        list of (uint8 (S, S) labels or None, where they are from, why the mesh was not used).
+    """
+    from trainers.datasets.mesh_labels import mesh_labels, refusal
+
+    margin = (crops.shape[1] - size) // 2
+    probabilities = [None] * len(crops)
+    if parser is not None:
+        probabilities = np.asarray(parser(crops.astype(np.float32) / 255))
+    points, scores = mesh(crops, size) if mesh is not None else ([None] * len(crops), [0.0] * len(crops))
+    results = []
+    for probability, mesh_points, score in zip(probabilities, points, scores, strict=True):
+        reason = refusal(mesh_points, score, size, margin) if mesh is not None else ""
+        trusted = mesh_points if mesh is not None and not reason else None
+        if probability is not None:
+            origin = "parser" if trusted is None else "parser and mesh"
+            results.append((combine(probability, trusted, threshold), origin, reason))
+        elif trusted is not None:
+            results.append((mesh_labels(trusted, crops.shape[1:3]), "mesh", ""))
+        else:
+            results.append((None, NONE, reason))
+    return results
+
+
+def label_folders(folders, out, parser, mesh, settings, threshold=0.7, size=128, batch_size=16, progress=None):
+    """Label every face of some folders; faces that an earlier run has done are passed over.
+
+    Args:
+        folders: folders of canonical crops.
+        out: folder for the labels, one sub-folder for each.
+        parser, mesh, threshold, size: as in ``label_batch``.
+        settings: dict that says how the labels are made; labels made otherwise are not mixed with these.
+        batch_size: how many faces go through the parser at once.
+        progress: object with ``update(n)``, such as a tqdm bar, or None.
+
+    Returns:
+        dict from face (FOLDER/NAME) to (where the labels are from, reason).
+
+    Raises:
+        FileNotFoundError: a folder is missing or holds no pictures.
+        ValueError: two folders or faces whose labels would have one name, or ``out`` holds labels made otherwise.
+    """
+    from deblur_zoo.files import pictures
+    from deblur_zoo.files.atomic_file import atomic_path
+
+    out = Path(out)
+    waiting, targets = list_faces(folders)
+    _check_out(out, settings)
+    for leftover in out.rglob(".partial-*"):
+        leftover.unlink()
+    done = {
+        face: row
+        for face, row in read_report(out / REPORT).items()
+        if face in targets and (row[0] == NONE or _is_whole(out / targets[face]))
+    }
+    with atomic_path(out / REPORT) as temporary:
+        _append(temporary, [COLUMNS, *((face, *row) for face, row in done.items())])
+    if progress is not None:
+        progress.total = len(waiting)
+        progress.update(len(done))
+    waiting = [(face, path) for face, path in waiting if face not in done]
+    for start in range(0, len(waiting), batch_size):
+        rows, crops = {}, {}
+        for face, path in waiting[start : start + batch_size]:
+            try:
+                crop = _as_crop(pictures.read(path), size)
+            except (ValueError, OSError) as error:
+                rows[face] = NONE, f"cannot be used: {error}"
+            else:
+                crops.setdefault(crop.shape, []).append((face, crop))
+        for group in crops.values():
+            labelled = label_batch(np.stack([crop for _, crop in group]), parser, mesh, threshold, size)
+            for (face, _), (labels, origin, reason) in zip(group, labelled, strict=True):
+                if labels is not None:
+                    (out / targets[face]).parent.mkdir(parents=True, exist_ok=True)
+                    pictures.write(out / targets[face], labels)
+                rows[face] = origin, reason
+        _append(out / REPORT, [(face, *row) for face, row in rows.items()])
+        done |= rows
+        if progress is not None:
+            progress.update(len(rows))
+    return done
+
+
+def list_faces(folders):
+    """Faces of the folders: list of (FOLDER/NAME, path), and dict from FOLDER/NAME to the labels' path inside OUT.
+
+    Label maps beside the faces (NAME_label.png) are no faces.
+
+    Raises:
+        FileNotFoundError, NotADirectoryError: a folder is missing or holds no pictures.
+        ValueError: two would have labels of one name.
+    """
+    from deblur_zoo.files import pictures
+
+    faces, targets, taken = [], {}, {}
+    names = [Path(folder).resolve().name for folder in folders]
+    if len(set(names)) < len(names):
+        raise ValueError(
+            f"the folders of faces need different names, since their labels' folders are called so: {names}"
+        )
+    for folder, name in zip(folders, names, strict=True):
+        paths = pictures.list_pictures(folder)
+        stems = {path.with_suffix("") for path in paths}
+        paths = [
+            path
+            for path in paths
+            if not (path.stem.endswith("_label") and path.with_name(path.stem[: -len("_label")]) in stems)
+        ]
+        if not paths:
+            raise FileNotFoundError(f"there are no pictures in {folder}")
+        for path in paths:
+            face = f"{name}/{path.relative_to(folder).as_posix()}"
+            target = Path(face).with_suffix(".png")
+            if target in taken:
+                raise ValueError(f"{face} and {taken[target]} would both have the labels {target}: rename one")
+            taken[target] = face
+            targets[face] = target
+            faces.append((face, path))
+    return faces, targets
+
+
+def read_report(path):
+    """An earlier run's report: dict from face to (where its labels are from, reason), without a line cut short."""
+    if not path.exists():
+        return {}
+    with open(path, newline="", encoding="utf-8", errors="surrogateescape") as file:
+        text = file.read()
+    complete = text[: text.rfind("\n") + 1]
+    rows = list(csv.reader(complete.splitlines(), delimiter="\t"))
+    if not rows or tuple(rows[0]) != COLUMNS:
+        raise ValueError(f"{path} is not a report of this command: choose another folder")
+    return {row[0]: (row[1], row[2]) for row in rows[1:] if len(row) == len(COLUMNS)}
+
+
+def _append(path, rows):
+    with open(path, "a", newline="", encoding="utf-8", errors="surrogateescape") as file:
+        csv.writer(file, delimiter="\t", lineterminator="\n").writerows(rows)
+
+
+def _check_out(out, settings):
+    text = json.dumps(settings, indent=2, sort_keys=True) + "\n"
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"{out} is a file, not a folder for labels")
+    if (out / SETTINGS).exists():
+        if (out / SETTINGS).read_text() != text:
+            raise ValueError(f"{out} holds labels made in another way (see its {SETTINGS}): choose another folder")
+        return
+    if out.exists() and any(out.iterdir()):
+        raise ValueError(f"{out} holds files that this command did not write: choose an empty or new folder")
+    from deblur_zoo.files.atomic_file import atomic_path
+
+    out.mkdir(parents=True, exist_ok=True)
+    with atomic_path(out / SETTINGS) as temporary:
+        temporary.write_text(text)
+
+
+def _is_whole(path):
+    from deblur_zoo.files import pictures
+
+    try:
+        return pictures.read(path).ndim == 2
+    except (ValueError, OSError):
+        return False
+
+
+def _as_crop(picture, size):
+    from deblur_zoo.faces.detection import as_rgb
+
+    crop = as_rgb(picture)
+    height, width = crop.shape[:2]
+    if height != width or height < size or (height - size) % 2:
+        raise ValueError(f"{width}x{height} pixels are no canonical crop of {size} with an equal margin all around")
+    return crop
+
+
+def _load_parser(source):
+    """The parser's function and a digest of its weights."""
+    from deblur_zoo.zoo import load
+
+    model = load(source, kind="parser")
+    digest = hashlib.sha256()
+    for weights in model.get_weights():
+        digest.update(np.ascontiguousarray(weights).tobytes())
+
+    def probabilities(crops):
+        from keras import ops
+
+        return ops.convert_to_numpy(model(crops, training=False))
+
+    return probabilities, digest.hexdigest()
+
+
+def _define_flags():
+    flags.DEFINE_list("faces", None, "folders of canonical crops, separated by commas; sub-folders are searched too")
+    flags.DEFINE_string("parser", None, "preset of kind parser: name, folder or URI; without it the mesh labels alone")
+    flags.DEFINE_string("mesh", None, "TFLite file of a 468-point face mesh; without it the parser labels alone")
+    flags.DEFINE_string("out", None, "folder for the labels, with a sub-folder for each of --faces, and report.tsv")
+    flags.DEFINE_float("threshold", 0.7, "least probability at which the parser's class is taken over", 0, 1)
+    flags.DEFINE_integer("size", 128, "side of the canonical crop, without its margin, in pixels", 16, 2048)
+    flags.DEFINE_integer("batch_size", 16, "how many faces go through the parser at once", 1)
+
+
+def run_command(arguments):
+    """Check the flags, then label. Returns the exit code."""
+    command_line_tools.require_flags(arguments, "faces", "out")
+    values = flags.FLAGS
+    if not values.parser and not values.mesh:
+        raise UsageError("--parser or --mesh is needed, or both")
+    try:
+        list_faces(values.faces)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    # Heavy imports wait until the flags are known to be good.
+    from tqdm import tqdm
+
+    from deblur_zoo.files.checksum import sha256_of
+    from trainers.datasets.mesh import FaceMesh
+
+    settings = {"threshold": values.threshold, "size": values.size, "parser": None, "mesh": None}
+    try:
+        mesh = parser = None
+        if values.mesh:
+            mesh = FaceMesh(values.mesh)
+            settings["mesh"] = sha256_of(values.mesh)
+        if values.parser:
+            parser, settings["parser"] = _load_parser(values.parser)
+        with tqdm(unit="face") as bar:
+            rows = label_folders(
+                values.faces, values.out, parser, mesh, settings, values.threshold, values.size, values.batch_size, bar
+            )
+    except (ValueError, ModuleNotFoundError) as error:
+        raise UsageError(str(error)) from None
+    origins = [origin for origin, _ in rows.values()]
+    for origin in sorted(set(origins)):
+        print(f"{origins.count(origin):6d}  {'without labels' if origin == NONE else 'labels from ' + origin}")
+    kinds = [reason.split(":")[0] for _, reason in rows.values() if reason]
+    for kind in sorted(set(kinds)):
+        print(f"{kinds.count(kind):6d}  {kind} (see {Path(values.out) / REPORT})")
+    return 0 if set(origins) - {NONE} else 1
+
+
+def main():
+    _define_flags()
+    command_line_tools.run(run_command, "trainers.datasets.label_faces")
+
+
+if __name__ == "__main__":
+    main()

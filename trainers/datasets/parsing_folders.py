@@ -1,0 +1,347 @@
+"""Align pictures with parsing labels: NAME.jpg and NAME_label.png to canonical pairs NAME.png and NAME_label.png.
+
+    python -m trainers.datasets.parsing_folders --photos helen --style helen --out pairs/helen --margin 16
+    python -m trainers.datasets.parsing_folders --photos fasseg --style fasseg --mesh mesh.tflite --out pairs/fasseg
+
+Style helen: labels are 0 background, 1 skin, 2 left brow, 3 right brow, 4 left eye, 5 right eye, 6 nose, 7 upper lip,
+8 inner mouth, 9 lower lip, 10 hair, 255 unknown; left is left in the image. Style fasseg: 0 background, 1 skin, 2 nose,
+3 eyes, 4 mouth, 5 hair and brows; the points of a face mesh tell apart what can be told, the rest becomes unknown.
+report.tsv in OUT says for each picture what became of it. The same command goes on where a killed run stopped.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+from absl import flags
+
+from deblur_zoo.faces import acceptance, journal
+from deblur_zoo.faces.alignment import CROP_SIZE
+from deblur_zoo.faces.detection import Face, as_rgb
+from deblur_zoo.faces.journal import NOT_USED, UNREADABLE, USED, Row
+from deblur_zoo.faces.warp import align
+from deblur_zoo.files import command_line_tools, pictures
+from deblur_zoo.files.atomic_file import atomic_path
+from deblur_zoo.files.command_line_tools import UsageError
+from trainers.datasets import mesh_labels
+from trainers.datasets.mesh_labels import COMPONENTS, UNKNOWN, Label
+
+ENDING = "_label"
+REPORT, SETTINGS = "report.tsv", "settings.json"
+STYLES = {"helen": (*range(11), UNKNOWN), "fasseg": tuple(range(6))}
+MOUTH = (Label.UPPER_LIP, Label.INNER_MOUTH, Label.LOWER_LIP)
+LISTED = 20
+
+
+def list_pairs(folder):
+    """Pictures with labels beside them: list of (picture, labels) paths, and list of pictures without labels.
+
+    Raises:
+        FileNotFoundError, NotADirectoryError: no such folder, or no picture in it has labels.
+        ValueError: two pictures share their labels.
+    """
+    found = pictures.list_pictures(folder)
+    stems = {path.with_suffix("") for path in found}
+    pairs, alone = {}, []
+    for path in found:
+        labels = path.with_name(f"{path.stem}{ENDING}.png")
+        if path.stem.endswith(ENDING) and path.with_name(path.stem[: -len(ENDING)]) in stems:
+            continue
+        if labels in pairs:
+            raise ValueError(f"{pairs[labels]} and {path} share the labels {labels.name}: move one of them away")
+        if labels in found:
+            pairs[labels] = path
+        else:
+            alone.append(path)
+    if not pairs:
+        raise FileNotFoundError(
+            f"no picture in {folder} has labels beside it: NAME.jpg or NAME.png and NAME{ENDING}.png"
+        )
+    return [(path, labels) for labels, path in pairs.items()], alone
+
+
+def read_labels(path, style):
+    """Read a label map: uint8 (H, W) of the style's values.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: no picture, or values that the style does not have.
+    """
+    labels = pictures.read(path)
+    if labels.ndim == 3:
+        if not (labels[:, :, :1] == labels[:, :, :3]).all():
+            raise ValueError(f"{path} is a coloured picture; labels are a grey one whose values are the classes")
+        labels = labels[:, :, 0]
+    strange = sorted(set(np.unique(labels).tolist()) - set(STYLES[style]))
+    if strange:
+        raise ValueError(f"{path} holds the values {strange[:5]}, which labels of style {style} do not have")
+    return labels
+
+
+def points_from_labels(labels):
+    """The five points of the canonical alignment from labels of the 11 classes.
+
+    Eyes are the middles of their labels, mouth corners the ends of the mouth along the line of the eyes. The nose tip
+    is the middle of the lower half of the nose's pixels.
+
+    Args:
+        labels: uint8 (H, W).
+
+    Returns:
+        float64 (5, 2) of (x, y), or None where an eye, the nose or the mouth is missing.
+    """
+    eyes, nose, mouth = [], _places(labels, [Label.NOSE]), _places(labels, MOUTH)
+    for eye in (Label.LEFT_EYE, Label.RIGHT_EYE):
+        eyes.append(_places(labels, [eye]))
+    if not all(len(part) for part in (*eyes, nose, mouth)):
+        return None
+    left, right = (eye.mean(axis=0) for eye in eyes)
+    across = right - left
+    down = np.array([-across[1], across[0]])
+    lower = nose[nose @ down >= np.median(nose @ down)].mean(axis=0)
+    # The labels end in a column of several pixels.
+    along = mouth @ across / max(np.linalg.norm(across), 1e-9)
+    corners = [mouth[along <= along.min() + 0.5].mean(axis=0), mouth[along >= along.max() - 0.5].mean(axis=0)]
+    return np.stack([left, right, lower, *corners])
+
+
+def warp_labels(labels, matrix, side):
+    """Labels in a crop, each pixel that of the nearest one in the photo; 255 outside of it.
+
+    Args:
+        labels: uint8 (H, W).
+        matrix: (2, 3), photo to crop, as ``warp.align`` gives it.
+        side: of the crop, in pixels.
+
+    Returns:
+        uint8 (side, side).
+    """
+    matrix = np.asarray(matrix, np.float64)
+    x, y = np.meshgrid(np.arange(side), np.arange(side))
+    photo = (np.stack([x, y], axis=-1) - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
+    # Half a pixel rounds up, so that neither side of the photo is favoured.
+    column, row = np.floor(photo + 0.5).astype(np.int64).transpose(2, 0, 1)
+    height, width = labels.shape
+    inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+    return np.where(inside, labels[row.clip(0, height - 1), column.clip(0, width - 1)], UNKNOWN).astype(np.uint8)
+
+
+def align_pairs(
+    photos, out, style="helen", size=CROP_SIZE, margin=0, mesh=None, rules=None, detector=None, progress=None
+):
+    """Align the pairs of a folder and its sub-folders.
+
+    The five points are the detector's, of the face whose points lie on the labels; where it finds none, and the labels
+    have the 11 classes, they are taken from the labels.
+
+    Args:
+        photos: folder with NAME.jpg (or another picture) and NAME_label.png.
+        out: folder for the pairs; it also gets report.tsv, a row a picture, and settings.json.
+        style: "helen" or "fasseg".
+        size, margin: of the crops, in pixels.
+        mesh: function of crops (N, S, S, 3) and ``size`` giving points and scores, as ``FaceMesh``; fasseg needs it.
+        rules: acceptance.Rules. None: the defaults, of any confidence, since the labels say that it is a face.
+        detector: function of a uint8 (H, W, 3) photo giving a list of Face; ``detection.Detector`` if None.
+        progress: function (iterable) -> iterable, such as tqdm.
+
+    Returns:
+        list of journal.Row, one a picture, sorted by name. Confidence is empty where the points are the labels'.
+
+    Raises:
+        FileNotFoundError, NotADirectoryError: no folder, or no pairs in it.
+        ValueError: ``out`` holds pairs of other origin; an unknown style, or one that needs a mesh.
+    """
+    photos, out = Path(photos), Path(out)
+    if style not in STYLES:
+        raise ValueError(f"a style is one of {', '.join(STYLES)}, not {style!r}")
+    if style == "fasseg" and mesh is None:
+        raise ValueError("style fasseg needs a face mesh to tell brows from hair and face from neck")
+    rules = rules or acceptance.Rules(minimum_confidence=0)
+    pairs, alone = list_pairs(photos)
+    record = {"photos": str(photos.resolve()), "style": style, "size": size, "margin": margin, "rules": vars(rules)}
+    _check_out(out, photos, record)
+    for leftover in out.rglob(".partial-*"):
+        leftover.unlink()
+    old = journal.read(out / REPORT)
+    detector = detector or _default_detector()
+    rows = [Row(path.relative_to(photos).as_posix(), reason="no labels beside it") for path in alone]
+    for picture, labels in (progress or iter)(pairs):
+        name = picture.relative_to(photos).as_posix()
+        row = _row_that_holds(old.get(name), picture, labels, out, size + 2 * margin)
+        if row is None:
+            row = _align_pair(name, picture, labels, out, style, size, margin, mesh, rules, detector)
+            # Appended at once: a killed run goes on from here.
+            if not (out / REPORT).exists():
+                journal.write(out / REPORT, [])
+            with open(out / REPORT, "ab") as report:
+                report.write(journal.encode([row]))
+        rows.append(row)
+    rows.sort(key=lambda row: row.photo)
+    journal.write(out / REPORT, rows)
+    return rows
+
+
+def _places(labels, classes):
+    """(N, 2) of (x, y): the pixels of some classes."""
+    row, column = np.nonzero(np.isin(labels, classes))
+    return np.stack([column, row], axis=1).astype(np.float64)
+
+
+def _default_detector():
+    from deblur_zoo.faces.detection import Detector
+
+    return Detector((320, 1024), minimum_confidence=0.8)
+
+
+def _check_out(out, photos, record):
+    if out.exists() and not out.is_dir():
+        raise NotADirectoryError(f"{out} is a file, not a folder for pairs")
+    if out.resolve() == photos.resolve() or photos.resolve() in out.resolve().parents:
+        raise ValueError(f"the pairs need a folder outside that of the photos, {photos}")
+    if (out / SETTINGS).exists():
+        if (out / SETTINGS).read_text() != _as_text(record):
+            raise ValueError(f"{out} holds pairs of other photos or settings: choose another folder")
+    elif out.exists() and pictures.list_pictures(out):
+        raise ValueError(f"{out} holds pictures that this command did not write: choose an empty or new folder")
+    else:
+        out.mkdir(parents=True, exist_ok=True)
+        with atomic_path(out / SETTINGS) as temporary:
+            temporary.write_text(_as_text(record))
+
+
+def _as_text(record):
+    return json.dumps(record, indent=2) + "\n"
+
+
+def _row_that_holds(rows, picture, labels, out, side):
+    """An earlier run's row of a picture, if the files have not changed since and the pair is whole."""
+    if not rows or len(rows) != 1 or rows[0].status == UNREADABLE or not rows[0].sha256:
+        return None
+    row = rows[0]
+    try:
+        if row.sha256 != _digest(picture.read_bytes(), labels.read_bytes()):
+            return None
+        if row.crop:
+            crop = pictures.read(out / row.crop)
+            pair = pictures.read(_label_path(out / row.crop))
+            if crop.shape[:2] != (side, side) or pair.shape != (side, side):
+                return None
+    except (OSError, ValueError):
+        return None
+    return row
+
+
+def _digest(*parts):
+    return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
+
+
+def _label_path(path):
+    return path.with_name(f"{path.stem}{ENDING}.png")
+
+
+def _align_pair(name, picture, labels_path, out, style, size, margin, mesh, rules, detector):
+    """The row of one picture; its pair is written."""
+    try:
+        digest = _digest(picture.read_bytes(), labels_path.read_bytes())
+        image, labels = as_rgb(pictures.read(picture)), read_labels(labels_path, style)
+        if image.shape[:2] != labels.shape:
+            raise ValueError(f"picture {image.shape[1]}x{image.shape[0]}, labels {labels.shape[1]}x{labels.shape[0]}")
+    except (ValueError, OSError) as error:
+        return Row(name, status=UNREADABLE, reason=f"cannot be read: {error}")
+    face, found = _find_face(image, labels, style, detector)
+    row = {"photo": name, "faces_found": str(found), "sha256": digest}
+    if face is None:
+        return Row(**row, reason="no face found: neither by the detector nor with all components in the labels")
+    fit = acceptance.measure(face, image.shape, size, margin)
+    row["points"] = " ".join(f"{x:.2f},{y:.2f}" for x, y in face.points)
+    row["confidence"] = f"{fit.confidence:.4f}" if found else ""
+    for key in ("residual", "enlargement", "inside"):
+        row[key] = f"{getattr(fit, key):.4f}"
+    row["rotation"] = f"{fit.rotation:.2f}"
+    reason = acceptance.refusal(fit, rules)
+    if reason:
+        return Row(**row, status=NOT_USED, reason=reason)
+    crop, matrix = align(image, face.points, size, margin)
+    aligned = warp_labels(labels, matrix, size + 2 * margin)
+    if style == "fasseg":
+        points, scores = mesh(crop[None], size)
+        reason = mesh_labels.refusal(points[0], scores[0], size, margin)
+        if reason:
+            return Row(**row, reason=reason)
+        aligned = mesh_labels.from_six_classes(aligned, points[0])
+    target = (out / name).with_suffix(".png")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # The labels first: a picture without labels would look like one that has none.
+    pictures.write(_label_path(target), aligned)
+    pictures.write(target, crop)
+    return Row(**row, status=USED, crop=target.relative_to(out).as_posix())
+
+
+def _find_face(image, labels, style, detector):
+    """The labelled face: (Face or None, how many the detector found on the labels)."""
+    components = COMPONENTS if style == "helen" else mesh_labels.SIX_CLASS_COMPONENTS
+    places = _places(labels, components)
+    if not len(places):
+        return None, 0
+    low, high = places.min(axis=0), places.max(axis=0)
+    faces = [face for face in detector(image) if (face.points.mean(axis=0) >= low).all()]
+    faces = [face for face in faces if (face.points.mean(axis=0) <= high).all()]
+    if faces:
+        return max(faces, key=lambda face: face.area), len(faces)
+    points = points_from_labels(labels) if style == "helen" else None
+    return (None if points is None else Face(np.concatenate([low, high]), points, 1.0)), 0
+
+
+def _define_flags():
+    rules = acceptance.Rules()
+    flags.DEFINE_string("photos", None, "folder of pictures with labels beside them; sub-folders are searched too")
+    flags.DEFINE_string("out", None, "folder for the pairs and report.tsv")
+    flags.DEFINE_enum("style", "helen", list(STYLES), "classes of the labels")
+    flags.DEFINE_string("mesh", None, "TFLite file of a 468-point face mesh; needed by fasseg")
+    flags.DEFINE_integer("size", CROP_SIZE, "side of the canonical crop in pixels", 16, 2048)
+    flags.DEFINE_integer("margin", 0, "pixels added on every side, as room for augmentation", 0, 1024)
+    flags.DEFINE_float("maximum_residual", rules.maximum_residual, "as in python -m deblur_zoo.faces", 0)
+    flags.DEFINE_float("maximum_enlargement", rules.maximum_enlargement, "how many times a face may be enlarged", 0)
+
+
+def run_command(arguments):
+    """Check the flags, then align. Returns the exit code."""
+    command_line_tools.require_flags(arguments, "photos", "out")
+    values = flags.FLAGS
+    if values.style == "fasseg" and not values.mesh:
+        raise UsageError("--style fasseg needs --mesh, to tell brows from hair and face from neck")
+    # Heavy imports wait until the flags are known to be good.
+    from tqdm import tqdm
+
+    from trainers.datasets.mesh import FaceMesh
+
+    rules = acceptance.Rules(
+        minimum_confidence=0, maximum_residual=values.maximum_residual, maximum_enlargement=values.maximum_enlargement
+    )
+    try:
+        mesh = FaceMesh(values.mesh) if values.mesh else None
+        rows = align_pairs(
+            values.photos, values.out, values.style, values.size, values.margin, mesh, rules,
+            progress=lambda pairs: tqdm(pairs, unit="picture"),
+        )  # fmt: skip
+    except (ValueError, ModuleNotFoundError) as error:
+        raise UsageError(str(error)) from None
+    used = [row for row in rows if row.status == USED]
+    by_labels = sum(not row.confidence for row in used)
+    print(f"{len(rows)} pictures, {len(used)} pairs in {values.out}, {by_labels} of them by the labels' points")
+    left_out = [row for row in rows if row.status != USED]
+    for row in left_out[:LISTED]:
+        print(f"  {row.photo}: {row.reason}")
+    if len(left_out) > LISTED:
+        print(f"  and {len(left_out) - LISTED} more, all in {REPORT}")
+    return 0 if used else 1
+
+
+def main():
+    _define_flags()
+    command_line_tools.run(run_command, "trainers.datasets.parsing_folders")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""Make pairs of blurred and sharp faces from a folder of videos, by averaging successive frames.
+
+    python -m trainers.datasets.video_pairs --videos clips --out pairs
+    python -m trainers.datasets.video_pairs --videos clips --out pairs7 --average 7 --response identity
+
+For each video NAME the folder OUT gets NAME.tfrecord, the pairs, and NAME.json, how many there are and why frames are
+in none; report.tsv has a row for each video. The same command goes on where a killed run stopped.
+`python -m trainers --pairs OUT --pairs_share 0.5` trains on them. See docs/video.md, for thousands of videos too.
+"""
+
+import sys
+
+from absl import flags
+
+from deblur_zoo.files import command_line_tools
+from deblur_zoo.files.command_line_tools import UsageError
+from trainers.datasets.video_pairs.flags import define_flags, settings_from_flags
+
+FLAGS = flags.FLAGS
+LISTED = 20
+
+
+def run_command(arguments):
+    """Check the flags, then make pairs. Returns the exit code."""
+    command_line_tools.require_flags(arguments, "videos", "out")
+    try:
+        settings = settings_from_flags()
+        # Heavy imports wait until the flags are known to be good.
+        from tqdm import tqdm
+
+        from deblur_zoo.video.video_file import read_info
+        from trainers.datasets.video_pairs.folder import REPORT, make_folder
+
+        def frames_bar(path):
+            try:
+                total = 2 * read_info(path).frames or None
+            except (ValueError, OSError):
+                total = None
+            return tqdm(total=total, unit="frame", desc=path.name[-24:], leave=False, delay=0.5)
+
+        reports = make_folder(
+            FLAGS.videos, FLAGS.out, settings, progress=lambda paths: tqdm(paths, unit="video"),
+            clip_progress=frames_bar,
+        )  # fmt: skip
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    print(summary(reports))
+    print(f"{FLAGS.out}/{REPORT} has a row for each video, NAME.json beside a shard all about it.")
+    return 0 if any(report["pairs"] for report in reports) else 1
+
+
+def summary(reports):
+    """What a run came to, some lines of text."""
+    earlier = sum(bool(report.get("earlier")) for report in reports)
+    pairs, frames = (sum(report[key] for report in reports) for key in ("pairs", "frames"))
+    lines = [
+        f"{len(reports)} videos{f' ({earlier} done by an earlier run)' if earlier else ''}, {pairs} pairs "
+        f"({sum(report['reversed'] for report in reports)} of the reversed pass) from "
+        f"{sum(report['frames_used'] for report in reports)} of {frames} frames"
+    ]
+    dropped = {}
+    for report in reports:
+        for reason, count in report["dropped"].items():
+            dropped[reason] = dropped.get(reason, 0) + count
+    if dropped:
+        lines.append("Frames in no pair:")
+        lines += [f"  {dropped[reason]:6d}  {reason}" for reason in sorted(dropped, key=dropped.get, reverse=True)]
+    without = [report for report in reports if report["reason"]]
+    if without:
+        lines.append(f"Videos skipped or damaged: {len(without)}")
+        lines += [f"  {report['video']}: {report['reason']}" for report in without[:LISTED]]
+        if len(without) > LISTED:
+            lines.append(f"  and {len(without) - LISTED} more")
+    return "\n".join(lines)
+
+
+def main():
+    define_flags(sys.argv[0] if __name__ == "__main__" else __name__)
+    command_line_tools.run(run_command, "trainers.datasets.video_pairs")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,217 @@
+"""One video to one shard of pairs: the face is tracked, its frames are averaged, both pictures aligned alike."""
+
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from deblur_zoo.data.pair_store import pair_writer
+from deblur_zoo.faces.acceptance import Rules
+from deblur_zoo.faces.alignment import CROP_SIZE
+from deblur_zoo.faces.warp import align
+from deblur_zoo.video.frame_averages import END, VariableAverages, predefined_averages
+from deblur_zoo.video.frame_sequence import Conditions, overlap_of_boxes, psnr
+from deblur_zoo.video.track_view import TrackView, face_region, part_boxes
+from deblur_zoo.video.tracking import track_faces
+from deblur_zoo.video.video_file import LONGEST_SIDE, read_frames, read_info
+
+DONE, SKIPPED, UNREADABLE = "done", "skipped", "unreadable"
+VARIABLE = "variable"
+# A video of which so little can be read, by its header, is damaged.
+_LEAST_READ = 0.9
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides about the pairs of a run; kept beside them, since pairs made otherwise are not mixed with them.
+
+    Attributes:
+        average: "variable", or a number of frames, odd, as text: predefined averages.
+        response: "gamma" or "identity", see ``deblur_zoo.video.frame_sum``.
+        size, margin: of the crops in pixels, as in ``deblur_zoo.faces.warp.align``.
+        shortest, longest: frames of a variable-length average.
+        least_overlap: share of a facial part's box that first and last frame have in common, for one part at least.
+        least_quality, most_quality: PSNR in dB of the average against the middle frame, over the face.
+        tolerance: by how much a face may come back before its motion counts as reversed, in pixels of a crop of 128.
+        largest_step: by how much a face may move from frame to frame, in pixels of a crop of 128.
+        reversed_pass: average backwards too.
+        step: frames from one predefined average to the next; None: half of its length.
+        detect_every: the detector looks at every so-manieth frame.
+        longest_side: larger frames are shrunk to it.
+        rules: which faces are used, see ``deblur_zoo.faces.acceptance``.
+    """
+
+    average: str = VARIABLE
+    response: str = "gamma"
+    size: int = CROP_SIZE
+    margin: int = 16
+    shortest: int = 5
+    longest: int = 21
+    least_overlap: float = 0.1
+    least_quality: float = 21.0
+    most_quality: float = 36.0
+    tolerance: float = 3.0
+    largest_step: float = 8.0
+    reversed_pass: bool = True
+    step: int | None = None
+    detect_every: int = 5
+    longest_side: int = LONGEST_SIDE
+    rules: Rules = field(default_factory=lambda: Rules(minimum_inside=0.92))
+
+    def as_dict(self):
+        """What JSON can hold."""
+        return asdict(self)
+
+
+def check_settings(settings):
+    """Raise ValueError where settings make no averages."""
+    if settings.average != VARIABLE:
+        if not settings.average.isdecimal():
+            raise ValueError(f"--average is {VARIABLE!r} or an odd number of frames, not {settings.average!r}")
+        next(predefined_averages([], int(settings.average), settings.step, settings.response), None)
+    else:
+        if settings.step is not None:
+            raise ValueError("--step is for a fixed number of frames, such as --average 7")
+        _averager(settings)
+
+
+def make_pairs(video, name, shard, settings, detector, progress=None):
+    """Make the pairs of one video. Frames are read twice, and at most ``settings.longest`` and a few are held.
+
+    Args:
+        video: path of the video.
+        name: what the pairs are called after.
+        shard: path of the shard; there is none where the video gives no pair.
+        settings: Settings.
+        detector: function of a uint8 (H, W, 3) frame that gives a list of Face.
+        progress: function that is called with 1 for each frame read, twice for each frame of the video.
+
+    Returns:
+        dict that JSON can hold: the clip's report. "status" is "done"; "skipped" without a pair; "unreadable".
+    """
+    report = {
+        "video": name, "status": UNREADABLE, "reason": "", "pairs": 0, "reversed": 0, "frames": 0, "frames_used": 0,
+        "dropped": {}, "stops": {}, "lengths": {}, "tracks": [], "most_frames_held": 0,
+    }  # fmt: skip
+    tick = progress or (lambda count: None)
+    try:
+        info = read_info(video)
+        report |= {"frames_announced": info.frames, "frames_per_second": round(info.frames_per_second, 3)}
+        report |= {"height": info.height, "width": info.width}
+        tracks = track_faces(
+            _counted(read_frames(video, longest_side=settings.longest_side), tick),
+            detector, settings.detect_every, settings.size, settings.margin, settings.rules,
+        )  # fmt: skip
+    except ValueError as error:
+        return {**report, "reason": f"cannot be read: {str(error).replace(str(video), name)}"}
+    report["frames"] = tracks.frames
+    if not tracks.frames:
+        return {**report, "reason": "cannot be read: it holds no frames"}
+    report["tracks"] = [{"first": t.first, "last": t.last, "ended": t.ended} for t in tracks.tracks]
+    dropped = Counter(tracks.dropped)
+    Path(shard).unlink(missing_ok=True)
+    if tracks.tracks:
+        dropped += _write_pairs(video, name, shard, tracks.tracks, settings, report, tick)
+    report["dropped"] = dict(dropped.most_common())
+    report["status"] = DONE if report["pairs"] else SKIPPED
+    if not report["pairs"]:
+        # No shard without pairs: it could not be told from one that is damaged.
+        Path(shard).unlink(missing_ok=True)
+        report["reason"] = f"no pairs: {next(iter(report['dropped']), 'too short')}"
+    if tracks.frames < _LEAST_READ * info.frames:
+        damage = f"damaged: {tracks.frames} of {info.frames} frames can be read"
+        report["reason"] = "; ".join(filter(None, [report["reason"], damage]))
+    return report
+
+
+def _write_pairs(video, name, shard, tracks, settings, report, tick):
+    """The pairs of all tracks; fills in the report, and gives a Counter of why frames are in none."""
+    wanted = {number for track in tracks for number in range(track.first, track.last + 1)}
+    frames = read_frames(video, wanted.__contains__, settings.longest_side)
+    averager = _averager(settings)
+    stops, lengths = Counter(), Counter()
+    with pair_writer(shard) as write:
+        for track in tracks:
+            seen = islice(frames, len(track.points))
+            for average in averager(_counted(_viewed(seen, track, settings), tick)):
+                middle = average.middle
+                blurred, sharp = (
+                    align(picture, middle.points, settings.size, settings.margin)[0]
+                    for picture in (average.blurred, middle.picture)
+                )
+                ending = "-reversed" if average.reversed else ""
+                write(f"{name}/{middle.number:06d}-{average.length}{ending}", blurred, sharp)
+                report["pairs"] += 1
+                report["reversed"] += average.reversed
+                stops[average.stop] += 1
+                lengths[str(average.length)] += 1
+    frames.close()
+    report["stops"] = dict(stops.most_common())
+    report["lengths"] = dict(sorted(lengths.items(), key=lambda item: int(item[0])))
+    report["frames_used"], report["most_frames_held"] = averager.used, averager.most_held
+    return averager.dropped
+
+
+def _viewed(frames, track, settings):
+    view = None
+    for number, frame in frames:
+        view = view or TrackView(track, frame.shape, settings.size, settings.margin)
+        yield view.view(number, frame)
+
+
+def _counted(frames, tick):
+    """Frames without their numbers where they have them, each of them counted."""
+    for frame in frames:
+        tick(1)
+        yield frame[1] if isinstance(frame, tuple) else frame
+
+
+def _picture(frame):
+    return frame.picture
+
+
+def _averager(settings):
+    if settings.average != VARIABLE:
+        return _Predefined(settings)
+    conditions = Conditions(
+        overlap=lambda first, last: overlap_of_boxes(part_boxes(first.points), part_boxes(last.points)),
+        least_overlap=settings.least_overlap,
+        quality=psnr,
+        least_quality=settings.least_quality,
+        most_quality=settings.most_quality,
+        region=lambda frame: face_region(frame.points, frame.picture.shape, settings.size),
+        position=lambda frame: frame.points * (frame.scale * CROP_SIZE / settings.size),
+        tolerance=settings.tolerance,
+        largest_step=settings.largest_step,
+    )
+    return VariableAverages(
+        conditions, settings.shortest, settings.longest, both_directions=settings.reversed_pass,
+        response=settings.response, image=_picture,
+    )  # fmt: skip
+
+
+class _Predefined:
+    """Predefined averages, counted as ``VariableAverages`` counts its own."""
+
+    def __init__(self, settings):
+        self._settings = settings
+        self._length = int(settings.average)
+        self.used, self.dropped, self.most_held = 0, Counter(), self._length
+
+    def __call__(self, frames):
+        total, used = 0, 0
+
+        def counted():
+            nonlocal total
+            for frame in frames:
+                total += 1
+                yield frame
+
+        settings, end = self._settings, -1
+        for average in predefined_averages(counted(), self._length, settings.step, settings.response, _picture):
+            used += average.last - max(average.first - 1, end)
+            end = average.last
+            yield average
+        self.used += used
+        if total > used:
+            self.dropped[END] += total - used

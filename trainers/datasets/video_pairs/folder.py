@@ -1,0 +1,195 @@
+"""All videos of a folder to shards of pairs; a killed run goes on where it stopped."""
+
+import csv
+import json
+from pathlib import Path
+
+from deblur_zoo.data.tfrecords import ENDING
+from deblur_zoo.files.atomic_file import atomic_path
+from deblur_zoo.files.checksum import sha256_of
+from deblur_zoo.video.video_file import list_videos
+from trainers.datasets.video_pairs.clip import DONE, SKIPPED, make_pairs
+
+REPORT, SETTINGS = "report.tsv", "settings.json"
+COLUMNS = ("video", "status", "pairs", "reversed", "frames", "frames_used", "dropped", "stops", "tracks", "reason")
+
+
+def make_folder(videos, out, settings, detector=None, progress=None, clip_progress=None):
+    """Make the pairs of every video of a folder.
+
+    ``out`` gets NAME.tfrecord and NAME.json, the clip's report, for each video NAME in the same sub-folder, and
+    report.tsv and settings.json. Videos that an earlier run has finished are passed over, unless they have changed.
+
+    Args:
+        videos: folder; sub-folders are searched too.
+        out: folder for the shards; made if missing.
+        settings: clip.Settings.
+        detector: function of a uint8 (H, W, 3) frame that gives a list of Face; ``detection.Detector`` if None.
+        progress: function of a list that gives an iterable of it, such as tqdm; called with the videos' paths.
+        clip_progress: function (path) -> context manager that gives an object with ``update(n)``, for a video's frames.
+
+    Returns:
+        list of reports, see ``clip.make_pairs``; "earlier" is true in those of an earlier run.
+
+    Raises:
+        FileNotFoundError, NotADirectoryError: no such folder, or no videos in it.
+        ValueError: ``out`` holds pairs that were made with other settings, or files of other origin.
+    """
+    videos, out = Path(videos), Path(out)
+    paths = list_videos(videos)
+    if not paths:
+        raise FileNotFoundError(f"there are no videos in {videos}")
+    check_out(out, settings)
+    for leftover in out.rglob(".partial-*"):
+        leftover.unlink()
+    detector = detector or default_detector()
+    reports = []
+    try:
+        for path in progress(paths) if progress else paths:
+            name = path.relative_to(videos).as_posix()
+            with (clip_progress or _Silent)(path) as bar:
+                reports.append(process_clip(path, name, out, settings, detector, bar.update))
+    finally:
+        write_report(out, reports)
+    return reports
+
+
+def process_clip(path, name, out, settings, detector, progress=None):
+    """One video of a folder: its report, made anew or read where an earlier run has finished it.
+
+    Args:
+        path: of the video.
+        name: its path inside the folder.
+        out, settings, detector: as in ``make_folder``.
+        progress: as in ``clip.make_pairs``.
+
+    Returns:
+        dict, the clip's report.
+    """
+    out = Path(out)
+    shard, record = (out / f"{name}{ending}" for ending in (ENDING, ".json"))
+    earlier = _finished(path, shard, record)
+    if earlier is not None:
+        return {**earlier, "earlier": True}
+    shard.parent.mkdir(parents=True, exist_ok=True)
+    # First of all: a report that says done stands beside a shard that is whole.
+    record.unlink(missing_ok=True)
+    report = make_pairs(path, name, shard, settings, detector, progress)
+    status = Path(path).stat()
+    report["file"] = {"bytes": status.st_size, "mtime_ns": status.st_mtime_ns, "sha256": sha256_of(path)}
+    report["shard_bytes"] = shard.stat().st_size if report["pairs"] else 0
+    with atomic_path(record) as temporary:
+        temporary.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    return report
+
+
+def default_detector():
+    """MTCNN; the rules judge its confidence."""
+    from deblur_zoo.faces.detection import Detector
+
+    return Detector((320, 1024), minimum_confidence=0.8)
+
+
+def check_out(out, settings):
+    """Make ``out`` a folder for pairs of these settings.
+
+    Raises:
+        ValueError: it holds pairs that were made with other settings, or files of other origin.
+    """
+    out = Path(out)
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"{out} is a file, not a folder for shards")
+    if (out / SETTINGS).exists():
+        differing = differing_settings((out / SETTINGS).read_text(encoding="utf-8"), settings)
+        if differing:
+            raise ValueError(
+                f"{out} holds pairs made with other settings ({', '.join(differing)}): repeat those, or choose another "
+                "folder"
+            )
+        return
+    if out.exists() and any(out.iterdir()):
+        raise ValueError(f"{out} holds files that this command did not write: choose an empty or new folder")
+    out.mkdir(parents=True, exist_ok=True)
+    with atomic_path(out / SETTINGS) as temporary:
+        temporary.write_text(settings_text(settings), encoding="utf-8")
+
+
+def settings_text(settings):
+    """The content of settings.json."""
+    return json.dumps(settings.as_dict(), indent=1) + "\n"
+
+
+def differing_settings(text, settings):
+    """Names of the settings that differ from those in a settings.json.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    wanted = json.loads(settings_text(settings))
+    try:
+        stored = json.loads(text)
+        return sorted(key for key in wanted.keys() | stored.keys() if stored.get(key) != wanted.get(key))
+    except (ValueError, AttributeError):
+        raise ValueError(f"the {SETTINGS} there is damaged: choose another folder") from None
+
+
+def write_report(out, reports):
+    """Write report.tsv, a row a video, sorted by name; complete or not at all."""
+    with atomic_path(Path(out) / REPORT) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+        file.write(report_text(reports))
+
+
+def report_text(reports):
+    """The content of report.tsv."""
+    import io
+
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter="\t", lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for report in sorted(reports, key=lambda report: report["video"]):
+        row = {**report, "tracks": len(report["tracks"])}
+        for column in ("dropped", "stops"):
+            row[column] = "; ".join(f"{reason}: {count}" for reason, count in report[column].items())
+        writer.writerow([row[column] for column in COLUMNS])
+    return text.getvalue()
+
+
+def _finished(path, shard, record):
+    """The report of an earlier run that still holds, or None."""
+    try:
+        report = json.loads(record.read_text(encoding="utf-8"))
+        status = Path(path).stat()
+    except (OSError, ValueError):
+        return None
+    shard_bytes = shard.stat().st_size if shard.exists() else None
+    if not still_holds(report, status.st_size, shard_bytes):
+        return None
+    file = report["file"]
+    same = file["mtime_ns"] == status.st_mtime_ns or file["sha256"] == sha256_of(path)
+    return report if same else None
+
+
+def still_holds(report, video_bytes, shard_bytes):
+    """Whether a clip's report is of a finished video of this size, with a shard of this size (None: there is none)."""
+    try:
+        if report["status"] not in (DONE, SKIPPED) or report["file"]["bytes"] != video_bytes:
+            return False
+        return shard_bytes == report["shard_bytes"] if report["pairs"] else True
+    except (KeyError, TypeError):
+        return False
+
+
+class _Silent:
+    """Progress shown to nobody."""
+
+    def __init__(self, path):
+        del path
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        return False
+
+    def update(self, count):
+        pass

@@ -1,0 +1,180 @@
+"""How a preset of each kind is measured when it is published, and what its index row and card say of that."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from deblur_zoo import zoo
+from deblur_zoo.zoo import presets
+from trainers.validation.kinds import development_set
+
+_FAILED = "the converted weights could not be measured; nothing was published"
+
+
+class DeblurrerMeasure:
+    """By the evaluation's command in a process of its own, as a user would do it."""
+
+    chosen_by = "PSNR on development faces"
+
+    def measure(self, folder, flags):
+        """Measure the preset in a folder.
+
+        Args:
+            folder: a preset's folder.
+            flags: dict with "development", "identity_network", "limit".
+
+        Returns:
+            (content for metrics.json, table in Markdown).
+
+        Raises:
+            ValueError: the measurement failed.
+        """
+        command = [sys.executable, "-m", "deblur_zoo.evaluation", "--preset", str(folder)]
+        command += ["--faces", flags["development"], "--out", str(folder)]
+        for name in ("identity_network", "limit"):
+            if flags[name]:
+                command += [f"--{name}", str(flags[name])]
+        if subprocess.run(command, check=False).returncode:
+            raise ValueError(_FAILED)
+        table = folder / "table.md"
+        text = table.read_text(encoding="utf-8")
+        table.unlink()
+        return json.loads((folder / "metrics.json").read_text(encoding="utf-8")), text
+
+    def table(self, folder):
+        """The measured table in Markdown, out of the preset's metrics.json.
+
+        Raises:
+            ValueError: there is none, or it is none of these.
+        """
+        command = [sys.executable, "-m", "deblur_zoo.evaluation.table", str(Path(folder) / "metrics.json")]
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        if done.returncode:
+            raise ValueError(f"{folder} has no measured table: {done.stderr.strip().splitlines()[-1]}")
+        return done.stdout
+
+    def row(self, measured):
+        """What the index row says under "measured", as a table in Markdown."""
+        return (
+            "| gain over the blurred input | PSNR | SSIM | sharp in, sharp out | faces |\n|---|---|---|---|---|\n"
+            f"| {measured['psnr_gain_db']:+.2f} dB | {measured['psnr']:.2f} dB | {measured['ssim']:.3f} | "
+            f"{measured['sharp_in_psnr']:.1f} dB | {measured['faces']} |"
+        )
+
+    def index(self, metrics):
+        """What the index row says under "measured"."""
+        restored = metrics["overall"]["restored"]
+        return {
+            "psnr_gain_db": round(metrics["overall"]["psnr_gain"]["mean"], 2),
+            "psnr": round(restored["psnr"]["mean"], 2),
+            "ssim": round(restored["ssim"]["mean"], 4),
+            "sharp_in_psnr": round(metrics["sharp_in"]["psnr"]["mean"], 2),
+            "faces": metrics["faces"],
+        }
+
+    def headline(self, metrics):
+        """The measurement in a few words."""
+        return f"{metrics['overall']['psnr_gain']['mean']:+.2f} dB"
+
+    def how(self, name):
+        """How the card says that it was measured."""
+        return f"    python -m deblur_zoo.evaluation --preset {name} --faces DEVELOPMENT_FACES"
+
+    remarks = (
+        "The noise, kernels and faces measured on were not trained on. PSNR and SSIM are as `docs/evaluation.md` "
+        "defines them."
+    )
+
+
+class ParserMeasure:
+    """F-scores by component on sharp faces with labels, by the converted weights."""
+
+    chosen_by = "mean F-score on development faces"
+
+    def measure(self, folder, flags):
+        """As ``DeblurrerMeasure.measure``; "development_labels" may name the labels' folder, and "cross_validation" the
+        scores of ``trainers.datasets.cross_validation``.
+        """
+        from deblur_zoo.data.face_store import load_faces
+
+        labels = [flags["development_labels"]] if flags["development_labels"] else None
+        model = zoo.load(folder)
+        store = load_faces([flags["development"]], limit=flags["limit"], labels=labels)
+        scores = development_set(model.kind, store, None, 128).measure(model)
+        metrics = {
+            "format_version": 1,
+            "measures": {"f_score": "2 TP / (2 TP + FP + FN) over all known pixels of all faces; mean over components"},
+            "faces": len(store),
+            "f_scores": {name.removeprefix("f_"): value for name, value in scores.items() if name != "mean_f_score"},
+            "mean_f_score": scores["mean_f_score"],
+            "data": {"fingerprint": store.fingerprint, "skipped_files": len(store.skipped)},
+        }
+        if flags.get("cross_validation"):
+            metrics["cross_validation"] = _read_scores(Path(flags["cross_validation"]))
+        (folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+        return metrics, _f_score_table(metrics)
+
+    def table(self, folder):
+        """As ``DeblurrerMeasure.table``."""
+        return _f_score_table(presets.read_json(Path(folder) / "metrics.json"))
+
+    def row(self, measured):
+        return f"| mean F-score | faces |\n|---|---|\n| {measured['mean_f_score']:.3f} | {measured['faces']} |"
+
+    def index(self, metrics):
+        held_out = metrics.get("cross_validation")
+        row = {"mean_f_score": round((held_out or metrics)["mean_f_score"], 4), "faces": (held_out or metrics)["faces"]}
+        return {**row, "folds": held_out["folds"]} if held_out else row
+
+    def headline(self, metrics):
+        return f"mean F-score {(metrics.get('cross_validation') or metrics)['mean_f_score']:.3f}"
+
+    def how(self, name):
+        return (
+            f"    python -m trainers.publishing.publish RUN --preset {name} --development FACES "
+            "--development_labels LABELS"
+        )
+
+    remarks = "The faces measured on were not trained on. Pixels whose label is unknown are not counted."
+
+
+def _read_scores(path):
+    scores = presets.read_json(path)
+    if not {"folds", "faces", "mean_f_score", "f_scores"} <= set(scores):
+        raise ValueError(f"{path} is no scores.json of `python -m trainers.datasets.cross_validation`")
+    return scores
+
+
+def _f_score_table(metrics):
+    """F-scores by component: on development faces, and where there was a cross-validation, on its folds."""
+    held_out = metrics.get("cross_validation")
+    rows = {**metrics["f_scores"], "mean": metrics["mean_f_score"]}
+    if not held_out:
+        lines = [f"| {name} | {value:.3f} |" for name, value in rows.items()]
+        return "\n".join(["| component | F-score |", "|---|---|", *lines]) + "\n"
+    cells = {**held_out["f_scores"], "mean": held_out["mean_f_score"]}
+    found = {name: f"{value:.3f}" for name, value in rows.items()}
+    lines = [f"| {name} | {value:.3f} | {found.get(name, '')} |" for name, value in cells.items()]
+    return f"""| component | {held_out["folds"]}-fold, {held_out["faces"]} labelled faces | these weights, \
+{metrics["faces"]} development faces |
+|---|---|---|
+{chr(10).join(lines)}
+
+The middle column is by `python -m trainers.datasets.cross_validation`: parsers that were trained on the other folds.
+The weights that are shipped were trained on all of them.
+"""
+
+
+KINDS = {"deblurrer": DeblurrerMeasure(), "parser": ParserMeasure()}
+
+
+def measure_of(kind):
+    """The measure for presets of a kind.
+
+    Raises:
+        ValueError: a kind without one.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"presets of kind {kind!r} cannot be measured; accepted: {', '.join(KINDS)}")
+    return KINDS[kind]

@@ -1,0 +1,122 @@
+"""The model card of a published preset, in Markdown."""
+
+from trainers.publishing.measures import measure_of
+
+_DEBLURRER_LIMITS = """\
+- Trained on upright, aligned faces of about {size}x{size} pixels and motion blur of up to {kernel} pixels, the same all
+  over the picture. Other pictures, other scales, out-of-focus and strongly compressed pictures come out worse than the
+  table says.
+- Detail that the blur has removed is made up from what faces usually look like. Do not use a restored face to
+  identify a person, as evidence, or for any decision about somebody.
+- It may do less well on people, ages and lighting that are rare among the faces it was trained on; `docs/results.md`
+  has its gain by ethnic group.
+- **Who should not use it:** anybody who wants to know who somebody is or what a face really looked like, and anybody
+  who decides about people: police, courts, border and access control, insurers, employers, doctors, news desks."""
+_PARSER_LIMITS = """\
+- Trained on upright, aligned faces of about {size}x{size} pixels. Other pictures, other scales and faces in profile
+  come out worse than the table says.
+- It says which pixels are hair or skin, not whose they are. Do not use it to sort people.
+- It may do less well on people, ages and lighting that are rare among the faces it was trained on.
+- **Who should not use it:** anybody who wants to recognise people, or to tell their origin, age, health or mood from
+  their faces."""
+# Kind to (what it does, how it is used, its limits).
+KINDS = {
+    "deblurrer": (
+        "Restores a face that motion has blurred.",
+        'sharp = deblur_zoo.load("{name}").deblur("blurred_face.png")',
+        _DEBLURRER_LIMITS,
+    ),
+    "parser": (
+        "Labels every pixel of a face as one of 11 classes.",
+        'labels = deblur_zoo.load("{name}").parse("face.png")',
+        _PARSER_LIMITS,
+    ),
+}
+
+
+def card(config, entry, training, table):
+    """The model card in Markdown, with the measured table.
+
+    Args:
+        config: the preset's config.
+        entry: its row of ``index.json``.
+        training: the content of training.json.
+        table: the measured table in Markdown.
+    """
+    name, recipe, measure = config["name"], training["recipe"], measure_of(config["kind"])
+    purpose, usage, limits = KINDS[config["kind"]]
+    kernels = [size for bank in recipe["data"]["kernels"].values() for size in bank["sizes"]]
+    limits = limits.format(size=recipe["data"]["crop_size"], kernel=max(kernels, default=0))
+    return f"""# {name}
+
+{purpose} Method: {", ".join(str(value) for value in config["paper"].values())}.
+
+```python
+import deblur_zoo
+
+{usage.format(name=name)}
+```
+
+| | |
+|---|---|
+| class | `{config["class"]}`, arguments in `config.json` |
+| parameters | {entry["parameters"]:,} |
+| multiply-adds at 128x128 | {entry["gmac_128"]} G |
+| weights | {entry["weights_bytes"] / 1e6:.2f} MB, float16, sha256 `{entry["weights_sha256"]}` |
+| input | RGB in [0, 1], any height and width; face in the canonical alignment of `config.json` |
+| stages and losses | {"; ".join(_stage(stage) for stage in recipe["stages"])} |
+| networks used in training | {_networks(training)} |
+| training | batches of {recipe["batch_size"]}, {recipe["precision"]}, seed {recipe["seed"]}; best weights at step \
+{training["steps"]} ({training["faces_seen"]:,} faces), {training["hours"]} hours on {training["device"]} |
+
+The recipe is `recipe.json`; what was really run, with versions and the data's fingerprint, is `training.json`.\
+{" " + training["note"] if training["note"] else ""}
+Weights are the moving average over training, chosen by {measure.chosen_by}.
+
+## Measured
+
+{measure.row(entry["measured"])}
+
+That is its row of `index.json`; `docs/results.md` has all presets beside each other. By the command
+
+{measure.how(name)}
+
+{table.strip()}
+
+{measure.remarks}
+
+## Limits, and who should not use it
+
+{limits}
+
+## Data and licence
+
+{_data(training)}
+- Code: {config["license"]["code"]}. Weights: {config["license"]["weights"]}.
+"""
+
+
+def _data(training):
+    """What was trained and chosen on, a line each; sets of faces are named by their fingerprints."""
+    lines = [f"- Trained on {training['data']}."]
+    for key, title in (("faces", "training faces"), ("pairs", "pairs"), ("development", "development faces")):
+        found = training.get(key)
+        if found:
+            lines.append(f"- {found['count']:,} {title}, fingerprint `{found['sha256']}`.")
+    return "\n".join(lines)
+
+
+def _stage(stage):
+    losses = [f"{term} {weight:g}" for term, weight in stage["losses"].items()]
+    critic = [f"{term} {weight:g}" for term, weight in stage.get("critic_losses", {}).items()]
+    text = f"{stage['name']} {stage['steps']} steps, losses times weights: {', '.join(losses)}"
+    return text + (f"; the critic's: {', '.join(critic)}" if critic else "")
+
+
+def _networks(training):
+    recipe, files = training["recipe"], training.get("network_files", {})
+    # Older records say no more than that there was a facial loss.
+    networks = training.get("networks", ["identity"] if training.get("facial_loss") else [])
+    names = [f"{name} ({files[name]['file']})" if name in files else name for name in networks]
+    names += [f"{role} `{recipe[role]['class']}`" for role in ("critic", "auxiliary") if recipe.get(role)]
+    return ", ".join(names) or "none beside the model"

@@ -1,0 +1,132 @@
+"""From a run's best weights to a preset: conversion, a new measurement, the card and the index."""
+
+import json
+import tempfile
+from pathlib import Path
+
+from deblur_zoo import zoo
+from deblur_zoo.files.atomic_file import atomic_path
+from deblur_zoo.zoo import golden, multiply_adds, presets
+from trainers.publishing.measures import measure_of
+from trainers.publishing.model_card import card
+
+_INDEX = "index.json"
+
+
+def _read(path):
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing: RUN must name a finished run of `python -m trainers`")
+    return presets.read_json(path)
+
+
+def _write(path, text):
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def publish_run(flags):
+    """Publish a run; see ``trainers.publishing.publish`` for the flags.
+
+    Raises:
+        FileNotFoundError: the run is not finished, or a path is wrong.
+        ValueError: weights that do not fit the preset, or a measurement that fails.
+    """
+    run = Path(flags["run"])
+    record, progress, best = _read(run / "run.json"), _read(run / "progress.json"), run / "best.weights.h5"
+    if not best.is_file():
+        raise FileNotFoundError(f"{best} is missing: the run was trained without --development, which chooses it")
+    target = zoo.preset_folder(flags["preset"] or record["preset"])
+    config = presets.read_config(target)
+    measure = measure_of(config["kind"])
+    model = zoo.load(target, weights=False)
+    zoo.load_initial_weights(model, best)
+    training = training_record(flags, record, progress)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".publish-") as temporary:
+        staged = Path(temporary) / config["name"]
+        license = {"code": "Apache-2.0", **(config.get("license") or {}), "weights": flags["license"]}
+        paper = config.get("paper") or {"title": config["class"]}
+        staged_config = presets.save_preset(model, staged, config["name"], paper=paper, license=license)
+        metrics, table = measure.measure(staged, flags)
+        _write(staged / "training.json", json.dumps(training, indent=2) + "\n")
+        entry = index_entry(staged_config, model, training, metrics)
+        _write(staged / "README.md", card(staged_config, entry, training, table))
+        files = [presets.WEIGHTS_FILE, "training.json", "metrics.json", "README.md"]
+        if config["kind"] == "deblurrer":
+            golden.write(zoo.load(staged), staged, staged_config["weights"]["sha256"])
+            files.append(golden.FILE)
+        # Weights first and config last: the config names the weights' checksum, and the index is the last word.
+        for name in [*files, "config.json"]:
+            (staged / name).replace(target / name)
+    update_index(target.parent / _INDEX, config["name"], entry)
+    print(f"published {config['name']}: {measure.headline(metrics)}, {training['steps']} steps")
+
+
+def training_record(flags, record, progress):
+    """The content of training.json: how the weights came about, without the machine's paths.
+
+    Args:
+        flags: dict of the command's flags.
+        record: the run's run.json.
+        progress: its progress.json.
+    """
+    steps = flags["earlier_steps"] + progress["best_step"]
+    device = flags["device"] or ", ".join(record.get("devices", []))
+    if not device:
+        raise ValueError("--device is missing: the run's record does not say what it was trained on")
+    networks = record.get("networks", ["identity"] if record.get("facial_loss") else [])
+    development = record.get("development")
+    return {
+        "steps": steps,
+        "faces_seen": steps * record["recipe"]["batch_size"],
+        "hours": round(flags["earlier_hours"] + progress["seconds"] / 3600, 2),
+        "device": device,
+        "data": flags["data"],
+        "note": flags["note"],
+        "init_from": record["init_from"] and Path(record["init_from"]).name,
+        "init_parts": [f"{change.partition('=')[0]}={Path(change).name}" for change in record.get("init_parts", [])],
+        **{
+            key: {**record[key], "folders": [Path(folder).name for folder in record[key]["folders"]]}
+            for key in ("faces", "pairs") if record.get(key)
+        },
+        "development": development and {**development, "folder": Path(development["folder"]).name},
+        "networks": networks,
+        "network_files": {
+            name: file for name, file in record.get("network_files", {}).items() if name in networks
+        },
+        "distribution": record.get("distribution"),
+        "git_revision": record.get("git_revision"),
+        "versions": record["versions"],
+        "recipe": record["recipe"],
+    }  # fmt: skip
+
+
+def index_entry(config, model, training, metrics):
+    """A preset's row of ``index.json``.
+
+    Args:
+        config: the preset's config; None weights are allowed.
+        model: the built model.
+        training: the content of training.json, or None.
+        metrics: the content of metrics.json, or None.
+    """
+    weights = config["weights"] or {}
+    return {
+        "kind": config["kind"],
+        "class": config["class"],
+        "weights_sha256": weights.get("sha256"),
+        "weights_bytes": weights.get("bytes"),
+        "parameters": model.count_params(),
+        "gmac_128": round(multiply_adds.count_multiply_adds(model) / 1e9, 3),
+        "training": training
+        and {"steps": training["steps"], "faces": training["faces_seen"], "hours": training["hours"],
+             "device": training["device"]},
+        "measured": metrics and measure_of(config["kind"]).index(metrics),
+    }  # fmt: skip
+
+
+def update_index(path, name, entry):
+    """Replace one row of ``index.json``; the others stay as they are."""
+    index = _read(path) if path.is_file() else {"format_version": presets.FORMAT_VERSION, "presets": {}}
+    index["presets"][name] = entry
+    index["presets"] = dict(sorted(index["presets"].items()))
+    _write(path, json.dumps(index, indent=2) + "\n")

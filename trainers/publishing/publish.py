@@ -1,0 +1,54 @@
+"""Make a preset out of a finished run: float16 weights, measured again, with model card and index entry.
+
+    python -m trainers.publishing.publish runs/lite --development crops/development \
+        --identity_network mobilefacenet.keras \
+        --data "CelebA (7,475 faces) and MEBeauty (1,216 faces)" --license "non-commercial research use"
+
+Writes into the preset's folder: model.weights.h5, config.json, training.json, metrics.json, README.md and, for a
+deblurrer, golden.npz (see ``deblur_zoo.zoo.golden``), and the preset's row of index.json. Everything is prepared beside
+the folder first; a failed measurement changes nothing.
+"""
+
+from absl import flags
+
+from deblur_zoo.files import command_line_tools
+from deblur_zoo.files.command_line_tools import UsageError
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("run", None, "folder of a finished run of `python -m trainers`; may be given without --run")
+flags.DEFINE_string("preset", None, "name or folder of the preset to publish to; the run's own where not given")
+flags.DEFINE_string("development", None, "folder of aligned development faces to measure on")
+flags.DEFINE_string("development_labels", None, "folder of their labels, to measure a parser")
+flags.DEFINE_string("cross_validation", None, "a parser's scores.json of trainers.datasets.cross_validation")
+flags.DEFINE_string("identity_network", None, "Keras file of a face recognition network, for the identity cosine")
+flags.DEFINE_string("data", None, "what was trained on, for the card")
+flags.DEFINE_string("license", None, "licence of the weights, which follows from the data")
+flags.DEFINE_string("device", None, "what it was trained on, for the card; the run's record where not given")
+flags.DEFINE_integer("earlier_steps", 0, "steps of earlier runs that this one went on from", lower_bound=0)
+flags.DEFINE_float("earlier_hours", 0.0, "hours of earlier runs", lower_bound=0)
+flags.DEFINE_string("note", None, "a sentence for the card about what was special in this training")
+flags.DEFINE_integer("limit", None, "measure on the first so many faces only", lower_bound=1)
+
+
+def publish(arguments):
+    """Check the flags, convert, measure and put in place. Returns the exit code."""
+    if arguments and not FLAGS.run:
+        FLAGS.run = arguments[0]
+        arguments = arguments[1:]
+    command_line_tools.require_flags(arguments, "run", "development", "data", "license")
+    # Heavy imports wait until the flags are known to be good.
+    from trainers.publishing.publication import publish_run
+
+    try:
+        publish_run(FLAGS.flag_values_dict())
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    return 0
+
+
+def main():
+    command_line_tools.run(publish, "deblur-zoo-publish")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,214 @@
+"""Checkpoints: everything a killed run needs to go on, in a file that is whole and carries its own checksum.
+
+The last two are kept. One alone would be enough against a kill, since a file takes its place when it is complete; the
+second is for a disk or a hand that damages the newest.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from keras import ops
+
+from deblur_zoo.files.atomic_file import atomic_path
+from trainers.runs.errors import CannotWrite, DamagedCheckpoint, NonFiniteLoss, OtherRun
+
+_CHECKSUM = "sha256"
+
+
+@contextlib.contextmanager
+def writing(path):
+    """A context in which a failure to write becomes one sentence.
+
+    Raises:
+        CannotWrite: the block raised OSError, or RuntimeError as HDF5 does when it closes a file on a full disk.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        reason = " ".join(str(getattr(error, "strerror", None) or error).split())
+        raise CannotWrite(
+            f"{path} cannot be written ({reason}); the last good checkpoint is kept: make room, and the same command "
+            "goes on from it"
+        ) from error
+
+
+@contextlib.contextmanager
+def whole_file(path):
+    """``atomic_path`` for a file of a run; raises CannotWrite as ``writing`` does."""
+    with writing(path), atomic_path(path) as temporary:
+        yield temporary
+
+
+def save_weights(model, path):
+    """Write a model's weights as float32 ``.weights.h5``, whole or not at all.
+
+    Raises:
+        CannotWrite: the disk is full, say.
+    """
+    with whole_file(path) as temporary:
+        model.save_weights(temporary)
+
+
+def _variables(trainer):
+    """Every variable of a run under a name of its own, in an order that does not change."""
+    # ``variables``, not ``weights``: the random states of dropout are among them.
+    groups = {
+        "model": trainer.model.variables,
+        "average": trainer.average.weights,
+        "critic": trainer.critic.variables if trainer.critic is not None else [],
+        "auxiliary": trainer.auxiliary.variables if trainer.auxiliary is not None else [],
+        "optimizer": trainer.optimizer.variables,
+        "step": [trainer.step],
+    }
+    return {f"{group}/{i}": variable for group, members in groups.items() for i, variable in enumerate(members)}
+
+
+def previous_path(path):
+    """Where the checkpoint before the newest one is: checkpoint.previous.npz beside checkpoint.npz."""
+    return Path(path).with_suffix(".previous.npz")
+
+
+def save_checkpoint(path, trainer, progress):
+    """Write all networks, the moving average, every player's optimiser, loss scale, schedule, random states, progress.
+
+    The data's position follows from the progress: samples are numbered.
+
+    Args:
+        path: the file, ending in .npz. The checkpoint before this one stays at ``previous_path``.
+        trainer: a RestorationTrainer within a stage.
+        progress: dict that JSON can hold (stage, best score, ...).
+
+    Raises:
+        NonFiniteLoss: a variable holds NaN or infinity; nothing is written.
+        CannotWrite: the disk is full, say; what was there stays.
+    """
+    path = Path(path)
+    arrays = {name: ops.convert_to_numpy(variable) for name, variable in _variables(trainer).items()}
+    # A gradient may overflow in the last step before a checkpoint, which no loss has shown yet.
+    if not all(np.isfinite(array).all() for array in arrays.values()):
+        raise NonFiniteLoss(
+            f"a weight or an optimiser's state is not finite after step {int(trainer.step.numpy())}: the last good "
+            "checkpoint is kept; a lower learning rate, a longer warm-up or float32 usually helps"
+        )
+    arrays["progress"] = np.frombuffer(json.dumps(progress).encode(), np.uint8)
+    arrays[_CHECKSUM] = np.frombuffer(_checksum(arrays), np.uint8)
+    with whole_file(path) as temporary:
+        with open(temporary, "wb") as file:
+            np.savez(file, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        if path.exists():
+            os.replace(path, previous_path(path))
+
+
+@dataclass(frozen=True)
+class StoredState:
+    """A checkpoint that was read and found whole.
+
+    Attributes:
+        path: the file.
+        arrays: dict from a variable's name to its value.
+        progress: the dict that was saved with it.
+    """
+
+    path: Path
+    arrays: dict
+    progress: dict
+
+    @property
+    def step(self):
+        """The step after which it was written."""
+        return int(self.arrays["step/0"])
+
+    def restore(self, trainer):
+        """Put the values into a trainer that has begun the same stage.
+
+        Raises:
+            OtherRun: the checkpoint is of another model, optimiser or stage; nothing is changed.
+        """
+        variables = _variables(trainer)
+        for name, variable in variables.items():
+            if name not in self.arrays or self.arrays[name].shape != tuple(variable.shape):
+                raise OtherRun(
+                    f"the checkpoint {self.path} does not fit this preset and recipe (at {name}); "
+                    "continue with the ones that it was written with, or start in another folder"
+                )
+        for name, variable in variables.items():
+            variable.assign(self.arrays[name])
+
+
+def restore_checkpoint(path, trainer):
+    """Read a checkpoint, put it into a trainer that has begun the same stage, and return its progress dict.
+
+    Raises:
+        As ``read_checkpoint`` and ``StoredState.restore``, and FileNotFoundError where there is none.
+    """
+    stored = read_checkpoint(path)
+    if stored is None:
+        raise FileNotFoundError(f"there is no checkpoint {path}")
+    stored.restore(trainer)
+    return stored.progress
+
+
+def read_checkpoint(path):
+    """The newest whole checkpoint of a run.
+
+    Where the newest is damaged, the one before it takes its place, which is said on standard error.
+
+    Args:
+        path: as for ``save_checkpoint``.
+
+    Returns:
+        StoredState, or None where there is no checkpoint.
+
+    Raises:
+        DamagedCheckpoint: there are checkpoints, and none is whole.
+    """
+    newest, problem = Path(path), None
+    for path in (newest, previous_path(newest)):
+        if not path.exists():
+            continue
+        try:
+            stored = _read(path)
+        except DamagedCheckpoint as error:
+            problem = problem or error
+            continue
+        if problem:
+            print(f"{problem}; going on from the one before it, after step {stored.step}.", file=sys.stderr, flush=True)
+            # Not later: the next checkpoint pushes the newest one into the previous one's place.
+            os.replace(path, newest)
+        return stored
+    if problem:
+        raise DamagedCheckpoint(f"{problem}, and no other is there to go on from: remove it to start anew")
+    return None
+
+
+def _read(path):
+    with open(path, "rb") as file:
+        try:
+            with np.load(file, allow_pickle=False) as content:
+                arrays = {name: content[name] for name in content.files}
+            checksum = arrays.pop(_CHECKSUM).tobytes()
+            if checksum != _checksum(arrays):
+                raise ValueError("another checksum")
+            progress = json.loads(arrays.pop("progress").tobytes().decode())
+        # Whatever the readers of zip files and arrays raise at bytes that are not what they expect.
+        except Exception as error:
+            raise DamagedCheckpoint(f"the checkpoint {path} is truncated or was altered") from error
+    return StoredState(path, arrays, progress)
+
+
+def _checksum(arrays):
+    """sha256 over names, types, shapes and values."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        array = arrays[name]
+        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        digest.update(array.tobytes())
+    return digest.digest()

@@ -1,0 +1,316 @@
+"""From the flags of ``python -m trainers`` to what a run needs: recipe, networks, faces, kernels."""
+
+import hashlib
+import importlib
+import json
+import platform
+import sys
+
+import keras
+import numpy as np
+from keras import ops
+
+from deblur_zoo import zoo
+from deblur_zoo.blur.kernels import make_bank
+from deblur_zoo.data.augmentation import Augmentation
+from deblur_zoo.data.pair_store import load_pairs
+from deblur_zoo.data.synthesis import PairMaker, Synthesis
+from deblur_zoo.zoo import presets
+from trainers.methods.registry import method_class
+from trainers.runs.recipe import complete_recipe, read_recipe, without_later_settings
+from trainers.steps.optimizers import optimizer_of
+from trainers.steps.schedule import Schedule
+
+# Settings of a recipe that flags of the same name overrule.
+OVERRULED = ("seed", "batch_size", "precision")
+# Steps of warm-up where a run goes on from trained weights, unless its recipe has more.
+CONTINUED_WARMUP = 250
+
+
+def resolve_recipe(flags, folder):
+    """The preset's recipe with what the flags change.
+
+    Raises:
+        FileNotFoundError, ValueError: no recipe, or one that does not hold together.
+    """
+    recipe = read_recipe(flags["recipe"] or folder / "recipe.json")
+    for name in OVERRULED:
+        if flags[name] is not None:
+            recipe[name] = flags[name]
+    stages = {stage["name"]: stage for stage in recipe["stages"]}
+    for change in flags["steps"]:
+        name, _, steps = change.partition("=")
+        if name not in stages or not steps.isdigit():
+            raise ValueError(f"--steps {change!r} is not stage=steps; the stages are {', '.join(stages)}")
+        stages[name]["steps"] = int(steps)
+    recipe["stages"] = [stage for stage in recipe["stages"] if stage["steps"]]
+    method_class(recipe["method"])
+    recipe = complete_recipe(recipe)
+    _set_pairs_share(recipe, flags.get("pairs_share"), bool(flags.get("pairs")))
+    if flags["init_from"]:
+        # A fresh optimiser's first steps are far too large for weights that are good already.
+        first = recipe["stages"][0]
+        for player in ("", "critic_"):
+            rate = first[f"{player}learning_rate"]
+            rate["warmup"] = max(rate.get("warmup", 0), min(CONTINUED_WARMUP, first["steps"] // 4))
+    for stage in recipe["stages"]:
+        for player in ("", "critic_"):
+            try:
+                Schedule(steps=stage["steps"], **stage[f"{player}learning_rate"])
+                optimizer_of(stage[f"{player}optimizer"])
+            except (TypeError, ValueError) as error:
+                problem = str(error).splitlines()[0]
+                raise ValueError(
+                    f"stage {stage['name']!r}: its {player}learning_rate or optimizer: {problem}"
+                ) from None
+    return recipe
+
+
+def pairs_share(recipe, stage):
+    """Share of given pairs in a stage's batches: the stage's own, or else that of the recipe's data."""
+    return recipe["data"]["pairs_share"] if stage["pairs_share"] is None else stage["pairs_share"]
+
+
+def _set_pairs_share(recipe, share, has_pairs):
+    """Put the flag's share in place of the recipe's, but for stages that take no pairs, and check all shares."""
+    if share is not None:
+        recipe["data"]["pairs_share"] = share
+        for stage in recipe["stages"]:
+            stage["pairs_share"] = share if stage["pairs_share"] else stage["pairs_share"]
+    taking = {stage["name"]: pairs_share(recipe, stage) for stage in recipe["stages"]}
+    for share in taking.values():
+        Synthesis(pairs_share=share).check_batch(recipe["batch_size"])
+    taking = {name: share for name, share in taking.items() if share}
+    if taking and not has_pairs:
+        name, share = next(iter(taking.items()))
+        raise ValueError(
+            f"the stage {name!r} takes a share of {share:g} of each batch from pairs: name their shards by --pairs, as "
+            "`python -m trainers.datasets.video_pairs` writes them, or give --pairs_share 0"
+        )
+    if has_pairs and not taking:
+        raise ValueError("--pairs names pairs and no stage takes any: say by --pairs_share, such as 0.5, how many")
+
+
+def build_models(preset, precision, arguments=None):
+    """The model to train, in the given precision, and its moving average, in float32.
+
+    Args:
+        preset: a preset's name or folder.
+        precision: Keras dtype policy.
+        arguments: constructor arguments in place of the preset's, as an ablation has them.
+    """
+    config = presets.read_config(zoo.preset_folder(preset))
+    config = {**config, "arguments": {**config["arguments"], **(arguments or {})}}
+    models = []
+    for policy in (precision, "float32"):
+        with _precision(policy):
+            models.append(presets.build_model(config))
+    return models
+
+
+def load_parts(model, changes):
+    """Fill parts of a model from other presets' parts of the same name.
+
+    Args:
+        model: the model.
+        changes: list of "part=source", the source as ``zoo.load`` takes it.
+
+    Raises:
+        ValueError, FileNotFoundError: no such part, or one of another shape.
+    """
+    for change in changes:
+        name, _, source = change.partition("=")
+        part = getattr(model, name, None)
+        if not source or not hasattr(part, "set_weights"):
+            raise ValueError(f"--init_parts {change!r} is not part=preset with a part of the model")
+        donor = getattr(zoo.load(source), name, None)
+        if not hasattr(donor, "get_weights"):
+            raise ValueError(f"{source} has no part {name!r}")
+        try:
+            part.set_weights(donor.get_weights())
+        except ValueError as error:
+            raise ValueError(f"the part {name!r} of {source} does not fit the model's: {error}") from None
+
+
+def stages_with_labels(recipe):
+    """Names of the stages whose losses need parsing labels."""
+    method = method_class(recipe["method"])
+    networks = dict.fromkeys(method.needs.values())
+    return [
+        stage["name"]
+        for stage in recipe["stages"]
+        if method(stage["losses"], stage["critic_losses"], networks, **stage["options"]).needs_labels
+    ]
+
+
+def build_network(specification, precision, crop_size):
+    """A critic or an auxiliary network of a recipe.
+
+    Args:
+        specification: dict with "class", a name that ``deblur_zoo.zoo.presets`` has a table of, and "arguments"; or
+            None.
+        precision: Keras dtype policy.
+        crop_size: side of the training crops in pixels.
+
+    Returns:
+        a built keras.Model, or None.
+
+    Raises:
+        ValueError: an unknown class, or arguments that it does not take.
+    """
+    if specification is None:
+        return None
+    name, arguments = specification["class"], specification["arguments"]
+    classes = {**presets.CLASSES, **presets.TRAINING_CLASSES}
+    if name not in classes:
+        raise ValueError(f"the recipe names the network {name!r}; accepted: {', '.join(sorted(classes))}")
+    try:
+        with _precision(precision):
+            network = getattr(importlib.import_module(classes[name]), name)(**arguments)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"the recipe's {name} has arguments that make no network: {error}") from None
+    if not network.built:
+        network(ops.zeros((1, crop_size, crop_size, 3)))
+    return network
+
+
+class _precision:
+    """A context in which new layers compute in this Keras dtype policy."""
+
+    def __init__(self, policy):
+        self.policy = policy
+
+    def __enter__(self):
+        self.before = keras.config.dtype_policy()
+        keras.config.set_dtype_policy(self.policy)
+
+    def __exit__(self, *error):
+        keras.config.set_dtype_policy(self.before)
+
+
+def load_networks(recipe, flags):
+    """The frozen feature networks of a recipe, by name; terms whose network has no file are taken out, and said so.
+
+    Args:
+        recipe: a complete recipe; changed where a term is taken out.
+        flags: "identity_network" names a file for the network "identity"; "networks" is a list of name=file.
+
+    Raises:
+        ValueError, FileNotFoundError: a file that is no such network.
+    """
+    files = dict(change.partition("=")[::2] for change in flags["networks"])
+    if flags["identity_network"]:
+        files.setdefault("identity", flags["identity_network"])
+    method = method_class(recipe["method"])
+    specifications = {"identity": {"kind": "identity"}, **recipe["networks"]}
+    unknown = sorted(set(files) - set(specifications))
+    if unknown:
+        raise ValueError(f"--networks names {unknown[0]!r}; the recipe's networks are {', '.join(specifications)}")
+    used = {method.needs[term] for stage in recipe["stages"] for term in stage["losses"] if term in method.needs}
+    networks = {}
+    for name in sorted(used):
+        specification = dict(specifications.get(name) or {"kind": name})
+        # A network of faces may be the same file as the identity network's.
+        path = files.get(name) or (files.get("identity") if specification["kind"] == "identity" else None)
+        if path:
+            networks[name] = _load_network({**specification, "weights": path})
+    missing = {term: name for term, name in method.needs.items() if name not in networks}
+    for stage in recipe["stages"]:
+        for term in [term for term in stage["losses"] if term in missing]:
+            flag = "--identity_network" if missing[term] == "identity" else f"--networks {missing[term]}=FILE"
+            print(f"The {term} term is off: {flag} names no network.", file=sys.stderr, flush=True)
+            del stage["losses"][term]
+    return networks
+
+
+def _load_network(specification):
+    if specification["kind"] == "identity" and not specification.get("layers"):
+        from deblur_zoo.features.identity import IdentityNetwork
+
+        return IdentityNetwork(specification["weights"])
+    from deblur_zoo.features import load_feature_network
+
+    return load_feature_network(specification)
+
+
+def build_pair_maker(store, recipe, pairs=None):
+    """The training pairs of faces and the recipe's kernels, with labels where a stage needs them.
+
+    Args:
+        store: a FaceStore.
+        recipe: a complete recipe.
+        pairs: a PairStore of pairs that are blurred already, or None.
+
+    Raises:
+        ValueError: a stage needs labels, and the faces have none.
+    """
+    data = recipe["data"]
+    needing = stages_with_labels(recipe)
+    if needing and store.labels is None:
+        raise ValueError(
+            f"the stage {needing[0]!r} needs parsing labels: name their folders by --labels, as "
+            "`python -m trainers.datasets.label_faces` writes them"
+        )
+    banks = {
+        kind: make_bank(kind, entry["count"], entry["sizes"], entry["seed"], split="train")
+        for kind, entry in data["kernels"].items()
+    }
+    synthesis = Synthesis(
+        crop_size=data["crop_size"],
+        augmentation=Augmentation(**data["augmentation"]),
+        noise=data["noise"],
+        unblurred_share=data["unblurred_share"],
+        shares={kind: entry["share"] for kind, entry in data["kernels"].items()},
+        pairs_share=0.0 if pairs is None else data["pairs_share"],
+    )
+    labels = store.labels if needing else None
+    return PairMaker(store.faces, banks, synthesis, recipe["seed"], labels, pairs=pairs)
+
+
+def load_given_pairs(flags, store):
+    """The pairs that --pairs names, of the faces' size, or None.
+
+    Raises:
+        ValueError, FileNotFoundError: there are none that can be used.
+    """
+    if not flags.get("pairs"):
+        return None
+    height, width = store.faces.shape[1:3]
+    if height != width:
+        raise ValueError(f"pairs go with faces that are squares, not {width}x{height} pixels")
+    return load_pairs(flags["pairs"], height)
+
+
+def run_record(flags, recipe, store, networks, pairs=None):
+    """What a run was, for ``run.json``: everything that another machine needs to repeat it."""
+    return {
+        "preset": flags["preset"],
+        "recipe": recipe,
+        "recipe_sha256": digest(without_later_settings(recipe)),
+        "faces": {
+            "folders": flags["faces"],
+            "count": len(store),
+            "skipped": len(store.skipped),
+            "sha256": store.fingerprint,
+        },
+        "pairs": pairs
+        and {
+            "folders": flags["pairs"],
+            "count": len(pairs),
+            "skipped": len(pairs.skipped),
+            "sha256": pairs.fingerprint,
+        },
+        "init_from": flags["init_from"],
+        "networks": sorted(networks),
+        "versions": {
+            "python": platform.python_version(),
+            "keras": keras.__version__,
+            "numpy": np.__version__,
+            "backend": keras.backend.backend(),
+        },
+    }
+
+
+def digest(content):
+    """sha256 of a value that JSON can hold."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

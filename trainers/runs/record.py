@@ -1,0 +1,56 @@
+"""Where a run took place and with what: the part of ``run.json`` that the recipe does not say."""
+
+import subprocess
+from pathlib import Path
+
+from deblur_zoo.files.checksum import sha256_of
+from trainers.steps.execution import device_names
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def provenance(flags, recipe, distribution, test_bank, development=None):
+    """Everything beside recipe, faces and versions that another machine needs to repeat a run.
+
+    Args:
+        flags: dict of the command's flags.
+        recipe: the complete recipe.
+        distribution: a Distribution.
+        test_bank: kernel bank of the development faces.
+        development: FaceStore of the development faces, or None.
+
+    Returns:
+        dict that JSON can hold.
+    """
+    files = dict(change.partition("=")[::2] for change in flags["networks"])
+    if flags["identity_network"]:
+        files.setdefault("identity", flags["identity_network"])
+    return {
+        "seed": recipe["seed"],
+        "precision": recipe["precision"],
+        "devices": device_names(),
+        "distribution": {"kind": flags.get("distribution", "none"), "replicas": distribution.replicas},
+        "git_revision": git_revision(),
+        "init_parts": flags["init_parts"],
+        "kernel_banks": {
+            "train": {kind: entry["seed"] for kind, entry in recipe["data"]["kernels"].items()},
+            "test": test_bank.seed,
+        },
+        "development": development
+        and {"folder": flags["development"], "count": len(development), "sha256": development.fingerprint},
+        "network_files": {name: {"file": Path(path).name, "sha256": sha256_of(path)} for name, path in files.items()},
+    }
+
+
+def git_revision(folder=ROOT):
+    """The commit of a checkout, with "+changes" where tracked files differ from it; None where there is no checkout."""
+    if not (Path(folder) / ".git").exists():
+        return None
+    try:
+        commit, changes = (
+            subprocess.run(["git", "-C", str(folder), *command], capture_output=True, text=True, timeout=20, check=True)
+            for command in (["rev-parse", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return commit.stdout.strip() + ("+changes" if changes.stdout.strip() else "")

@@ -1,0 +1,233 @@
+"""A training run in a folder: goes through the recipe's stages, and resumes where it stopped."""
+
+import json
+import time
+from pathlib import Path
+
+import keras
+
+from deblur_zoo import zoo
+from deblur_zoo.blur.kernels import standard_test_bank
+from deblur_zoo.data.augmentation import Augmentation
+from deblur_zoo.data.face_store import load_faces
+from trainers.distribution.base import Distribution
+from trainers.distribution.factory import make_distribution
+from trainers.methods.registry import method_class
+from trainers.runs import preparation
+from trainers.runs.callbacks import Checkpoint, Events, Progress, StopOnNonFinite, Validation
+from trainers.runs.checkpoint import read_checkpoint, save_weights, whole_file
+from trainers.runs.errors import OtherRun
+from trainers.runs.event_log import open_event_log
+from trainers.runs.record import provenance
+from trainers.runs.run_log import forget_after
+from trainers.steps.engines import trainer_class
+from trainers.steps.optimizers import optimizer_of
+from trainers.steps.schedule import Schedule
+from trainers.validation.kinds import development_set
+from trainers.validation.model_runner import identity_network
+
+
+class Run:
+    """One training run.
+
+    Args:
+        folder: where checkpoint, log and weights go.
+        recipe: the complete recipe.
+        trainer: a RestorationTrainer.
+        pair_maker: gives the training pairs.
+        development: a DevelopmentSet, or None.
+        networks: frozen feature networks by name.
+        record: dict that describes the run, written to ``run.json``.
+        distribution: a Distribution, within whose scope the trainer was created; None: one device.
+        event_log: writer of TensorBoard's event files, see ``trainers.runs.event_log``; or None.
+        place: where training pairs are rendered, see ``trainers.steps.engines.training_batches``.
+    """
+
+    def __init__(self, folder, recipe, trainer, pair_maker, development, networks, record, distribution=None,
+                 event_log=None, place="auto"):  # fmt: skip
+        self.folder = folder
+        self.recipe = recipe
+        self.trainer = trainer
+        self.pair_maker = pair_maker
+        self.development = development
+        self.networks = networks
+        self.record = record
+        self.distribution = distribution or Distribution()
+        self.event_log = event_log
+        self.place = place
+
+    @classmethod
+    def prepare(cls, flags):
+        """Build everything that the flags of ``python -m trainers`` name.
+
+        Raises:
+            ValueError, FileNotFoundError: a flag, a recipe or data that cannot be used.
+        """
+        # First, since devices are divided before anything is put on them.
+        distribution = make_distribution(flags.get("distribution", "none"), flags.get("replicas"))
+        with distribution.scope():
+            return cls._prepare(flags, distribution)
+
+    @classmethod
+    def _prepare(cls, flags, distribution):
+        preset = zoo.preset_folder(flags["preset"])
+        recipe = preparation.resolve_recipe(flags, preset)
+        distribution.check(recipe["batch_size"])
+        crop_size = recipe["data"]["crop_size"]
+        store = load_faces(flags["faces"], crop_size, labels=[folder or None for folder in flags["labels"]])
+        pairs = preparation.load_given_pairs(flags, store)
+        pair_maker = preparation.build_pair_maker(store, recipe, pairs)
+        test_bank, development_store = standard_test_bank(), None
+        if flags["development"] and distribution.is_chief:
+            labels = flags.get("development_labels")
+            labels = [labels] if labels else None
+            development_store = load_faces([flags["development"]], crop_size, flags["development_faces"], labels=labels)
+        networks = preparation.load_networks(recipe, flags)
+
+        keras.utils.set_random_seed(recipe["seed"])
+        model, average = preparation.build_models(preset, recipe["precision"], recipe["arguments"])
+        if flags["init_from"]:
+            zoo.load_initial_weights(model, flags["init_from"])
+        preparation.load_parts(model, flags["init_parts"])
+        critic, auxiliary = (
+            preparation.build_network(recipe[name], recipe["precision"], crop_size) for name in ("critic", "auxiliary")
+        )
+        development = None
+        if development_store is not None:
+            identity = identity_network(flags["identity_network"], crop_size)
+            development = development_set(model.kind, development_store, test_bank, crop_size, identity)
+        trainer = trainer_class()(model, average, recipe["average"], critic, auxiliary)
+
+        folder = Path(flags["out"])
+        event_log = None
+        if flags.get("tensorboard") and distribution.is_chief:
+            event_log = open_event_log(folder / "tensorboard")
+        folder.mkdir(parents=True, exist_ok=True)
+        record = {
+            **preparation.run_record(flags, recipe, store, networks, pairs),
+            **provenance(flags, recipe, distribution, test_bank, development_store),
+        }
+        return cls(folder, recipe, trainer, pair_maker, development, networks, record, distribution, event_log,
+                   flags.get("render_on", "auto"))  # fmt: skip
+
+    @property
+    def checkpoint_path(self):
+        return self.folder / "checkpoint.npz"
+
+    def train(self, verbose=1):
+        """Go through the stages, from the checkpoint on where there is one.
+
+        Args:
+            verbose: 0 silent, 1 Keras' progress bar and a line an epoch, 2 a line an epoch.
+
+        Raises:
+            RunStopped: a loss that is not finite, a disk that is full, a folder that holds another run, a damaged
+                checkpoint; see ``trainers.runs.errors``.
+        """
+        names = [stage["name"] for stage in self.recipe["stages"]]
+        stored = read_checkpoint(self.checkpoint_path) if self.distribution.is_chief else None
+        progress = json.dumps(stored.progress if stored else {"stage": names[0], "epochs_done": 0}).encode()
+        progress = json.loads(self.distribution.from_chief(progress).decode())
+        if progress["stage"] not in names:
+            raise OtherRun(f"{self.folder} holds a run at stage {progress['stage']!r}, which the recipe does not have")
+        digests = {
+            "recipe": self.record["recipe_sha256"],
+            "faces": self.record["faces"]["sha256"],
+            "pairs": (self.record.get("pairs") or {}).get("sha256"),
+        }
+        for what, value in digests.items():
+            if progress.setdefault(what, value) != value:
+                raise OtherRun(f"{self.folder} holds a run with another recipe or other faces (the {what} differ); "
+                               "continue with the ones that it began with, or start in another folder")  # fmt: skip
+        if self.distribution.is_chief:
+            forget_after(self.folder / "log.tsv", stored.step if stored else 0)
+            self._write("run.json", self.record)
+        first_step = 0
+        for number, stage in enumerate(self.recipe["stages"]):
+            if number >= names.index(progress["stage"]):
+                self._train_stage(stage, first_step, progress, stored, verbose)
+                stored = None
+                if number + 1 < len(names):
+                    progress.update(stage=names[number + 1], epochs_done=0, waited=0)
+            first_step += stage["steps"] * stage["critic_steps"]
+        if self.distribution.is_chief:
+            save_weights(self.trainer.average, self.folder / "last.weights.h5")
+            self._write("progress.json", progress)
+
+    def _write(self, name, content):
+        with whole_file(self.folder / name) as path:
+            path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+    def start_stage(self, stage):
+        """Give the trainer a stage's losses and optimisers."""
+        method = method_class(self.recipe["method"])(
+            stage["losses"], stage["critic_losses"], self.networks, **stage["options"]
+        )
+        optimizers = {}
+        for player in ("", "critic_"):
+            optimizers[f"{player}optimizer"] = optimizer_of(stage[f"{player}optimizer"])
+            optimizers[f"{player}schedule"] = Schedule(steps=stage["steps"], **stage[f"{player}learning_rate"])
+        self.trainer.start_stage(
+            method,
+            **optimizers,
+            critic_steps=stage["critic_steps"],
+            train=stage["train"],
+            loss_scaling=self.recipe["precision"] == "mixed_float16",
+        )
+
+    def _train_stage(self, stage, first_step, progress, stored, verbose):
+        trainer, recipe = self.trainer, self.recipe
+        epoch_steps = recipe["steps_per_epoch"]
+        epochs = stage["steps"] // epoch_steps
+        with self.distribution.scope():
+            self.start_stage(stage)
+        if stored is not None:
+            stored.restore(trainer)
+        self.distribution.start(trainer)
+        if progress["epochs_done"]:
+            print(f"Going on at step {int(trainer.step.numpy())} (stage {stage['name']}).", flush=True)
+        if progress["epochs_done"] >= epochs:
+            return
+        # In batches: a step with several critic steps takes as many.
+        step = first_step + progress["epochs_done"] * epoch_steps * trainer.critic_steps
+        augmentation = Augmentation(**{**recipe["data"]["augmentation"], **stage["augmentation"]})
+        pair_maker = self.pair_maker.with_augmentation(augmentation, preparation.pairs_share(recipe, stage))
+        first = step // trainer.critic_steps
+        batches = self.distribution.batches(pair_maker, recipe["batch_size"], trainer.critic_steps, first, self.place)
+        callbacks = [StopOnNonFinite()]
+        if self.distribution.is_chief:
+            callbacks += self._chief_callbacks(stage, progress, verbose)
+        started = time.time()
+        self.distribution.fit(
+            trainer,
+            batches,
+            steps_per_epoch=epoch_steps,
+            epochs=epochs,
+            initial_epoch=progress["epochs_done"],
+            callbacks=callbacks,
+            verbose=int(verbose == 1),
+        )
+        done = (epochs * epoch_steps) - (step - first_step) // trainer.critic_steps
+        print(f"Stage {stage['name']}: {done * recipe['batch_size'] / (time.time() - started):.1f} faces/s", flush=True)
+
+    def _chief_callbacks(self, stage, progress, verbose):
+        """What one process alone does: it measures, writes logs and checkpoints, and changes the learning rates."""
+        callbacks = []
+        if verbose:
+            stages = self.recipe["stages"]
+            later = sum(other["steps"] for other in stages[stages.index(stage) + 1 :])
+            # The bar first, so that it has ended its line before anything else is printed.
+            callbacks += [keras.callbacks.ProgbarLogger()] if verbose == 1 else []
+            callbacks.append(Progress(self.recipe["batch_size"], later))
+        if self.event_log is not None:
+            callbacks.append(Events(self.event_log))
+        if self.development is not None:
+            every = self.recipe["validate_every"] // self.recipe["steps_per_epoch"]
+            callbacks.append(
+                Validation(
+                    self.development, every, self.folder, progress, stage["halve_after"], self.event_log, bool(verbose)
+                )
+            )
+        # After the validation, so that the checkpoint knows its outcome.
+        callbacks.append(Checkpoint(self.checkpoint_path, progress))
+        return callbacks

@@ -1,0 +1,66 @@
+"""Running a model on any number of faces while it is trained, and what the measures of every kind share."""
+
+import numpy as np
+from keras import ops
+
+from deblur_zoo.faces.alignment import CROP_SIZE
+from trainers.steps.execution import compiled
+
+# More says nothing: the rounding of one picture to 8 bits alone is noise at 59 dB.
+PSNR_CAP = 60.0
+
+
+class ModelRunner:
+    """Runs a model on uint8 faces of any number; compiled once a model, for one size of batch."""
+
+    def __init__(self):
+        self._model = self._run = None
+
+    def __call__(self, model, faces, batch_size):
+        """The model's output for uint8 (N, H, W, 3), as a NumPy array (N, ...)."""
+        if self._model is not model:
+            self._model = model
+            self._run = compiled(lambda images: model(as_float(images), training=False), model)
+        return in_batches(self._run, batch_size, faces)
+
+
+def in_batches(function, batch_size, *arrays):
+    """A function of batches on arrays of any length N.
+
+    The last batch is filled up with its first row, so that a compiled function sees one shape.
+
+    Returns:
+        the function's results, an array (N, ...) or a dict of them.
+    """
+    results = []
+    for start in range(0, len(arrays[0]), batch_size):
+        parts = [array[start : start + batch_size] for array in arrays]
+        filling = batch_size - len(parts[0])
+        result = function(*(np.concatenate([part, np.repeat(part[:1], filling, axis=0)]) for part in parts))
+        cut = slice(0, batch_size - filling)
+        results.append({k: v[cut] for k, v in result.items()} if isinstance(result, dict) else result[cut])
+    if isinstance(results[0], dict):
+        return {name: np.concatenate([result[name] for result in results]) for name in results[0]}
+    return np.concatenate(results)
+
+
+def identity_network(path, crop_size):
+    """The identity network of a Keras file for the middle of the canonical crop; None without a path.
+
+    Raises:
+        FileNotFoundError, ValueError: no such file, or no identity network.
+    """
+    if not path:
+        return None
+    from deblur_zoo.features.identity import IdentityNetwork
+
+    margin = (CROP_SIZE - crop_size) // 2
+    return IdentityNetwork(path, region=(margin, margin, crop_size, crop_size))
+
+
+def as_float(images):
+    return ops.cast(images, "float32") / 255.0
+
+
+def capped_mean(values):
+    return float(np.mean(np.minimum(values, PSNR_CAP), dtype=np.float64))
