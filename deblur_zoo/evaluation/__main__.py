@@ -39,47 +39,27 @@ flags.DEFINE_integer("sheet_faces", 24, "faces on the contact sheet", lower_boun
 def measure(arguments):
     """Check the flags, measure, print and write. Returns the exit code."""
     _check_flags(arguments)
-    from deblur_zoo import zoo
-    from deblur_zoo.evaluation.faces import Faces
-    from deblur_zoo.evaluation.protocol import KernelSizes
-    from deblur_zoo.zoo import presets
+    from deblur_zoo.evaluation import table
+    from deblur_zoo.evaluation.preset_measurement import PresetMeasurement
 
     try:
-        # What can be refused at once is, before TensorFlow is imported.
-        weights = presets.read_config(zoo.preset_folder(FLAGS.preset))["weights"]
-        source = Faces(FLAGS.faces, FLAGS.limit)
-        protocol = KernelSizes(kernels_per_size=FLAGS.kernels_per_size, sigma=FLAGS.sigma)
-        model = zoo.load(FLAGS.preset, kind="deblurrer")
-        network = _identity_network(FLAGS.identity_network)
+        task = PresetMeasurement(
+            FLAGS.preset,
+            FLAGS.faces,
+            FLAGS.limit,
+            FLAGS.kernels_per_size,
+            FLAGS.sigma,
+            FLAGS.identity_network,
+            FLAGS.batch_size,
+        )
     except ValueError as error:
         raise UsageError(str(error)) from None
-    from deblur_zoo.evaluation import table
-    from deblur_zoo.evaluation.compiled import in_graph
-    from deblur_zoo.evaluation.measurement import evaluate
-
-    restored = in_graph(lambda images: model(images, training=False))
-    embed = in_graph(network) if network else None
-    measurement = evaluate(restored, source.faces, protocol, FLAGS.batch_size, embed, progress=True)
-    metrics = {
-        **table.summary(measurement),
-        "model": {
-            "name": model.name,
-            "parameters": model.count_params(),
-            "weights_sha256": weights["sha256"],
-            "precision": model.compute_dtype,
-        },
-        "data": {
-            "folder": source.data["folder"],
-            "fingerprint": source.data["fingerprint"],
-            "skipped_files": source.skipped,
-        },
-        "versions": table.versions(),
-    }
+    metrics = task.run(progress=True)
     print(table.markdown(metrics))
     if FLAGS.out:
         print("wrote " + " and ".join(map(str, table.write(metrics, FLAGS.out))))
     if FLAGS.sheet:
-        _write_sheet(restored, source.faces, protocol, measurement)
+        _write_sheet(task.restored, task.faces, task.protocol, task.measurement)
         print(f"wrote {FLAGS.sheet}")
     return 0
 
@@ -101,14 +81,6 @@ def _check_flags(arguments):
         )
         if not os.access(parent, os.W_OK):
             raise UsageError(f"cannot write to {parent}")
-
-
-def _identity_network(path):
-    if not path:
-        return None
-    from deblur_zoo.features.identity import IdentityNetwork
-
-    return IdentityNetwork(path)
 
 
 def _write_sheet(model, faces, protocol, measurement):

@@ -182,13 +182,26 @@ def write(metrics, folder):
     return [folder / name for name in contents]
 
 
+def markdown_of_file(path):
+    """The table of a metrics.json.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no metrics.json of a deblurrer.
+    """
+    try:
+        return markdown(json.loads(pathlib.Path(path).read_text(encoding="utf-8")))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ValueError(f"{path} is no metrics.json of a deblurrer") from None
+
+
 def _print(arguments):
     if len(arguments) != 1:
         raise UsageError("name one metrics.json")
     try:
-        print(markdown(json.loads(pathlib.Path(arguments[0]).read_text(encoding="utf-8"))), end="")
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise UsageError(f"{arguments[0]} is no metrics.json of a deblurrer") from None
+        print(markdown_of_file(arguments[0]), end="")
+    except ValueError as error:
+        raise UsageError(str(error)) from None
 
 
 if __name__ == "__main__":

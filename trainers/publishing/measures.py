@@ -1,19 +1,17 @@
 """How a preset of each kind is measured when it is published, and what its index row and card say of that."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 from deblur_zoo import zoo
+from deblur_zoo.evaluation import table as evaluation_table
+from deblur_zoo.evaluation.preset_measurement import PresetMeasurement
 from deblur_zoo.zoo import presets
 from trainers.validation.kinds import development_set
 
-_FAILED = "the converted weights could not be measured; nothing was published"
-
 
 class DeblurrerMeasure:
-    """By the evaluation's command in a process of its own, as a user would do it."""
+    """By the evaluation, as `python -m deblur_zoo.evaluation` does it."""
 
     chosen_by = "PSNR on development faces"
 
@@ -30,17 +28,19 @@ class DeblurrerMeasure:
         Raises:
             ValueError: the measurement failed.
         """
-        command = [sys.executable, "-m", "deblur_zoo.evaluation", "--preset", str(folder)]
-        command += ["--faces", flags["development"], "--out", str(folder)]
-        for name in ("identity_network", "limit"):
-            if flags[name]:
-                command += [f"--{name}", str(flags[name])]
-        if subprocess.run(command, check=False).returncode:
-            raise ValueError(_FAILED)
-        table = folder / "table.md"
-        text = table.read_text(encoding="utf-8")
-        table.unlink()
-        return json.loads((folder / "metrics.json").read_text(encoding="utf-8")), text
+        try:
+            task = PresetMeasurement(
+                folder, flags["development"], flags["limit"], identity_network=flags["identity_network"]
+            )
+        except ValueError as error:
+            raise ValueError(f"{error}; nothing was published") from error
+        metrics = task.run(progress=True)
+        text = evaluation_table.markdown(metrics)
+        print(text)
+        (folder / "metrics.json").write_text(
+            json.dumps(metrics, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
+        )
+        return metrics, text
 
     def table(self, folder):
         """The measured table in Markdown, out of the preset's metrics.json.
@@ -48,11 +48,10 @@ class DeblurrerMeasure:
         Raises:
             ValueError: there is none, or it is none of these.
         """
-        command = [sys.executable, "-m", "deblur_zoo.evaluation.table", str(Path(folder) / "metrics.json")]
-        done = subprocess.run(command, check=False, capture_output=True, text=True)
-        if done.returncode:
-            raise ValueError(f"{folder} has no measured table: {done.stderr.strip().splitlines()[-1]}")
-        return done.stdout
+        try:
+            return evaluation_table.markdown_of_file(Path(folder) / "metrics.json")
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{folder} has no measured table: {error}") from None
 
     def row(self, measured):
         """What the index row says under "measured", as a table in Markdown."""

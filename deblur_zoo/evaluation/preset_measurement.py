@@ -1,0 +1,83 @@
+"""A preset measured on a folder of aligned faces: what ``python -m deblur_zoo.evaluation`` and publishing do."""
+
+from deblur_zoo import zoo
+from deblur_zoo.evaluation import table
+from deblur_zoo.evaluation.faces import Faces
+from deblur_zoo.evaluation.protocol import KernelSizes
+from deblur_zoo.zoo import presets
+
+
+class PresetMeasurement:
+    """A preset, faces and a protocol, ready to be measured.
+
+    Args:
+        preset: name of a preset, or a folder with ``config.json`` and weights.
+        folder: of aligned sharp crops.
+        limit: measure on the first so many faces only, in the order of their names.
+        kernels_per_size, sigma: see ``KernelSizes``.
+        identity_network: Keras file of a face recognition network, or None.
+        batch_size: faces per forward pass.
+
+    Attributes:
+        faces: uint8 (N, 128, 128, 3).
+        protocol: a KernelSizes.
+        restored: function of float (N, 128, 128, 3) that restores them.
+        measurement: once ``run`` was called, a ``deblur_zoo.evaluation.measurement.Measurement``.
+
+    Raises:
+        FileNotFoundError, ValueError: a preset, faces or a network that cannot be used.
+    """
+
+    def __init__(self, preset, folder, limit=None, kernels_per_size=1, sigma=0.01, identity_network=None,
+                 batch_size=16):  # fmt: skip
+        # What can be refused at once is, before TensorFlow is imported.
+        self._weights = presets.read_config(zoo.preset_folder(preset))["weights"]
+        self._source = Faces(folder, limit)
+        self.faces = self._source.faces
+        self.protocol = KernelSizes(kernels_per_size=kernels_per_size, sigma=sigma)
+        self._model = zoo.load(preset, kind="deblurrer")
+        self._network = _identity_network(identity_network)
+        self._batch_size = batch_size
+        self.restored = self.measurement = None
+
+    def run(self, progress=False):
+        """Measure.
+
+        Args:
+            progress: show a bar.
+
+        Returns:
+            the content of metrics.json.
+        """
+        from deblur_zoo.evaluation.compiled import in_graph
+        from deblur_zoo.evaluation.measurement import evaluate
+
+        model, source = self._model, self._source
+        self.restored = in_graph(lambda images: model(images, training=False))
+        embed = in_graph(self._network) if self._network else None
+        self.measurement = evaluate(
+            self.restored, self.faces, self.protocol, self._batch_size, embed, progress=progress
+        )
+        return {
+            **table.summary(self.measurement),
+            "model": {
+                "name": model.name,
+                "parameters": model.count_params(),
+                "weights_sha256": self._weights["sha256"],
+                "precision": model.compute_dtype,
+            },
+            "data": {
+                "folder": source.data["folder"],
+                "fingerprint": source.data["fingerprint"],
+                "skipped_files": source.skipped,
+            },
+            "versions": table.versions(),
+        }
+
+
+def _identity_network(path):
+    if not path:
+        return None
+    from deblur_zoo.features.identity import IdentityNetwork
+
+    return IdentityNetwork(path)
