@@ -10,8 +10,8 @@ from keras import ops
 
 from deblur_zoo.blur.convolution import blur
 from deblur_zoo.data.augmentation import COORDINATE_BITS, SHIFT_BITS
-from deblur_zoo.data.face_store import UNKNOWN
 from deblur_zoo.data.random_normal import standard_normal_tensors
+from deblur_zoo.faces.face_classes import UNKNOWN
 
 
 def _coordinates(matrices, size):
@@ -159,13 +159,16 @@ class DeviceRenderer:
             Faces and kernels are arguments, never constants of what is compiled.
 
     Raises:
-        ValueError: the pairs are to be compressed as JPEG, which only the host can do.
+        ValueError: the pairs are to be compressed as JPEG or blurred as cameras do, which only the host can do.
     """
 
     def __init__(self, pair_maker, compile=None):
         settings = pair_maker.synthesis
-        if settings.jpeg is not None:
-            raise ValueError("JPEG compression of training pairs needs the place 'host'; the device cannot make it.")
+        if settings.needs_host:
+            what = settings.needs_host
+            raise ValueError(
+                f"{what[0].upper()}{what[1:]} of training pairs needs the place 'host'; the device cannot make it."
+            )
         function = partial(render, size=settings.crop_size)
         self._render = compile(function) if compile else function
         self.arrays = device_arrays(pair_maker)

@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from deblur_zoo.data.sources import list_entries
-
-UNKNOWN = 255
+from deblur_zoo.faces.face_classes import UNKNOWN
 
 
 @dataclass

@@ -6,8 +6,8 @@ import numpy as np
 
 from deblur_zoo.data import host_blur
 from deblur_zoo.data.augmentation import COORDINATE_BITS, SHIFT_BITS
-from deblur_zoo.data.face_store import UNKNOWN
 from deblur_zoo.data.random_normal import standard_normal
+from deblur_zoo.faces.face_classes import UNKNOWN
 
 
 @lru_cache(maxsize=8)
@@ -120,8 +120,13 @@ def render(face, kernel, plan, size, labels=None, mirrored_classes=None):
             blurred = host_blur.jpeg(blurred, int(plan["jpeg_quality"]))
     if labels is None:
         return blurred, sharp
+    return blurred, sharp, labels_of(labels, plan, size, mirrored_classes)
+
+
+def labels_of(labels, plan, size, mirrored_classes):
+    """A pair's labels, uint8 (size, size); arguments as ``render``."""
     labels = warp_labels(labels, plan["matrix"], size)
-    return blurred, sharp, mirrored_classes[labels] if plan["mirrored"] else labels
+    return mirrored_classes[labels] if plan["mirrored"] else labels
 
 
 def render_given(blurred, sharp, plan, size, with_labels=False):

@@ -9,7 +9,8 @@ def choose_place(place, synthesis):
     Args:
         place: "host" renders with OpenCV in threads; "device" with ``keras.ops``; "auto" takes the device where the
             backend has an accelerator, since faces and kernels then need not travel to it, and else the host: on a
-            processor OpenCV is the quickest (``python -m benchmarks.pipeline``). JPEG is made on the host alone.
+            processor OpenCV is the quickest (``python -m benchmarks.pipeline``). JPEG and camera-like blur are made on
+            the host alone.
         synthesis: the pairs' Synthesis.
 
     Returns:
@@ -22,7 +23,7 @@ def choose_place(place, synthesis):
         raise ValueError(f"Training pairs are made at the place {', '.join(PLACES)}, not {place!r}.")
     if place != "auto":
         return place
-    return "device" if synthesis.jpeg is None and _has_accelerator() else "host"
+    return "device" if not synthesis.needs_host and _has_accelerator() else "host"
 
 
 def _has_accelerator():

@@ -7,8 +7,10 @@ from functools import cached_property
 
 import numpy as np
 
-from deblur_zoo.data import host_blur, host_synthesis
+from deblur_zoo.data import camera_blur, host_blur, host_synthesis
 from deblur_zoo.data.augmentation import Augmentation, warp_matrix
+from deblur_zoo.data.camera_blur import CameraBlur
+from deblur_zoo.data.kernel_mixture import KernelMixture
 
 # Classes that trade places when a face is mirrored: left and right brow, left and right eye.
 LEFT_AND_RIGHT = ((2, 3), (4, 5))
@@ -29,6 +31,7 @@ class Synthesis:
             no compression. The host alone can do it.
         pairs_share: share of the samples that are given pairs, already blurred, in [0, 1]. Every batch has exactly this
             share of them, see ``check_batch``. They are warped as faces are; no kernel, noise or JPEG is added.
+        camera: what the other samples' camera-like share is, or None for none. The host alone can render it.
 
     Raises:
         ValueError: a JPEG quality outside 1 to 100, or the lowest above the highest; a share outside [0, 1].
@@ -41,6 +44,12 @@ class Synthesis:
     shares: dict = field(default_factory=dict)
     jpeg: tuple | None = None
     pairs_share: float = 0.0
+    camera: CameraBlur | None = None
+
+    @property
+    def needs_host(self):
+        """What of it the host alone can render, in words; "" where a device can render all of it."""
+        return "JPEG compression" if self.jpeg else "camera-like blur" if self.camera else ""
 
     def __post_init__(self):
         if not 0 <= self.pairs_share <= 1:
@@ -112,6 +121,8 @@ class PairMaker:
         left_and_right: pairs of classes that trade places in a mirrored face.
         pairs: what ``synthesis.pairs_share`` of the samples are made of, with "blurred" and "sharp", uint8 (P, H, W, 3)
             of the faces' size, such as a PairStore; or None. Their labels are unknown, 255.
+        camera_kernels: KernelMixture of the camera-like samples; needed where ``synthesis.camera`` is set.
+        outlines: uint8 (F, H, W), labels that only tell a face from what is behind it; None: ``labels``.
 
     Attributes:
         kernels: float32 (M, K, K), the kernels of all banks, in their order, padded with zeros to the largest.
@@ -119,17 +130,25 @@ class PairMaker:
         device_cache: dict in which ``device_synthesis`` keeps the arrays that it has put into the device's memory.
 
     Raises:
-        ValueError: labels whose shape is not that of the faces; a share of pairs and no pairs, or of another size.
+        ValueError: labels whose shape is not that of the faces; a share of pairs and no pairs, or of another size;
+            camera-like samples without their kernels.
     """
 
-    def __init__(self, faces, banks, synthesis, seed, labels=None, left_and_right=LEFT_AND_RIGHT, pairs=None):
+    def __init__(
+        self, faces, banks, synthesis, seed, labels=None, left_and_right=LEFT_AND_RIGHT, pairs=None,
+        camera_kernels=None, outlines=None,
+    ):  # fmt: skip
         if labels is not None and labels.shape != faces.shape[:3]:
             raise ValueError(f"Labels of shape {labels.shape} do not fit faces of shape {faces.shape}.")
         if pairs is not None and not pairs.blurred.shape == pairs.sharp.shape == (len(pairs.sharp), *faces.shape[1:]):
             raise ValueError(f"Pairs of shape {pairs.sharp.shape} do not fit faces of shape {faces.shape}.")
+        if synthesis.camera is not None and camera_kernels is None:
+            raise ValueError("Camera-like samples need kernels of their own.")
         self.faces = faces
         self.labels = labels
         self.pairs = pairs
+        self._camera_kernels = camera_kernels
+        self._outlines = labels if outlines is None else outlines
         self.seed = seed
         self.synthesis = self._checked(synthesis)
         self.face_index = _Epochs(seed, 1, len(faces))
@@ -137,11 +156,8 @@ class PairMaker:
         self.mirrored_classes = np.arange(256, dtype=np.uint8)
         for left, right in left_and_right:
             self.mirrored_classes[[left, right]] = right, left
-        chosen = [banks[name] for name in synthesis.shares]
-        self.kernels, self._sizes = _one_array(chosen)
-        self._bank_ends = np.cumsum([len(bank) for bank in chosen]).tolist()
-        shares = np.array(list(synthesis.shares.values()), np.float64)
-        self._thresholds = np.cumsum(shares / shares.sum())
+        self._mixture = KernelMixture(banks, synthesis.shares)
+        self.kernel, self.kernels = self._mixture.kernel, self._mixture.kernels
         self.device_cache = {}
 
     def _checked(self, synthesis):
@@ -171,16 +187,15 @@ class PairMaker:
             ``augmentation.warp_matrix``; "mirrored" bool; "unblurred" bool; "kernel" int32, index into ``kernels``;
             "sigma" float32, the noise's standard deviation on the [0, 1] scale; "key" uint32 (2,), of the noise, see
             ``random_normal``; where ``synthesis.jpeg`` is set, "jpeg_quality" int32; where there is a share of given
-            pairs, "pair" bool: the sample is one of them, and "face" its index.
+            pairs, "pair" bool: the sample is one of them, and "face" its index; where ``synthesis.camera`` is set,
+            "camera" int32: the code of its kind of camera-like blur, or 0.
         """
         number = int(number)
         settings = self.synthesis
         generator = np.random.default_rng([self.seed, 2, number])
         warp = settings.augmentation.draw(generator)
         unblurred, chosen, sigma = generator.uniform(size=3).tolist()
-        bank = min(int(np.searchsorted(self._thresholds, chosen, side="right")), len(self._bank_ends) - 1)
-        start = self._bank_ends[bank - 1] if bank else 0
-        kernel = generator.integers(start, self._bank_ends[bank])
+        kernel = self._mixture.index(chosen, generator)
         pairs_before = settings.pairs_before(number)
         is_pair = settings.pairs_before(number + 1) > pairs_before
         face = self._pair_index(pairs_before) if is_pair else self.face_index(number - pairs_before)
@@ -197,18 +212,14 @@ class PairMaker:
             plan["jpeg_quality"] = np.int32(generator.integers(settings.jpeg[0], settings.jpeg[1], endpoint=True))
         if settings.pairs_share:
             plan["pair"] = np.bool_(is_pair)
+        if settings.camera is not None:
+            plan["camera"] = np.int32(settings.camera.kind_code(np.random.default_rng([self.seed, 4, 0, number])))
         return plan
 
     def plans(self, first, count):
         """The plans of ``count`` samples from ``first`` on: the dict of ``plan``, each array with a first axis more."""
         single = [self.plan(number) for number in range(int(first), int(first) + int(count))]
         return {name: np.stack([plan[name] for plan in single]) for name in single[0]}
-
-    def kernel(self, index):
-        """Kernel ``index`` without its padding: float32 (s, s)."""
-        size = self._sizes[index]
-        start = self.kernels.shape[1] // 2 - size // 2
-        return self.kernels[index, start : start + size, start : start + size]
 
     def pair(self, number):
         """Sample ``number``, rendered on the host.
@@ -225,6 +236,11 @@ class PairMaker:
                 with_labels=self.labels is not None,
             )  # fmt: skip
         labels = None if self.labels is None else self.labels[face]
+        if plan.get("camera") and not plan["unblurred"]:
+            blurred, sharp = self._camera_pair(plan)
+            if labels is None:
+                return blurred, sharp
+            return blurred, sharp, host_synthesis.labels_of(labels, plan, len(sharp), self.mirrored_classes)
         return host_synthesis.render(
             self.faces[face],
             self.kernel(plan["kernel"]),
@@ -234,16 +250,15 @@ class PairMaker:
             self.mirrored_classes,
         )
 
-
-def _one_array(banks):
-    """The kernels of several banks padded to one size K, (M, K, K), and each kernel's own size, (M,)."""
-    size = max(bank.kernels.shape[1] for bank in banks)
-    padded = np.zeros((sum(len(bank) for bank in banks), size, size), np.float32)
-    first = 0
-    for bank in banks:
-        own = bank.kernels.shape[1]
-        # Both are odd: the middle pixel, around which convolution turns, stays the middle pixel.
-        start = size // 2 - own // 2
-        padded[first : first + len(bank), start : start + own, start : start + own] = bank.kernels
-        first += len(bank)
-    return padded, np.concatenate([bank.sizes for bank in banks])
+    def _camera_pair(self, plan):
+        face, code = plan["face"], int(plan["camera"])
+        return camera_blur.render(
+            self.faces[face],
+            plan["matrix"],
+            code,
+            np.random.default_rng([self.seed, 4, code, *plan["key"].tolist()]),
+            self.synthesis.camera,
+            self._camera_kernels,
+            self.synthesis.crop_size,
+            None if self._outlines is None else self._outlines[face],
+        )

@@ -43,7 +43,8 @@ def combine(probabilities, points, threshold):
     Returns:
         uint8 (H, W), 255 unknown.
     """
-    from trainers.datasets.mesh_labels import COMPONENTS, UNKNOWN, Label, mesh_labels
+    from deblur_zoo.faces.face_classes import UNKNOWN, FaceClass
+    from trainers.datasets.mesh_labels import COMPONENTS, mesh_labels
 
     shape = probabilities.shape[:2]
     seen = np.where(probabilities.max(axis=-1) >= threshold, probabilities.argmax(axis=-1), UNKNOWN).astype(np.uint8)
@@ -51,7 +52,7 @@ def combine(probabilities, points, threshold):
         return seen
     drawn = mesh_labels(points, shape)
     in_polygon = np.isin(drawn, COMPONENTS)
-    covered = in_polygon & np.isin(seen, (Label.HAIR, Label.BACKGROUND))
+    covered = in_polygon & np.isin(seen, (FaceClass.HAIR, FaceClass.BACKGROUND))
     result = np.where(in_polygon, drawn, seen)
     result[covered | (~in_polygon & np.isin(seen, COMPONENTS))] = UNKNOWN
     return result
@@ -91,7 +92,7 @@ def label_batch(crops, parser, mesh, threshold, size):
 
 
 def label_folders(folders, out, parser, mesh, settings, threshold=0.7, size=128, batch_size=16, progress=None):
-    """Label every face of some folders; faces that an earlier run has done are passed over.
+    """FaceClass every face of some folders; faces that an earlier run has done are passed over.
 
     Args:
         folders: folders of canonical crops.
@@ -153,7 +154,7 @@ def label_folders(folders, out, parser, mesh, settings, threshold=0.7, size=128,
 def list_faces(folders):
     """Faces of the folders: list of (FOLDER/NAME, path), and dict from FOLDER/NAME to the labels' path inside OUT.
 
-    Label maps beside the faces (NAME_label.png) are no faces.
+    FaceClass maps beside the faces (NAME_label.png) are no faces.
 
     Raises:
         FileNotFoundError, NotADirectoryError: a folder is missing or holds no pictures.

@@ -1,32 +1,13 @@
 """Parsing labels from the points of a face mesh: polygons of the components and of the face's oval."""
 
-import enum
 from dataclasses import dataclass
 
 import numpy as np
 
 from deblur_zoo.faces.alignment import CROP_SIZE, canonical_points
+from deblur_zoo.faces.face_classes import UNKNOWN, FaceClass
 
-UNKNOWN = 255
-
-
-class Label(enum.IntEnum):
-    """The classes of a parsing; left is left in the image. 255 is unknown."""
-
-    BACKGROUND = 0
-    SKIN = 1
-    LEFT_BROW = 2
-    RIGHT_BROW = 3
-    LEFT_EYE = 4
-    RIGHT_EYE = 5
-    NOSE = 6
-    UPPER_LIP = 7
-    INNER_MOUTH = 8
-    LOWER_LIP = 9
-    HAIR = 10
-
-
-COMPONENTS = tuple(Label(value) for value in range(Label.LEFT_BROW, Label.HAIR))
+COMPONENTS = tuple(FaceClass(value) for value in range(FaceClass.LEFT_BROW, FaceClass.HAIR))
 
 # Indices of the mesh's points, published with it, once around each polygon. The mesh names sides after the person; here
 # left is left in the image.
@@ -39,16 +20,16 @@ _UPPER_INNER = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308)
 _LOWER_INNER = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308)
 _LOWER_OUTER = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291)
 POLYGONS = {
-    Label.LEFT_BROW: (70, 63, 105, 66, 107, 55, 65, 52, 53, 46),
-    Label.RIGHT_BROW: (300, 293, 334, 296, 336, 285, 295, 282, 283, 276),
-    Label.LEFT_EYE: (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246),
-    Label.RIGHT_EYE: (263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466),
+    FaceClass.LEFT_BROW: (70, 63, 105, 66, 107, 55, 65, 52, 53, 46),
+    FaceClass.RIGHT_BROW: (300, 293, 334, 296, 336, 285, 295, 282, 283, 276),
+    FaceClass.LEFT_EYE: (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246),
+    FaceClass.RIGHT_EYE: (263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466),
     # Down one side of the bridge, around the wing, along the nostrils, and up the other side.
-    Label.NOSE: (168, 193, 188, 174, 236, 198, 131, 49, 129, 64, 98, 97, 2,
+    FaceClass.NOSE: (168, 193, 188, 174, 236, 198, 131, 49, 129, 64, 98, 97, 2,
                  326, 327, 294, 358, 279, 360, 420, 456, 399, 412, 417),
-    Label.UPPER_LIP: _UPPER_OUTER + _UPPER_INNER[::-1],
-    Label.INNER_MOUTH: _UPPER_INNER + _LOWER_INNER[-2:0:-1],
-    Label.LOWER_LIP: _LOWER_OUTER + _LOWER_INNER[::-1],
+    FaceClass.UPPER_LIP: _UPPER_OUTER + _UPPER_INNER[::-1],
+    FaceClass.INNER_MOUTH: _UPPER_INNER + _LOWER_INNER[-2:0:-1],
+    FaceClass.LOWER_LIP: _LOWER_OUTER + _LOWER_INNER[::-1],
 }  # fmt: skip
 # Of the five canonical points: the points whose mean each of them is.
 FIVE_POINTS = ((33, 133, 159, 145), (362, 263, 386, 374), (1,), (61,), (291,))
@@ -107,7 +88,7 @@ def corners_of(points, component):
     """The polygon of a component: float64 (K, 2), from mesh points (468, 2)."""
     points = np.asarray(points, np.float64)
     corners = points[list(POLYGONS[component])]
-    if component in (Label.LEFT_BROW, Label.RIGHT_BROW):
+    if component in (FaceClass.LEFT_BROW, FaceClass.RIGHT_BROW):
         left_eye, right_eye, _, left_mouth, right_mouth = five_points(points)
         down = (left_mouth + right_mouth - left_eye - right_eye) / 2
         length = np.linalg.norm(down)
@@ -139,7 +120,7 @@ def mesh_labels(points, shape):
         shape: (H, W) of the map.
 
     Returns:
-        uint8 (H, W): ``Label`` values, or 255.
+        uint8 (H, W): ``FaceClass`` values, or 255.
 
     Raises:
         ValueError: points of another shape, or not finite.
@@ -148,18 +129,20 @@ def mesh_labels(points, shape):
     if points.shape != (468, 2) or not np.isfinite(points).all():
         raise ValueError(f"the mesh's points are 468 finite (x, y), not an array of shape {points.shape}")
     labels = np.full(shape, UNKNOWN, np.uint8)
-    left_brow, right_brow = (corners_of(points, brow).mean(axis=0) for brow in (Label.LEFT_BROW, Label.RIGHT_BROW))
+    left_brow, right_brow = (
+        corners_of(points, brow).mean(axis=0) for brow in (FaceClass.LEFT_BROW, FaceClass.RIGHT_BROW)
+    )
     below_brows = ~_above(_places(shape), left_brow, right_brow)
-    labels[fill(points[list(OVAL)], shape) & below_brows] = Label.SKIN
+    labels[fill(points[list(OVAL)], shape) & below_brows] = FaceClass.SKIN
     # The inner mouth before the lips: a closed one is a line, which belongs to the lips.
-    order = sorted(COMPONENTS, key=lambda component: component != Label.INNER_MOUTH)
+    order = sorted(COMPONENTS, key=lambda component: component != FaceClass.INNER_MOUTH)
     for component in order:
         labels[fill(corners_of(points, component), shape)] = component
     return labels
 
 
 def from_six_classes(labels, points):
-    """Six classes (0 background, 1 skin, 2 nose, 3 eyes, 4 mouth, 5 hair and brows) to the 11 of ``Label``.
+    """Six classes (0 background, 1 skin, 2 nose, 3 eyes, 4 mouth, 5 hair and brows) to the 11 of ``FaceClass``.
 
     - Background and nose stay. The mouth becomes unknown, since lips and inner mouth are one.
     - An eye pixel belongs to the eye whose middle in the mesh is nearer.
@@ -180,21 +163,21 @@ def from_six_classes(labels, points):
 
     shape = labels.shape
     result = np.full(shape, UNKNOWN, np.uint8)
-    result[labels == 0] = Label.BACKGROUND
-    result[labels == _NOSE] = Label.NOSE
+    result[labels == 0] = FaceClass.BACKGROUND
+    result[labels == _NOSE] = FaceClass.NOSE
     left_eye, right_eye, *_ = five_points(points)
     across = right_eye - left_eye
     place = _places(shape)
     on_left = _nearer(place, left_eye, right_eye)
-    result[(labels == _EYES) & on_left] = Label.LEFT_EYE
-    result[(labels == _EYES) & ~on_left] = Label.RIGHT_EYE
+    result[(labels == _EYES) & on_left] = FaceClass.LEFT_EYE
+    result[(labels == _EYES) & ~on_left] = FaceClass.RIGHT_EYE
     skin = labels == _SKIN
     above = _above(place, left_eye, right_eye)
     oval = fill(np.asarray(points)[list(OVAL)], shape)
-    result[skin & (above | oval)] = Label.SKIN
+    result[skin & (above | oval)] = FaceClass.SKIN
     radius = max(1, round(0.1 * float(np.linalg.norm(across))))
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
-    brows = [corners_of(points, brow) for brow in (Label.LEFT_BROW, Label.RIGHT_BROW)]
+    brows = [corners_of(points, brow) for brow in (FaceClass.LEFT_BROW, FaceClass.RIGHT_BROW)]
     zone = np.zeros(shape, np.uint8)
     for corners in brows:
         zone |= cv2.dilate(fill(corners, shape).astype(np.uint8), disc)
@@ -206,9 +189,9 @@ def from_six_classes(labels, points):
         pixels = patches == patch
         if zone[pixels].mean() >= 0.75:
             middle = place[pixels].mean(axis=0)
-            result[pixels] = Label.LEFT_BROW if _nearer(middle, left_brow, right_brow) else Label.RIGHT_BROW
+            result[pixels] = FaceClass.LEFT_BROW if _nearer(middle, left_brow, right_brow) else FaceClass.RIGHT_BROW
         else:
-            result[pixels & ~zone] = Label.HAIR
+            result[pixels & ~zone] = FaceClass.HAIR
     return result
 
 

@@ -19,18 +19,19 @@ from absl import flags
 from deblur_zoo.faces import acceptance, journal
 from deblur_zoo.faces.alignment import CROP_SIZE
 from deblur_zoo.faces.detection import Face, as_rgb
+from deblur_zoo.faces.face_classes import UNKNOWN, FaceClass
 from deblur_zoo.faces.journal import NOT_USED, UNREADABLE, USED, Row
 from deblur_zoo.faces.warp import align
 from deblur_zoo.files import command_line_tools, pictures
 from deblur_zoo.files.atomic_file import atomic_path
 from deblur_zoo.files.command_line_tools import UsageError
 from trainers.datasets import mesh_labels
-from trainers.datasets.mesh_labels import COMPONENTS, UNKNOWN, Label
+from trainers.datasets.mesh_labels import COMPONENTS
 
 ENDING = "_label"
 REPORT, SETTINGS = "report.tsv", "settings.json"
 STYLES = {"helen": (*range(11), UNKNOWN), "fasseg": tuple(range(6))}
-MOUTH = (Label.UPPER_LIP, Label.INNER_MOUTH, Label.LOWER_LIP)
+MOUTH = (FaceClass.UPPER_LIP, FaceClass.INNER_MOUTH, FaceClass.LOWER_LIP)
 LISTED = 20
 
 
@@ -91,8 +92,8 @@ def points_from_labels(labels):
     Returns:
         float64 (5, 2) of (x, y), or None where an eye, the nose or the mouth is missing.
     """
-    eyes, nose, mouth = [], _places(labels, [Label.NOSE]), _places(labels, MOUTH)
-    for eye in (Label.LEFT_EYE, Label.RIGHT_EYE):
+    eyes, nose, mouth = [], _places(labels, [FaceClass.NOSE]), _places(labels, MOUTH)
+    for eye in (FaceClass.LEFT_EYE, FaceClass.RIGHT_EYE):
         eyes.append(_places(labels, [eye]))
     if not all(len(part) for part in (*eyes, nose, mouth)):
         return None

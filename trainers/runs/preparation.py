@@ -13,6 +13,8 @@ from keras import ops
 from deblur_zoo import zoo
 from deblur_zoo.blur.kernels import make_bank
 from deblur_zoo.data.augmentation import Augmentation
+from deblur_zoo.data.camera_blur import CameraBlur
+from deblur_zoo.data.kernel_mixture import KernelMixture
 from deblur_zoo.data.pair_store import load_pairs
 from deblur_zoo.data.synthesis import PairMaker, Synthesis
 from deblur_zoo.zoo import presets
@@ -251,20 +253,37 @@ def build_pair_maker(store, recipe, pairs=None):
             f"the stage {needing[0]!r} needs parsing labels: name their folders by --labels, as "
             "`python -m trainers.datasets.label_faces` writes them"
         )
-    banks = {
-        kind: make_bank(kind, entry["count"], entry["sizes"], entry["seed"], split="train")
-        for kind, entry in data["kernels"].items()
-    }
+    camera, camera_kernels = data["camera"], None
+    if camera is not None:
+        camera = dict(camera)
+        kernels = camera.pop("kernels")
+        camera, camera_kernels = CameraBlur(**camera), KernelMixture(_banks(kernels), _shares(kernels))
     synthesis = Synthesis(
         crop_size=data["crop_size"],
         augmentation=Augmentation(**data["augmentation"]),
         noise=data["noise"],
         unblurred_share=data["unblurred_share"],
-        shares={kind: entry["share"] for kind, entry in data["kernels"].items()},
+        shares=_shares(data["kernels"]),
         pairs_share=0.0 if pairs is None else data["pairs_share"],
+        camera=camera,
     )
     labels = store.labels if needing else None
-    return PairMaker(store.faces, banks, synthesis, recipe["seed"], labels, pairs=pairs)
+    return PairMaker(
+        store.faces, _banks(data["kernels"]), synthesis, recipe["seed"], labels, pairs=pairs,
+        camera_kernels=camera_kernels, outlines=store.labels,
+    )  # fmt: skip
+
+
+def _banks(kernels):
+    """Training kernels of a recipe's table of kinds, by kind."""
+    return {
+        kind: make_bank(kind, entry["count"], entry["sizes"], entry["seed"], split="train")
+        for kind, entry in kernels.items()
+    }
+
+
+def _shares(kernels):
+    return {kind: entry["share"] for kind, entry in kernels.items()}
 
 
 def load_given_pairs(flags, store):

@@ -6,7 +6,10 @@ replaced, tables are merged, null takes an entry away, and of the stages those a
 
 import copy
 import json
+from dataclasses import asdict, fields
 from pathlib import Path
+
+from deblur_zoo.data.camera_blur import CameraBlur
 
 REQUIRED = object()
 # Every key that a recipe may have, with its default.
@@ -34,6 +37,7 @@ _DATA_KEYS = {
     "augmentation": {},
     "kernels": REQUIRED,
     "pairs_share": 0.0,
+    "camera": None,
 }
 _STAGE_KEYS = {
     "name": REQUIRED,
@@ -51,6 +55,8 @@ _STAGE_KEYS = {
     "critic_learning_rate": None,
     "critic_steps": 1,
 }
+# What data.camera needs beside the settings of CameraBlur, which have their defaults there.
+_CAMERA_KEYS = {"kernels": REQUIRED, **{field.name: None for field in fields(CameraBlur)}}
 _NETWORK_KEYS = {"class": REQUIRED, "arguments": {}}
 _KERNEL_KEYS = {"share": REQUIRED, "count": REQUIRED, "sizes": REQUIRED, "seed": 0}
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
@@ -66,6 +72,22 @@ def _complete(entry, keys, where):
     if missing:
         raise ValueError(f"{where} lacks the setting {missing[0]!r}")
     return {key: entry[key] if key in entry else copy.deepcopy(default) for key, default in keys.items()}
+
+
+def _complete_kernels(kernels):
+    return {kind: _complete(entry, _KERNEL_KEYS, f"the recipe's {kind} kernels") for kind, entry in kernels.items()}
+
+
+def _complete_camera(camera):
+    where = "the recipe's camera"
+    camera = _complete(camera, _CAMERA_KEYS, where)
+    kernels = _complete_kernels(camera.pop("kernels"))
+    try:
+        settings = CameraBlur(**{name: value for name, value in camera.items() if value is not None})
+    except TypeError as error:
+        raise ValueError(f"{where} has a setting of the wrong type: {error}") from None
+    # As JSON gives it back: a run compares its recipe with the one that it began with.
+    return {**json.loads(json.dumps(asdict(settings))), "kernels": kernels}
 
 
 def complete_recipe(recipe):
@@ -86,10 +108,9 @@ def complete_recipe(recipe):
     if recipe["precision"] not in PRECISIONS:
         raise ValueError(f"precision {recipe['precision']!r} is not known; accepted: {', '.join(PRECISIONS)}")
     recipe["data"] = _complete(recipe["data"], _DATA_KEYS, "the recipe's data")
-    kernels = recipe["data"]["kernels"]
-    recipe["data"]["kernels"] = {
-        kind: _complete(entry, _KERNEL_KEYS, f"the recipe's {kind} kernels") for kind, entry in kernels.items()
-    }
+    recipe["data"]["kernels"] = _complete_kernels(recipe["data"]["kernels"])
+    if recipe["data"]["camera"] is not None:
+        recipe["data"]["camera"] = _complete_camera(recipe["data"]["camera"])
     for name in ("critic", "auxiliary"):
         if recipe[name] is not None:
             recipe[name] = _complete(recipe[name], _NETWORK_KEYS, f"the recipe's {name}")
@@ -122,8 +143,9 @@ def without_later_settings(recipe):
     """
     recipe = copy.deepcopy(recipe)
     for table, keys in ((recipe["data"], _DATA_KEYS), *((stage, _STAGE_KEYS) for stage in recipe["stages"])):
-        if "pairs_share" in table and table["pairs_share"] == keys["pairs_share"]:
-            del table["pairs_share"]
+        for name in ("pairs_share", "camera"):
+            if name in table and table[name] == keys[name]:
+                del table[name]
     return recipe
 
 

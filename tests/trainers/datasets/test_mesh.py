@@ -109,8 +109,9 @@ def test_a_file_that_is_no_network(tmp_path):
 def test_the_real_network_on_the_astronaut():
     from skimage.data import astronaut
 
+    from deblur_zoo.faces.face_classes import FaceClass
     from deblur_zoo.faces.warp import align
-    from trainers.datasets.mesh_labels import POLYGONS, Label, five_points, refusal
+    from trainers.datasets.mesh_labels import POLYGONS, five_points, refusal
 
     # Read off the picture by eye: pupils, nose tip, corners of the mouth.
     by_eye = np.array([[204, 101], [247, 103], [224, 128], [201, 139], [246, 141]], float)
@@ -121,6 +122,6 @@ def test_the_real_network_on_the_astronaut():
     # Four pixels of the crop: four of the photo, which is how well an eye reads them off.
     assert np.linalg.norm(five_points(points[0]) - expected, axis=1).max() < 4
     middles = {label: points[0][list(indices)].mean(axis=0) for label, indices in POLYGONS.items()}
-    assert middles[Label.LEFT_BROW][1] < middles[Label.LEFT_EYE][1] < middles[Label.NOSE][1]
-    assert middles[Label.UPPER_LIP][1] < middles[Label.INNER_MOUTH][1] < middles[Label.LOWER_LIP][1]
-    assert middles[Label.LEFT_EYE][0] < middles[Label.NOSE][0] < middles[Label.RIGHT_EYE][0]
+    assert middles[FaceClass.LEFT_BROW][1] < middles[FaceClass.LEFT_EYE][1] < middles[FaceClass.NOSE][1]
+    assert middles[FaceClass.UPPER_LIP][1] < middles[FaceClass.INNER_MOUTH][1] < middles[FaceClass.LOWER_LIP][1]
+    assert middles[FaceClass.LEFT_EYE][0] < middles[FaceClass.NOSE][0] < middles[FaceClass.RIGHT_EYE][0]

@@ -1,0 +1,105 @@
+"""The mean of a picture that moves during an exposure, rendered with OpenCV in float32.
+
+Bilinear interpolation, mirrored border (REFLECT_101). Matrices are as in ``blur.motion``: output pixel to input place.
+"""
+
+import numpy as np
+
+
+def mean_of_warps(picture, matrices, size):
+    """The mean of a picture under several warps.
+
+    Args:
+        picture: float32 (H, W, C), C at most 4.
+        matrices: (T, 2, 3), output pixel to input place.
+        size: side of the result in pixels.
+
+    Returns:
+        float32 (size, size, C).
+    """
+    import cv2
+
+    total = np.zeros((size, size, picture.shape[2]), np.float32)
+    for matrix in matrices:
+        cv2.accumulate(
+            cv2.warpAffine(
+                picture, matrix, (size, size), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+                borderMode=cv2.BORDER_REFLECT_101,
+            ),
+            total,
+        )  # fmt: skip
+    total /= len(matrices)
+    return total
+
+
+def mean_of_layers(picture, mask, front, back, size):
+    """The mean of a front layer that moves over a back layer.
+
+    Exact where one of the layers keeps still; where both move, the back layer is taken as independent of the front's
+    place.
+
+    Args:
+        picture: float32 (H, W, 3).
+        mask: float32 (H, W) in [0, 1], 1 where the picture belongs to the front layer.
+        front, back: (T, 2, 3) matrices of each layer, output pixel to input place.
+        size: side of the result in pixels.
+
+    Returns:
+        float32 (size, size, 3).
+    """
+    share = mask[:, :, None]
+    moving = mean_of_warps(np.concatenate([picture * share, share], axis=2), front, size)
+    behind = mean_of_warps(filled_behind(picture, mask), back, size)
+    return moving[:, :, :3] + (1 - moving[:, :, 3:]) * behind
+
+
+def filled_behind(picture, mask, reach=41):
+    """A picture whose masked part is replaced by what surrounds it, so that nothing of it shows where it has left.
+
+    Args:
+        picture: float32 (H, W, 3).
+        mask: float32 (H, W) in [0, 1].
+        reach: side in pixels of the square whose unmasked pixels are averaged; where it holds none, all are.
+
+    Returns:
+        float32 (H, W, 3).
+    """
+    import cv2
+
+    outside = (cv2.dilate(mask, np.ones((5, 5), np.uint8)) < 0.02).astype(np.float32)
+    if not outside.any():
+        return picture
+    weighted = cv2.blur(picture * outside[:, :, None], (reach, reach), borderType=cv2.BORDER_REFLECT_101)
+    weights = cv2.blur(outside, (reach, reach), borderType=cv2.BORDER_REFLECT_101)[:, :, None]
+    overall = (picture * outside[:, :, None]).sum(axis=(0, 1)) / outside.sum()
+    nearby = np.where(weights > 1e-4, weighted / np.maximum(weights, 1e-4), overall)
+    return (picture * outside[:, :, None] + nearby * (1 - outside[:, :, None])).astype(np.float32)
+
+
+def mean_of_displacements(picture, matrix, fields, amounts, size):
+    """The mean of a picture whose parts move: a mouth that speaks, a head that nods.
+
+    Args:
+        picture: float32 (H, W, C).
+        matrix: (2, 3), output pixel to input place of the picture at rest.
+        fields: float32 (F, size, size, 2), displacements (x, y) in output pixels.
+        amounts: (T, F), how much of each field there is at each time.
+        size: side of the result in pixels.
+
+    Returns:
+        float32 (size, size, C).
+    """
+    import cv2
+
+    matrix = np.asarray(matrix, np.float32)
+    y, x = np.mgrid[:size, :size].astype(np.float32)
+    still = np.stack([x, y], axis=-1) @ matrix[:, :2].T + matrix[:, 2]
+    fields = fields @ matrix[:, :2].T
+    total = np.zeros((size, size, picture.shape[2]), np.float32)
+    for amount in np.asarray(amounts, np.float32):
+        place = still.copy()
+        for share, field in zip(amount, fields, strict=True):
+            place += share * field
+        cv2.accumulate(cv2.remap(picture, place, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101), total)
+    total /= len(amounts)
+    return total
