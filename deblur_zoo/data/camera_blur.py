@@ -34,8 +34,8 @@ class CameraBlur:
             a path to the other.
         expression: largest motion of a part of the face, in pixels of a crop of 128.
         defocus: (smallest, largest) radius of the disc in pixels.
-        noise: largest standard deviation of photon and read noise together at middle grey. Drawn as the square of a
-            uniform number, so that weak noise is frequent.
+        noise: (smallest, largest) standard deviation of photon and read noise together at middle grey, on the [0, 1]
+            scale; what lies between is drawn as the square of a uniform number, so that weak noise is frequent.
         resize: (lowest, highest) factor by which a picture is shrunk and enlarged again, and its probability.
         jpeg: (lowest, highest) quality of a JPEG compression, and its probability. Where a picture is resized too, it
             is compressed before it is enlarged, or after, with equal probability.
@@ -58,7 +58,7 @@ class CameraBlur:
     shift: float = 14.0
     expression: float = 8.0
     defocus: tuple = (0.5, 3.0)
-    noise: float = 0.06
+    noise: tuple = (0.0, 0.08)
     resize: tuple = (0.5, 0.95)
     resize_share: float = 0.1
     jpeg: tuple = (35, 95)
@@ -74,12 +74,12 @@ class CameraBlur:
         for name in ("share", "linear_light", "resize_share", "jpeg_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"Camera blur: {name} is from 0 to 1, not {getattr(self, name)}.")
-        limits = {"gain": (0.1, 10), "defocus": (0, 20), "resize": (0.1, 1), "jpeg": (1, 100)}
+        limits = {"gain": (0.1, 10), "defocus": (0, 20), "noise": (0, 1), "resize": (0.1, 1), "jpeg": (1, 100)}
         for name, (lowest, highest) in limits.items():
             value = tuple(getattr(self, name))
             if len(value) != 2 or not lowest <= value[0] <= value[1] <= highest:
                 raise ValueError(f"Camera blur: {name} is a range within {lowest} to {highest}, not {value}.")
-        for name in ("turn", "zoom", "shift", "expression", "noise"):
+        for name in ("turn", "zoom", "shift", "expression"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"Camera blur: {name} is at least 0, not {getattr(self, name)}.")
 
@@ -123,7 +123,7 @@ def render(face, matrix, code, generator, settings, kernels, size, labels=None):
     else:
         # Convolution rounds a little below 0 where it is black.
         blurred = np.maximum(blurred, 0) ** np.float32(light.GAMMA)
-    level = settings.noise * generator.random() ** 2
+    level = settings.noise[0] + (settings.noise[1] - settings.noise[0]) * generator.random() ** 2
     photon_share = generator.uniform(0.9, 1.0)
     noise = generator.standard_normal(blurred.shape, dtype=np.float32)
     blurred = light.add_sensor_noise(blurred, level, photon_share, noise)

@@ -15,7 +15,7 @@ from deblur_zoo.data.kernel_mixture import KernelMixture
 
 SIDE, SIZE = 80, 64
 STILL = warp_matrix((SIDE, SIDE), SIZE, 1.0, 0.0, 0.0, 0.0, False)
-CLEAN = {"noise": 0.0, "resize_share": 0.0, "jpeg_share": 0.0, "gain": (1.0, 1.0)}
+CLEAN = {"noise": (0.0, 0.0), "resize_share": 0.0, "jpeg_share": 0.0, "gain": (1.0, 1.0)}
 
 
 @pytest.fixture(scope="module")
@@ -304,7 +304,8 @@ def test_kinds_are_drawn_by_their_shares():
         ("gain", (1.2, 1.0), "gain is a range"),
         ("jpeg", (0, 50), "jpeg is a range within 1 to 100"),
         ("turn", -1.0, "turn is at least 0"),
-        ("noise", math.nan, "noise is at least 0"),
+        ("expression", math.nan, "expression is at least 0"),
+        ("noise", (0.1, 0.0), "noise is a range"),
     ],
 )
 def test_bad_settings(setting, value, named):
