@@ -4,7 +4,8 @@
 
 Faces are canonical crops, as `python -m deblur_zoo.faces` writes them: 128x128, or larger with an equal margin all
 around (160x160 for a margin of 16), of which the middle 128x128 is used. Prints a table of PSNR and SSIM by blur kernel
-size, colour shift and identity; with --out also writes metrics.json and table.md. docs/evaluation.md says more.
+size, or with --protocol camera by kind of blur, the share of pictures made worse, colour shift and identity; with --out
+also writes metrics.json and table.md. docs/evaluation.md says more.
 """
 
 import os
@@ -22,6 +23,12 @@ flags.DEFINE_integer(
     "limit", None, "measure on the first so many faces only, in the order of their names", lower_bound=1
 )
 flags.DEFINE_string("out", None, "folder for metrics.json and table.md")
+flags.DEFINE_enum(
+    "protocol", "kernel_sizes", ["kernel_sizes", "camera"], "the papers' kernels, or blur as cameras and people make it"
+)
+flags.DEFINE_list("pairs", [], "for --protocol camera: shards of video pairs, for a row of real motion")
+flags.DEFINE_list("kinds", [], "for --protocol camera: rows of the table; default: all")
+flags.DEFINE_integer("passes", 1, "how many times each face goes through the model", lower_bound=1)
 flags.DEFINE_integer(
     "kernels_per_size",
     1,
@@ -47,10 +54,10 @@ def measure(arguments):
             FLAGS.preset,
             FLAGS.faces,
             FLAGS.limit,
-            FLAGS.kernels_per_size,
-            FLAGS.sigma,
+            _protocol(),
             FLAGS.identity_network,
             FLAGS.batch_size,
+            FLAGS.passes,
         )
     except ValueError as error:
         raise UsageError(str(error)) from None
@@ -64,10 +71,25 @@ def measure(arguments):
     return 0
 
 
+def _protocol():
+    if FLAGS.protocol == "camera":
+        from deblur_zoo.data.pair_store import load_pairs
+        from deblur_zoo.evaluation.camera_protocol import CameraProtocol
+        from deblur_zoo.faces.alignment import CROP_SIZE
+
+        return CameraProtocol(load_pairs(FLAGS.pairs, CROP_SIZE) if FLAGS.pairs else None, FLAGS.kinds or None)
+    from deblur_zoo.evaluation.protocol import KernelSizes
+
+    return KernelSizes(kernels_per_size=FLAGS.kernels_per_size, sigma=FLAGS.sigma)
+
+
 def _check_flags(arguments):
     command_line_tools.require_flags(arguments, "preset", "faces")
     if not os.path.isdir(FLAGS.faces):
         raise UsageError(f"--faces names no folder: {FLAGS.faces}")
+    for name in ("pairs", "kinds"):
+        if FLAGS[name].value and FLAGS.protocol != "camera":
+            raise UsageError(f"--{name} goes with --protocol camera")
     if FLAGS.out and os.path.exists(FLAGS.out) and not os.path.isdir(FLAGS.out):
         raise UsageError(f"--out must be a folder, and {FLAGS.out} is a file")
     if FLAGS.sheet and not FLAGS.sheet.lower().endswith(".png"):
@@ -89,21 +111,19 @@ def _write_sheet(model, faces, protocol, measurement):
     from deblur_zoo.evaluation.contact_sheet import contact_sheet
     from deblur_zoo.evaluation.measurement import restore
 
-    # Faces spread over the folder; kernel sizes in turn.
-    count = min(FLAGS.sheet_faces, len(faces))
-    chosen = np.linspace(0, len(faces) - 1, count).round().astype(int)
-    pairs = []
-    for turn, face in enumerate(chosen):
-        size = protocol.sizes[turn % len(protocol.sizes)]
-        pairs.append(int(np.flatnonzero((measurement.faces == face) & (measurement.sizes == size))[0]))
-    blurred = protocol.blur(faces, measurement.faces[pairs], measurement.kernels[pairs])
-    captions = [
-        f"{measurement.sizes[pair]} px  {measurement.rows['blurred'].psnr[pair]:.1f} > "
-        f"{measurement.rows['restored'].psnr[pair]:.1f} dB"
-        for pair in pairs
-    ]
+    # Groups in turn, and pairs spread over each.
+    pairs, captions = [], []
+    for turn in range(min(FLAGS.sheet_faces, len(measurement.groups))):
+        group = protocol.groups[turn % len(protocol.groups)]
+        of_group = np.flatnonzero(measurement.groups == group)
+        index = int((turn + 0.5) / FLAGS.sheet_faces * len(of_group))
+        pairs.append(protocol.pair(faces, group, index))
+        before, after = (measurement.rows[name].psnr[of_group[index]] for name in ("blurred", "restored"))
+        name = f"{group} px" if group.isdigit() else group.replace("_", " ")
+        captions.append(f"{name}  {before:.1f} > {after:.1f} dB")
+    sharp, blurred = map(np.stack, zip(*pairs, strict=True))
     pathlib.Path(FLAGS.sheet).absolute().parent.mkdir(parents=True, exist_ok=True)
-    contact_sheet(blurred, restore(model, blurred, FLAGS.batch_size), faces[chosen], FLAGS.sheet, captions=captions)
+    contact_sheet(blurred, restore(model, blurred, FLAGS.batch_size), sharp, FLAGS.sheet, captions=captions)
 
 
 def main():

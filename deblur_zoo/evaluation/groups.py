@@ -102,8 +102,7 @@ def gains_by_group(measurement, groups):
     Returns:
         dict of group to {"faces", "mean", "low", "high"}, in dB, the groups sorted.
     """
-    gains = measurement.rows["restored"].psnr - measurement.rows["blurred"].psnr
-    by_face = np.bincount(measurement.faces, weights=gains) / np.bincount(measurement.faces)
+    by_face = np.bincount(measurement.faces, weights=measurement.gains) / np.bincount(measurement.faces)
     found = {}
     for group in sorted(set(groups)):
         values = by_face[np.array([name == group for name in groups])]

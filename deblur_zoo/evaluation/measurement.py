@@ -56,7 +56,9 @@ class Measurement:
     Attributes:
         protocol: the protocol that was followed.
         face_count: number of faces.
-        faces, kernels, sizes: (M,) which face, kernel and kernel size each pair had.
+        faces: (M,) the face of each pair.
+        groups: (M,) str, the row of the table that each pair belongs to, such as its kernel size.
+        kernels: (M,) the kernel of each pair, or None where the protocol has no bank.
         rows: ``Scores`` of the M pairs by name: "blurred" (the input as it is), "restored" (the model's output).
         sharp_in: ``Scores`` of the model's output for the sharp faces themselves, or None where not asked for.
     """
@@ -64,8 +66,8 @@ class Measurement:
     protocol: KernelSizes
     face_count: int
     faces: np.ndarray
-    kernels: np.ndarray
-    sizes: np.ndarray
+    groups: np.ndarray
+    kernels: np.ndarray | None
     rows: dict
     sharp_in: Scores | None
 
@@ -77,6 +79,11 @@ class Measurement:
     def psnr_gain(self):
         """Mean PSNR of the restored faces minus that of the blurred ones, in dB."""
         return self.psnr - float(np.mean(self.rows["blurred"].psnr))
+
+    @property
+    def gains(self):
+        """PSNR of each restored face minus that of the blurred one, in dB: (M,)."""
+        return self.rows["restored"].psnr - self.rows["blurred"].psnr
 
     @property
     def sharp_in_psnr(self):
@@ -99,14 +106,14 @@ def evaluate(
     Args:
         model: a ``Deblurrer`` or any function of float (N, S, S, 3) in [0, 1] that gives the same shape.
         faces: uint8 (N, S, S, 3): sharp RGB faces in canonical alignment.
-        protocol: ``KernelSizes``; None: one kernel of each size, noise 0.01.
+        protocol: ``KernelSizes`` or ``CameraProtocol``; None: one kernel of each size, noise 0.01.
         batch_size: faces per forward pass.
         identity_network: ``deblur_zoo.features.identity.IdentityNetwork`` for faces of this size, or None.
         sharp_in: also put the sharp faces in, and compare what comes out with them.
         batches: ``list(protocol.batches(faces))`` of an earlier call, so that repeated measurements blur only once.
         progress: show a progress bar.
         knows_kernels: call the model with a second argument, a list of each picture's blur kernel, (K, K) float32, to
-            measure an oracle; a sharp face's kernel is a single 1.
+            measure an oracle; a sharp face's kernel is a single 1. For a protocol with a bank.
 
     Returns:
         ``Measurement``.
@@ -122,37 +129,34 @@ def evaluate(
         raise ValueError(f"faces must be RGB images (N, H, W, 3) with N at least 1, got the shape {faces.shape}")
     protocol = protocol or KernelSizes()
     embed = _embedder(identity_network)
-    embeddings = in_batches(embed, faces, batch_size) if embed else None
     rows = {"blurred": [], "restored": []}
     seen = []
-    bar = _progress_bar(progress, len(faces) * (protocol.pairs_per_face + int(sharp_in)))
-
-    def score(sharp, estimate, face_indices):
-        return _score(sharp, estimate, embed, None if embeddings is None else embeddings[face_indices])
+    bar = _progress_bar(progress, protocol.count(len(faces)) + len(faces) * sharp_in)
 
     def run(images, kernels):
         return _run(model, images, *([kernels] if knows_kernels else []))
 
     with bar:
         for batch in protocol.batches(faces, batch_size) if batches is None else batches:
-            rows["blurred"].append(score(batch.sharp, batch.blurred, batch.faces))
-            restored = run(batch.blurred, [protocol.bank.kernel(kernel) for kernel in batch.kernels])
-            rows["restored"].append(score(batch.sharp, restored, batch.faces))
-            seen.append((batch.faces, batch.kernels))
+            kernels = [protocol.bank.kernel(kernel) for kernel in batch.kernels] if knows_kernels else None
+            restored = run(batch.blurred, kernels)
+            embeddings = embed(batch.sharp) if embed else None
+            rows["blurred"].append(_score(batch.sharp, batch.blurred, embed, embeddings))
+            rows["restored"].append(_score(batch.sharp, restored, embed, embeddings))
+            seen.append(batch)
             bar.update(len(batch.faces))
         unharmed = []
         for start in range(0, len(faces) if sharp_in else 0, batch_size):
             part = np.arange(start, min(start + batch_size, len(faces)))
             restored = run(faces[part], [np.ones((1, 1), np.float32)] * len(part))
-            unharmed.append(score(faces[part], restored, part))
+            unharmed.append(_score(faces[part], restored, embed, embed(faces[part]) if embed else None))
             bar.update(len(part))
-    face_indices, kernel_indices = (np.concatenate(column) for column in zip(*seen, strict=True))
     return Measurement(
         protocol=protocol,
         face_count=len(faces),
-        faces=face_indices,
-        kernels=kernel_indices,
-        sizes=protocol.bank.sizes[kernel_indices],
+        faces=np.concatenate([batch.faces for batch in seen]),
+        groups=np.concatenate([np.repeat(batch.group, len(batch.faces)) for batch in seen]),
+        kernels=None if seen[0].kernels is None else np.concatenate([batch.kernels for batch in seen]),
         rows={name: Scores.concatenate(parts) for name, parts in rows.items()},
         sharp_in=Scores.concatenate(unharmed) if unharmed else None,
     )

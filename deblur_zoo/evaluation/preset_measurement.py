@@ -14,13 +14,14 @@ class PresetMeasurement:
         preset: name of a preset, or a folder with ``config.json`` and weights.
         folder: of aligned sharp crops.
         limit: measure on the first so many faces only, in the order of their names.
-        kernels_per_size, sigma: see ``KernelSizes``.
+        protocol: ``KernelSizes`` or ``CameraProtocol``; None: ``KernelSizes()``.
         identity_network: Keras file of a face recognition network, or None.
         batch_size: faces per forward pass.
+        passes: how many times a face goes through the model, one after the other.
 
     Attributes:
         faces: uint8 (N, 128, 128, 3).
-        protocol: a KernelSizes.
+        protocol: the protocol.
         restored: function of float (N, 128, 128, 3) that restores them.
         measurement: once ``run`` was called, a ``deblur_zoo.evaluation.measurement.Measurement``.
 
@@ -28,16 +29,15 @@ class PresetMeasurement:
         FileNotFoundError, ValueError: a preset, faces or a network that cannot be used.
     """
 
-    def __init__(self, preset, folder, limit=None, kernels_per_size=1, sigma=0.01, identity_network=None,
-                 batch_size=16):  # fmt: skip
+    def __init__(self, preset, folder, limit=None, protocol=None, identity_network=None, batch_size=16, passes=1):
         # What can be refused at once is, before TensorFlow is imported.
         self._weights = presets.read_config(zoo.preset_folder(preset))["weights"]
         self._source = Faces(folder, limit)
         self.faces = self._source.faces
-        self.protocol = KernelSizes(kernels_per_size=kernels_per_size, sigma=sigma)
+        self.protocol = protocol or KernelSizes()
         self._model = zoo.load(preset, kind="deblurrer")
         self._network = _identity_network(identity_network)
-        self._batch_size = batch_size
+        self._batch_size, self._passes = batch_size, passes
         self.restored = self.measurement = None
 
     def run(self, progress=False):
@@ -53,7 +53,7 @@ class PresetMeasurement:
         from deblur_zoo.evaluation.measurement import evaluate
 
         model, source = self._model, self._source
-        self.restored = in_graph(lambda images: model(images, training=False))
+        self.restored = in_graph(lambda images: model.restore_repeatedly(images, self._passes))
         embed = in_graph(self._network) if self._network else None
         self.measurement = evaluate(
             self.restored, self.faces, self.protocol, self._batch_size, embed, progress=progress
@@ -65,6 +65,7 @@ class PresetMeasurement:
                 "parameters": model.count_params(),
                 "weights_sha256": self._weights["sha256"],
                 "precision": model.compute_dtype,
+                **({"passes": self._passes} if self._passes > 1 else {}),
             },
             "data": {
                 "folder": source.data["folder"],

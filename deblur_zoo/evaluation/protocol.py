@@ -14,13 +14,16 @@ class Batch:
 
     Attributes:
         sharp, blurred: uint8 (N, S, S, 3), RGB.
-        faces, kernels: int (N,): the face's place among the faces, the kernel's place in the bank.
+        faces: int (N,), the face's place among the faces.
+        group: the row of the table that they belong to, such as the kernel size; all of a batch are of one.
+        kernels: int (N,), the kernel's place in the bank, or None where a protocol has no such bank.
     """
 
     sharp: np.ndarray
     blurred: np.ndarray
     faces: np.ndarray
-    kernels: np.ndarray
+    group: str
+    kernels: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,9 @@ class KernelSizes:
     noise_seed: int = 2020
     bank: KernelBank = field(default_factory=standard_test_bank)
 
+    # A protocol's name, and under what name its groups stand in metrics.json.
+    name, grouping = "kernel sizes", "by_kernel_size"
+
     def __post_init__(self):
         fewest = min(len(self.bank.of_size(size)) for size in self.sizes)
         if not 1 <= self.kernels_per_size <= fewest:
@@ -58,8 +64,13 @@ class KernelSizes:
         return [int(size) for size in np.unique(self.bank.sizes)]
 
     @property
-    def pairs_per_face(self):
-        return len(self.sizes) * self.kernels_per_size
+    def groups(self):
+        """The kernel sizes as names of a table's rows."""
+        return list(map(str, self.sizes))
+
+    def count(self, face_count):
+        """How many pairs there are for so many faces."""
+        return face_count * len(self.sizes) * self.kernels_per_size
 
     def batches(self, faces, batch_size=16):
         """Blurred and sharp faces, ordered by kernel size.
@@ -79,7 +90,13 @@ class KernelSizes:
             for start in range(0, len(face_indices), batch_size):
                 part = slice(start, start + batch_size)
                 chosen = face_indices[part], kernel_indices[part]
-                yield Batch(faces[chosen[0]], self.blur(faces, *chosen), *chosen)
+                yield Batch(faces[chosen[0]], self.blur(faces, *chosen), chosen[0], str(size), chosen[1])
+
+    def pair(self, faces, group, index):
+        """Pair ``index`` of the kernel size ``group``: (sharp, blurred), uint8 (S, S, 3)."""
+        of_size = self.bank.of_size(int(group))
+        turn, face = divmod(index, len(faces))
+        return faces[face], self.blur(faces, [face], [of_size[(face + turn) % len(of_size)]])[0]
 
     def blur(self, faces, face_indices, kernel_indices):
         """Some pairs' blurred faces.
@@ -107,7 +124,7 @@ class KernelSizes:
     def describe(self):
         """The protocol as a dictionary for metrics.json."""
         return {
-            "name": "kernel sizes",
+            "name": self.name,
             "kernel_kind": self.bank.kind,
             "kernel_split": self.bank.split,
             "kernel_seed": self.bank.seed,

@@ -30,34 +30,40 @@ def summary(measurement):
         measurement: ``deblur_zoo.evaluation.measurement.Measurement``.
 
     Returns:
-        dict with "protocol", "measures", "faces", "pairs", "overall" and "by_kernel_size" (each "blurred", "restored"
-        and "psnr_gain"), and "sharp_in" (None where it was not asked for). PSNR in dB, colour shift in percent of
-        the full range, identity None where not measured.
+        dict with "protocol", "measures", "faces", "pairs", "overall" and "by_kernel_size" or, of the camera protocol,
+        "by_kind" (each "blurred", "restored", "psnr_gain", "made_worse" and "pairs"), and "sharp_in" (None where it was
+        not asked for). PSNR in dB, the share made worse in [0, 1], colour shift in percent of the full range,
+        identity None where not measured.
     """
-    every = np.ones(len(measurement.sizes), bool)
+    protocol = measurement.protocol
+    every = np.ones(len(measurement.groups), bool)
     return {
         "format_version": FORMAT_VERSION,
-        "protocol": measurement.protocol.describe(),
+        "protocol": protocol.describe(),
         "measures": {
             "psnr": "dB, RGB in [0, 1] over the whole crop, from 8-bit pictures, each image capped at 60",
+            "made_worse": "share of the pictures whose PSNR is lower than before",
             "ssim": "11-tap gaussian window of sigma 1.5, population covariance, windows inside the crop, RGB mean",
             "colour_shift": "percent of the full range: difference of an image's mean colour, absolute, mean over RGB",
             "identity_cosine": "cosine of the identity embeddings of an image and of its sharp version",
         },
         "faces": measurement.face_count,
-        "pairs": len(measurement.sizes),
+        "pairs": len(measurement.groups),
         "overall": _compared(measurement, every),
-        "by_kernel_size": {
-            str(size): _compared(measurement, measurement.sizes == size) for size in measurement.protocol.sizes
-        },
+        protocol.grouping: {group: _compared(measurement, measurement.groups == group) for group in protocol.groups},
         "sharp_in": None if measurement.sharp_in is None else _scores(measurement.sharp_in),
     }
 
 
 def _compared(measurement, chosen):
     rows = {name: scores.select(chosen) for name, scores in measurement.rows.items()}
-    gain = rows["restored"].psnr - rows["blurred"].psnr
-    return {**{name: _scores(scores) for name, scores in rows.items()}, "psnr_gain": statistics(gain)}
+    gains = measurement.gains[chosen]
+    return {
+        **{name: _scores(scores) for name, scores in rows.items()},
+        "psnr_gain": statistics(gains),
+        "made_worse": float(np.mean(gains < 0)),
+        "pairs": len(gains),
+    }
 
 
 def _scores(scores):
@@ -97,13 +103,13 @@ def markdown(metrics):
     Returns:
         str that ends in a line feed.
     """
+    title, groups = ("kind", metrics["by_kind"]) if "by_kind" in metrics else ("kernel size", metrics["by_kernel_size"])
     lines = [
-        "| kernel size | pairs | PSNR blurred | PSNR restored | gain | SSIM blurred | SSIM restored |",
-        "|---|---|---|---|---|---|---|",
+        f"| {title} | pairs | PSNR blurred | PSNR restored | gain | made worse | SSIM blurred | SSIM restored |",
+        "|---|---|---|---|---|---|---|---|",
     ]
-    per_size = metrics["pairs"] // len(metrics["by_kernel_size"])
-    lines += [_table_row(size, per_size, rows) for size, rows in metrics["by_kernel_size"].items()]
-    lines.append(_table_row("all", metrics["pairs"], metrics["overall"]))
+    lines += [_table_row(group.replace("_", " "), rows) for group, rows in groups.items()]
+    lines.append(_table_row("all", metrics["overall"]))
     blurred, restored = metrics["overall"]["blurred"], metrics["overall"]["restored"]
     sharp = metrics["sharp_in"]
     lines += [
@@ -123,12 +129,17 @@ def markdown(metrics):
     return "\n".join(lines) + _small_print(metrics)
 
 
-def _table_row(size, pairs, rows):
-    cells = [str(size), str(pairs)]
+def _table_row(group, rows):
+    cells = [group, str(rows["pairs"])]
     cells += [_spread(rows[name]["psnr"], ".2f") for name in ("blurred", "restored")]
-    cells.append(f"{rows['psnr_gain']['mean']:+.2f}")
+    cells += [f"{rows['psnr_gain']['mean']:+.2f}", percent(rows["made_worse"])]
     cells += [_spread(rows[name]["ssim"], ".3f") for name in ("blurred", "restored")]
     return "| " + " | ".join(cells) + " |"
+
+
+def percent(share):
+    """A share in [0, 1] for a table; more digits where it is small."""
+    return f"{100 * share:.{1 if share < 0.1 else 0}f} %"
 
 
 def _spread(values, form):
@@ -143,14 +154,8 @@ def _measure_row(title, name, form, *columns):
 
 
 def _small_print(metrics):
-    protocol, text = metrics["protocol"], []
-    text.append(
-        f'Protocol "{protocol["name"]}": {metrics["faces"]} faces; every face is blurred by '
-        f"{protocol['kernels_per_size_and_face']} of the bank's {protocol['kernels']} {protocol['kernel_kind']} "
-        f"kernels ({protocol['kernel_split']} split, seed {protocol['kernel_seed']}) for each kernel size "
-        f"({', '.join(map(str, protocol['kernel_sizes']))}); {protocol['convolution']}; gaussian noise of sigma "
-        f"{protocol['noise_sigma']:g} (seed {protocol['noise_seed']}), clipped; {protocol['input_bits']}-bit input."
-    )
+    protocol = metrics["protocol"]
+    text = [_camera_protocol(metrics) if protocol["name"] == "camera" else _kernel_sizes_protocol(metrics)]
     text += [f"{name}: {meaning}." for name, meaning in metrics["measures"].items()]
     model, data = metrics.get("model"), metrics.get("data")
     if model:
@@ -160,6 +165,28 @@ def _small_print(metrics):
     if metrics.get("versions"):
         text.append("Versions: " + ", ".join(f"{name} {value}" for name, value in metrics["versions"].items()) + ".")
     return "\n" + "\n".join(f"- {line}" for line in text) + "\n"
+
+
+def _kernel_sizes_protocol(metrics):
+    protocol = metrics["protocol"]
+    return (
+        f'Protocol "{protocol["name"]}": {metrics["faces"]} faces; every face is blurred by '
+        f"{protocol['kernels_per_size_and_face']} of the bank's {protocol['kernels']} {protocol['kernel_kind']} "
+        f"kernels ({protocol['kernel_split']} split, seed {protocol['kernel_seed']}) for each kernel size "
+        f"({', '.join(map(str, protocol['kernel_sizes']))}); {protocol['convolution']}; gaussian noise of sigma "
+        f"{protocol['noise_sigma']:g} (seed {protocol['noise_seed']}), clipped; {protocol['input_bits']}-bit input."
+    )
+
+
+def _camera_protocol(metrics):
+    protocol = metrics["protocol"]
+    kinds = "; ".join(f"{name.replace('_', ' ')}: {meaning}" for name, meaning in protocol["kinds"].items())
+    pairs = f"; {protocol['pairs']['count']} video pairs" if "pairs" in protocol else ""
+    return (
+        f'Protocol "{protocol["name"]}": {metrics["faces"]} faces, each blurred once in every kind{pairs}; seed '
+        f"{protocol['seed']}; kernels {protocol['kernels']}; noise of 0.01 unless a kind says otherwise; where a kind "
+        f"names neither linear light nor stored values, half of its pairs are of each. {kinds}."
+    )
 
 
 def write(metrics, folder):

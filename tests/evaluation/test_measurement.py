@@ -65,7 +65,7 @@ def test_every_number_against_an_independent_computation(faces, protocol):
     assert overall["psnr_gain"]["mean"] == pytest.approx((expected - blurred).mean(), abs=0.01)
     assert overall["restored"]["colour_shift"]["mean"] == pytest.approx(np.abs(colour).mean(), abs=0.01)
     assert overall["restored"]["colour_shift"]["worst"] == pytest.approx(np.abs(colour).mean(1).max(), abs=0.01)
-    of_15 = measurement.sizes == 15
+    of_15 = measurement.groups == "15"
     assert metrics["by_kernel_size"]["15"]["blurred"]["psnr"]["mean"] == pytest.approx(blurred[of_15].mean(), abs=1e-3)
     assert overall["restored"]["identity_cosine"] is None
 

@@ -47,8 +47,8 @@ class DevelopmentSet:
         if identity_network is not None:
             embed = compiled(lambda images: identity_network(as_float(images)))
             self._embeddings = in_batches(embed, batch_size, self.sharp)
-        plain = in_batches(self._psnr, batch_size, self.sharp, self.blurred.astype(np.float32) / 255.0)
-        self.psnr_blurred = capped_mean(plain)
+        self._plain = in_batches(self._psnr, batch_size, self.sharp, self.blurred.astype(np.float32) / 255.0)
+        self.psnr_blurred = capped_mean(self._plain)
 
     def _measures(self, truth, embeddings, estimate):
         truth = as_float(truth)
@@ -67,12 +67,15 @@ class DevelopmentSet:
 
         Returns:
             dict with "psnr", "psnr_gain" over the blurred faces and "sharp_in_psnr" of sharp faces put in, in dB;
-            "ssim" from 11 pixels up; "identity_cosine" with an identity network. Means over the faces.
+            "made_worse", the share of the faces whose PSNR fell; "ssim" from 11 pixels up; "identity_cosine" with an
+            identity network. Means over the faces.
         """
         restored = self._forward(model, self.blurred, self.batch_size)
         values = in_batches(self._quality, self.batch_size, self.sharp, self._embeddings, restored)
-        scores = {"psnr": capped_mean(values.pop("psnr"))}
+        psnr_restored = values.pop("psnr")
+        scores = {"psnr": capped_mean(psnr_restored)}
         scores["psnr_gain"] = scores["psnr"] - self.psnr_blurred
+        scores["made_worse"] = float(np.mean(psnr_restored < self._plain))
         # A quarter of the faces is enough for the sharp-in check and keeps it cheap.
         sharp = self.sharp[: max(1, len(self.sharp) // 4)]
         unharmed = self._forward(model, sharp, self.batch_size)
