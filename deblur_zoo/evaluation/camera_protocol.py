@@ -23,8 +23,11 @@ _HALF_LINEAR = {**_STORED, "linear_light": 0.5}
 
 @dataclass(frozen=True)
 class _Kind:
-    """One row: a kind of blur, what differs from the defaults of CameraBlur, the sizes of its kernels, in words."""
+    """One row: its code in every pair's seed (never renumber), a kind of blur, what differs from the defaults of
+    CameraBlur, the sizes of its kernels, and all that in words.
+    """
 
+    code: int
     blur: str
     settings: dict
     sizes: tuple
@@ -32,34 +35,35 @@ class _Kind:
 
 
 KINDS = {
+    "stored_values": _Kind(12, "kernel", _STORED, SHEN_SIZES, "kernels of 13 to 27 pixels in stored values"),
     "linear_light": _Kind(
-        "kernel", {**_STORED, "linear_light": 1.0}, SHEN_SIZES,
+        1, "kernel", {**_STORED, "linear_light": 1.0}, SHEN_SIZES,
         "kernels of 13 to 27 pixels in linear light, gain 1 to 1.2, highlights clipped",
     ),
-    "turning": _Kind("turning", _HALF_LINEAR, SHEN_SIZES, "the camera turns, zooms and shifts"),
-    "moving_face": _Kind("moving_face", _HALF_LINEAR, SHEN_SIZES, "the face moves in front of a still background"),
-    "moving_background": _Kind("moving_background", _HALF_LINEAR, SHEN_SIZES, "the camera follows the face"),
-    "expression": _Kind("expression", _HALF_LINEAR, SHEN_SIZES, "parts of the face move"),
+    "turning": _Kind(2, "turning", _HALF_LINEAR, SHEN_SIZES, "the camera turns, zooms and shifts"),
+    "moving_face": _Kind(3, "moving_face", _HALF_LINEAR, SHEN_SIZES, "the face moves in front of a still background"),
+    "moving_background": _Kind(4, "moving_background", _HALF_LINEAR, SHEN_SIZES, "the camera follows the face"),
+    "expression": _Kind(5, "expression", _HALF_LINEAR, SHEN_SIZES, "parts of the face move"),
     "defocus": _Kind(
-        "defocus", _HALF_LINEAR, (3, 5, 7, 9, 11), "a disc, half of the time after a kernel of 3 to 11 pixels"
+        6, "defocus", _HALF_LINEAR, (3, 5, 7, 9, 11), "a disc, half of the time after a kernel of 3 to 11 pixels"
     ),
-    "small_kernels": _Kind("kernel", _STORED, (3, 5, 7, 9), "kernels of 3 to 9 pixels in stored values"),
-    "large_kernels": _Kind("kernel", _STORED, (31, 33, 35, 37, 39, 41), "kernels of 31 to 41 pixels in stored values"),
+    "small_kernels": _Kind(7, "kernel", _STORED, (3, 5, 7, 9), "kernels of 3 to 9 pixels in stored values"),
+    "large_kernels": _Kind(
+        8, "kernel", _STORED, (31, 33, 35, 37, 39, 41), "kernels of 31 to 41 pixels in stored values"
+    ),
     "jpeg": _Kind(
-        "kernel", {**_STORED, "jpeg": (40, 40), "jpeg_share": 1.0}, SHEN_SIZES,
+        9, "kernel", {**_STORED, "jpeg": (40, 40), "jpeg_share": 1.0}, SHEN_SIZES,
         "kernels of 13 to 27 pixels in stored values, then JPEG of quality 40",
     ),
     "noise": _Kind(
-        "kernel", {**_HALF_LINEAR, "noise": (0.05, 0.05)}, SHEN_SIZES,
+        10, "kernel", {**_HALF_LINEAR, "noise": (0.05, 0.05)}, SHEN_SIZES,
         "kernels of 13 to 27 pixels, then photon and read noise of 0.05 at middle grey",
     ),
     "resized": _Kind(
-        "kernel", {**_STORED, "resize": (0.5, 0.5), "resize_share": 1.0}, SHEN_SIZES,
+        11, "kernel", {**_STORED, "resize": (0.5, 0.5), "resize_share": 1.0}, SHEN_SIZES,
         "kernels of 13 to 27 pixels in stored values, then half the size and back",
     ),
 }  # fmt: skip
-# Part of every pair's seed: never renumber.
-_CODES = {name: code for code, name in enumerate(KINDS, 1)}
 
 
 class CameraProtocol:
@@ -121,7 +125,7 @@ class CameraProtocol:
             faces[index],
             warp_matrix(faces.shape[1:3], CROP_SIZE),
             KIND_CODES[kind.blur],
-            np.random.default_rng([self._seed, _CODES[group], int(index)]),
+            np.random.default_rng([self._seed, kind.code, int(index)]),
             CameraBlur(share=1.0, kinds={kind.blur: 1.0}, **kind.settings),
             self._mixture(kind.sizes),
             CROP_SIZE,

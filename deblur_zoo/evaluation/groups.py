@@ -100,18 +100,20 @@ def gains_by_group(measurement, groups):
         groups: the group of each face.
 
     Returns:
-        dict of group to {"faces", "mean", "low", "high"}, in dB, the groups sorted.
+        dict of group to {"faces", "mean", "low", "high", "made_worse"}, in dB and a share of the pairs, groups sorted.
     """
+    groups = np.array(groups)
     by_face = np.bincount(measurement.faces, weights=measurement.gains) / np.bincount(measurement.faces)
     found = {}
-    for group in sorted(set(groups)):
-        values = by_face[np.array([name == group for name in groups])]
+    for group in np.unique(groups).tolist():
+        values = by_face[groups == group]
         interval = bootstrap_interval(values)
         found[group] = {
             "faces": len(values),
             "mean": interval.mean,
             "low": interval.low,
             "high": interval.high,
+            "made_worse": float(np.mean(measurement.gains[groups[measurement.faces] == group] < 0)),
         }
     return found
 

@@ -4,12 +4,14 @@ python -m deblur_zoo.evaluation.presets
 """
 
 from deblur_zoo import zoo
+from deblur_zoo.evaluation.table import percent
 from deblur_zoo.zoo import presets
 
-HEADER = """\
-| preset | parameters | multiply-adds at 128x128 | weights | gain over blurred | SSIM | sharp in, sharp out | trained |
-|---|---|---|---|---|---|---|---|
-"""
+COLUMNS = (
+    "preset", "parameters", "multiply-adds at 128x128", "weights", "gain over blurred (made worse)", "SSIM",
+    "sharp in, sharp out", "trained",
+)  # fmt: skip
+HEADER = f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|\n"
 
 
 def table():
@@ -27,7 +29,7 @@ def _row(name, entry):
     elif measured:
         cells += [
             f"{entry['weights_bytes'] / 1e6:.1f} MB",
-            f"{measured['psnr_gain_db']:+.2f} dB",
+            f"{measured['psnr_gain_db']:+.2f} dB ({percent(measured.get('made_worse'))})",
             f"{measured['ssim']:.3f}",
             f"{measured['sharp_in_psnr']:.1f} dB",
             trained,

@@ -24,7 +24,7 @@ def make(settings):
 
     Args:
         settings: dict with "faces", "out", and "identity_network", "groups_faces", "group_pattern", "presets", "limit",
-            "again", "command" (for the document).
+            "pairs", "again", "command" (for the document).
 
     Returns:
         (path of the document, path of results.json).
@@ -35,6 +35,7 @@ def make(settings):
     """
     from deblur_zoo import zoo
     from deblur_zoo.evaluation import results_document, results_measurements
+    from deblur_zoo.evaluation.camera_protocol import CameraProtocol
     from deblur_zoo.evaluation.faces import Faces
     from deblur_zoo.evaluation.protocol import KernelSizes
     from deblur_zoo.files.atomic_file import atomic_path
@@ -56,9 +57,9 @@ def make(settings):
     rows = results_measurements.Rows(
         earlier, settings["again"], lambda rows: results_measurements.write(json_path, {**command, "rows": rows})
     )
-    protocol = KernelSizes()
+    protocol, camera = KernelSizes(), CameraProtocol(_pairs(settings["pairs"]))
     of = {"data": faces.data, "protocol": protocol.describe(), "identity_network_sha256": network_sha256}
-    _measure_presets(rows, trained, chosen, of, faces, groups and (group_faces, groups), protocol, embed)
+    _measure_presets(rows, trained, chosen, of, faces, groups and (group_faces, groups), protocol, camera, embed)
     _measure_baselines(rows, of, faces, protocol, embed)
 
     document = results_document.markdown({**command, "rows": rows.current}, index)
@@ -102,7 +103,16 @@ def _identity_network(path):
     return in_graph(IdentityNetwork(path)), sha256_of(path)
 
 
-def _measure_presets(rows, trained, chosen, of, faces, grouped, protocol, embed):
+def _pairs(sources):
+    if not sources:
+        return None
+    from deblur_zoo.data.pair_store import load_pairs
+    from deblur_zoo.faces.alignment import CROP_SIZE
+
+    return load_pairs(sources, CROP_SIZE)
+
+
+def _measure_presets(rows, trained, chosen, of, faces, grouped, protocol, camera, embed):
     """Measure the chosen presets; of the others keep what is still true."""
     import keras
 
@@ -110,11 +120,14 @@ def _measure_presets(rows, trained, chosen, of, faces, grouped, protocol, embed)
     from deblur_zoo.evaluation.results_measurements import PresetMeasures
 
     timed = {"machine": speed.machine(), "backend": keras.backend.backend(), "batch_sizes": list(speed.BATCH_SIZES)}
+    of_camera = {"data": faces.data, "protocol": camera.describe()}
     for name, entry in trained.items():
         measures = PresetMeasures(name, embed)
         weights = {"weights_sha256": entry["weights_sha256"]}
         parts = {
             "restoration": ({**weights, **of}, partial(measures.restoration, faces, protocol)),
+            "camera": ({**weights, **of_camera}, partial(measures.camera, faces, camera)),
+            "second_pass": ({**weights, **of_camera, "passes": 2}, partial(measures.camera, faces, camera, 2)),
             "speed": ({**weights, **timed}, measures.speed),
         }
         if grouped:
@@ -154,6 +167,8 @@ def command(values):
             words += [f"--{name}", Path(values[name]).resolve().name]
     if values["group_pattern"] != values["default_pattern"]:
         words += ["--group_pattern", values["group_pattern"]]
+    if values["pairs"]:
+        words += ["--pairs", ",".join(Path(source).resolve().name for source in values["pairs"])]
     if values["presets"]:
         words += ["--presets", ",".join(values["presets"])]
     if values["limit"]:
@@ -195,6 +210,7 @@ def main():
     flags.DEFINE_string("identity_network", None, "Keras file of a face recognition network, for the identity cosine")
     flags.DEFINE_string("groups_faces", None, "folder of aligned sharp crops whose names say people's groups")
     flags.DEFINE_string("group_pattern", PATTERN, "regular expression of such a name, with a part (?P<group>...)")
+    flags.DEFINE_list("pairs", [], "shards of video pairs, for a row of real motion; see trainers.datasets.video_pairs")
     flags.DEFINE_list("presets", [], "measure only these presets, separated by commas; default: all with weights")
     flags.DEFINE_string("out", "docs/results.md", "document to write; the numbers go beside it, into a .json file")
     flags.DEFINE_integer("limit", None, "measure on the first so many of --faces only", lower_bound=1)

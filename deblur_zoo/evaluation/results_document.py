@@ -2,8 +2,8 @@
 
 from deblur_zoo.evaluation.baselines import BASELINES, CHOSEN_BY, described
 from deblur_zoo.evaluation.groups import overlap_sentence
+from deblur_zoo.evaluation.table import NOT_MEASURED, percent
 
-NOT_MEASURED = "not measured"
 _HEADER = """\
 # Results
 
@@ -29,6 +29,8 @@ def markdown(content, index):
         _HEADER + _protocol(rows),
         _presets(rows, deblurrers),
         _by_size(rows, deblurrers),
+        _camera(rows, deblurrers),
+        _second_pass(rows, deblurrers),
         _baselines(rows),
         _groups(rows, deblurrers),
         _parsers(parsers) if parsers else "",
@@ -65,9 +67,9 @@ def _protocol(rows):
 
 def _presets(rows, deblurrers):
     header = [
-        "preset", "parameters", "multiply-adds at 128x128", "weights", "trained", "PSNR, dB (worst)", "gain, dB",
-        "SSIM (worst)", "identity cosine (blurred)", "sharp in, sharp out, dB", "colour shift, %",
-        "ms a face, batch 1", "batch 16",
+        "preset", "parameters", "multiply-adds at 128x128", "weights", "trained", "PSNR, dB (worst)",
+        "gain, dB (made worse)", "SSIM (worst)", "identity cosine (blurred)", "sharp in, sharp out, dB",
+        "colour shift, %", "ms a face, batch 1", "batch 16",
     ]  # fmt: skip
     table = _table(header, [_preset_cells(name, entry, rows.get(name, {})) for name, entry in deblurrers.items()])
     machines = sorted({row["speed"]["of"]["machine"] for row in rows.values() if "speed" in row})
@@ -92,7 +94,7 @@ def _preset_cells(name, entry, row):
         restored = overall["restored"]
         cells += [
             _with_worst(restored["psnr"], ".2f"),
-            f"{overall['psnr_gain']['mean']:+.2f}",
+            _gain(overall),
             _with_worst(restored["ssim"], ".3f"),
             _identity(overall),
             f"{sharp['psnr']['mean']:.1f}",
@@ -114,6 +116,10 @@ def _with_worst(values, form):
     return f"{values['mean']:{form}} ({values['worst']:{form}})"
 
 
+def _gain(compared):
+    return f"{compared['psnr_gain']['mean']:+.2f} ({percent(compared.get('made_worse'))})"
+
+
 def _identity(overall):
     restored, blurred = (overall[name]["identity_cosine"] for name in ("restored", "blurred"))
     return f"{restored['mean']:.3f} ({blurred['mean']:.3f})" if restored else NOT_MEASURED
@@ -133,18 +139,57 @@ def _by_size(rows, deblurrers):
     columns = [*sizes, "all"]
     blurred = next(iter(measured.values()))
     gains = [["PSNR of the blurred input", *[f"{at(blurred, s)['blurred']['psnr']['mean']:.2f}" for s in columns]]]
-    gains += [
-        [title, *[f"{at(result, size)['psnr_gain']['mean']:+.2f}" for size in columns]]
-        for title, result in measured.items()
-    ]
+    gains += [[title, *[_gain(at(result, size)) for size in columns]] for title, result in measured.items()]
     ssim = [["blurred input", *[f"{at(blurred, size)['blurred']['ssim']['mean']:.3f}" for size in columns]]]
     ssim += [
         [title, *[f"{at(result, size)['restored']['ssim']['mean']:.3f}" for size in columns]]
         for title, result in measured.items()
     ]
     return (
-        "## By kernel size\n\nGain in PSNR over the blurred input, in dB, by the kernel's size in pixels:\n\n"
+        "## By kernel size\n\nGain in PSNR over the blurred input, in dB, by the kernel's size in pixels, and the "
+        "share of pictures made worse:\n\n"
         f"{_table(['', *columns], gains)}\nSSIM:\n\n{_table(['', *columns], ssim)}"
+    )
+
+
+def _camera(rows, deblurrers):
+    found = {name: rows[name]["camera"] for name in deblurrers if "camera" in rows.get(name, {})}
+    if not found:
+        return ""
+    first = next(iter(found.values()))
+    protocol, kinds = first["of"]["protocol"], first["of"]["protocol"]["kinds"]
+    lines = [
+        [
+            meaning,
+            f"{first['by_kind'][kind]['blurred']['psnr']['mean']:.2f}",
+            *[_gain(result["by_kind"][kind]) for result in found.values()],
+        ]
+        for kind, meaning in kinds.items()
+    ]
+    header = ["", "PSNR blurred, dB", *[f"`{name}`" for name in found]]
+    pairs = f" {protocol['pairs']['count']} pairs of videos that show other people." if "pairs" in protocol else ""
+    return (
+        "## Blur as cameras and people make it\n\nThe protocol `camera` of [evaluation.md](evaluation.md): gain in "
+        f"dB, and the share of pictures made worse.{pairs}\n\n{_table(header, lines)}"
+    )
+
+
+def _second_pass(rows, deblurrers):
+    found = {name: rows[name] for name in deblurrers if "second_pass" in rows.get(name, {})}
+    found = {name: row for name, row in found.items() if "camera" in row}
+    if not found:
+        return ""
+    kinds = next(iter(found.values()))["camera"]["of"]["protocol"]["kinds"]
+
+    def cell(row, kind):
+        one, two = (row[part]["by_kind"][kind] for part in ("camera", "second_pass"))
+        change = two["psnr_gain"]["mean"] - one["psnr_gain"]["mean"]
+        return f"{change:+.2f} ({percent(two.get('made_worse'))})"
+
+    lines = [[meaning, *[cell(row, kind) for row in found.values()]] for kind, meaning in kinds.items()]
+    return (
+        "## A second pass\n\nWhat `passes=2` adds to the gain of one pass, in dB, and the share of pictures that both "
+        f"passes together made worse:\n\n{_table(['', *[f'`{name}`' for name in found]], lines)}"
     )
 
 
@@ -171,13 +216,13 @@ def _baselines(rows):
             [
                 BASELINES[name].title,
                 _with_worst(overall["restored"]["psnr"], ".2f"),
-                f"{overall['psnr_gain']['mean']:+.2f}",
+                _gain(overall),
                 _with_worst(overall["restored"]["ssim"], ".3f"),
                 f"{identity['mean']:.3f}" if identity else NOT_MEASURED,
                 described(result["of"]["constants"]),
             ]
         )
-    header = ["", "PSNR, dB (worst)", "gain, dB", "SSIM (worst)", "identity cosine", "constants"]
+    header = ["", "PSNR, dB (worst)", "gain, dB (made worse)", "SSIM (worst)", "identity cosine", "constants"]
     return (
         f"## Classical methods on the same pairs\n\n{_table(header, lines)}\n"
         "scikit-image's, on pictures mirrored at their borders and cropped afterwards. The oracles are given the true "
@@ -200,7 +245,8 @@ def _groups(rows, deblurrers):
     return (
         f"## By ethnic group\n\n{data['faces']} faces (`{data['folder']}`, fingerprint "
         f"`{data['fingerprint'][:16]}`), by the group that the data set's file names say. Mean gain in dB, each face "
-        f"counted once by its mean over its kernels, with the {100 * bootstrap['confidence']:g} % interval of a "
+        f"counted once by its mean over its kernels, the share of pairs made worse in round brackets, and the "
+        f"{100 * bootstrap['confidence']:g} % interval of a "
         f"bootstrap over {bootstrap['over']} ({bootstrap['method']}, {bootstrap['resamples']:,} resamples, seed "
         f"{bootstrap['seed']}):\n\n"
         f"{_table(header, lines)}\n{verdicts}"
@@ -208,7 +254,7 @@ def _groups(rows, deblurrers):
 
 
 def _interval(gain):
-    return f"{gain['mean']:+.2f} [{gain['low']:.2f}, {gain['high']:.2f}]"
+    return f"{gain['mean']:+.2f} [{gain['low']:.2f}, {gain['high']:.2f}] ({percent(gain.get('made_worse'))})"
 
 
 def _parsers(parsers):

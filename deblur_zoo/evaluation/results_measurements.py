@@ -106,6 +106,20 @@ class PresetMeasures:
         )
         return summary(measurement)
 
+    def camera(self, faces, protocol, passes=1):
+        """By kind of blur, as ``table.summary`` gives it, for an output that goes through the model again or not."""
+        from deblur_zoo.evaluation import table
+        from deblur_zoo.evaluation.measurement import evaluate
+
+        def restored(images):
+            for _ in range(passes):
+                images = self._function(images)
+            return images
+
+        measurement = evaluate(restored, faces.faces, protocol, sharp_in=False, progress=self._progress)
+        found = table.summary(measurement)
+        return {name: found[name] for name in ("pairs", "overall", "by_kind")} | {"versions": table.versions()}
+
     def speed(self):
         """Milliseconds a face by batch size."""
         from deblur_zoo.evaluation import speed

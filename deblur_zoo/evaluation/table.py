@@ -108,8 +108,10 @@ def markdown(metrics):
         f"| {title} | pairs | PSNR blurred | PSNR restored | gain | made worse | SSIM blurred | SSIM restored |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    lines += [_table_row(group.replace("_", " "), rows) for group, rows in groups.items()]
-    lines.append(_table_row("all", metrics["overall"]))
+    for name, rows in {**groups, "all": metrics["overall"]}.items():
+        # Files of version 0.1 name the number of pairs once.
+        pairs = rows.get("pairs", metrics["pairs"] // (1 if name == "all" else len(groups)))
+        lines.append(_table_row(name.replace("_", " "), pairs, rows))
     blurred, restored = metrics["overall"]["blurred"], metrics["overall"]["restored"]
     sharp = metrics["sharp_in"]
     lines += [
@@ -129,17 +131,17 @@ def markdown(metrics):
     return "\n".join(lines) + _small_print(metrics)
 
 
-def _table_row(group, rows):
-    cells = [group, str(rows["pairs"])]
+def _table_row(name, pairs, rows):
+    cells = [name, str(pairs)]
     cells += [_spread(rows[name]["psnr"], ".2f") for name in ("blurred", "restored")]
-    cells += [f"{rows['psnr_gain']['mean']:+.2f}", percent(rows["made_worse"])]
+    cells += [f"{rows['psnr_gain']['mean']:+.2f}", percent(rows.get("made_worse"))]
     cells += [_spread(rows[name]["ssim"], ".3f") for name in ("blurred", "restored")]
     return "| " + " | ".join(cells) + " |"
 
 
 def percent(share):
-    """A share in [0, 1] for a table; more digits where it is small."""
-    return f"{100 * share:.{1 if share < 0.1 else 0}f} %"
+    """A share in [0, 1] for a table, with more digits where it is small; None was not measured."""
+    return NOT_MEASURED if share is None else f"{100 * share:.{1 if share < 0.1 else 0}f} %"
 
 
 def _spread(values, form):

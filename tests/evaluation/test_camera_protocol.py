@@ -92,7 +92,7 @@ def test_kernels_are_none_that_training_draws():
 
 @pytest.mark.parametrize(
     ("kinds", "sentence"),
-    [(["wobble"], "no kind of camera blur 'wobble'; accepted: linear_light"), ([REAL_MOTION], "needs pairs")],
+    [(["wobble"], "no kind of camera blur 'wobble'; accepted: stored_values"), ([REAL_MOTION], "needs pairs")],
 )
 def test_bad_kinds(kinds, sentence):
     with pytest.raises(ValueError, match=sentence):

@@ -64,7 +64,7 @@ def group_faces(tmp_path_factory):
 def make(faces, out, **changes):
     settings = {
         "faces": str(faces), "out": str(out), "identity_network": None, "groups_faces": None, "group_pattern": PATTERN,
-        "presets": [], "limit": None, "again": False, "command": "the command",
+        "pairs": [], "presets": [], "limit": None, "again": False, "command": "the command",
     }  # fmt: skip
     return results.make({**settings, **changes})
 
@@ -207,9 +207,10 @@ def test_bad_flags_give_one_sentence_and_code_2(faces, tmp_path, arguments, sent
 def test_the_footers_command_names_no_folders_above():
     values = {
         "faces": "/home/somebody/crops/celeba_dev", "identity_network": "/data/net.keras", "groups_faces": None,
-        "group_pattern": PATTERN, "default_pattern": PATTERN, "presets": ["one_step_lite"], "limit": 3,
+        "group_pattern": PATTERN, "default_pattern": PATTERN, "pairs": ["/data/dev_7"], "presets": ["one_step_lite"],
+        "limit": 3,
     }  # fmt: skip
     assert results.command(values) == (
         "python -m deblur_zoo.evaluation.results --faces celeba_dev --identity_network net.keras "
-        "--presets one_step_lite --limit 3"
+        "--pairs dev_7 --presets one_step_lite --limit 3"
     )

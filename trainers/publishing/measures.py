@@ -56,8 +56,10 @@ class DeblurrerMeasure:
     def row(self, measured):
         """What the index row says under "measured", as a table in Markdown."""
         return (
-            "| gain over the blurred input | PSNR | SSIM | sharp in, sharp out | faces |\n|---|---|---|---|---|\n"
-            f"| {measured['psnr_gain_db']:+.2f} dB | {measured['psnr']:.2f} dB | {measured['ssim']:.3f} | "
+            "| gain over the blurred input | made worse | PSNR | SSIM | sharp in, sharp out | faces |\n"
+            "|---|---|---|---|---|---|\n"
+            f"| {measured['psnr_gain_db']:+.2f} dB | {evaluation_table.percent(measured.get('made_worse'))} "
+            f"| {measured['psnr']:.2f} dB | {measured['ssim']:.3f} | "
             f"{measured['sharp_in_psnr']:.1f} dB | {measured['faces']} |"
         )
 
@@ -66,6 +68,7 @@ class DeblurrerMeasure:
         restored = metrics["overall"]["restored"]
         return {
             "psnr_gain_db": round(metrics["overall"]["psnr_gain"]["mean"], 2),
+            "made_worse": round(metrics["overall"]["made_worse"], 4),
             "psnr": round(restored["psnr"]["mean"], 2),
             "ssim": round(restored["ssim"]["mean"], 4),
             "sharp_in_psnr": round(metrics["sharp_in"]["psnr"]["mean"], 2),
@@ -74,7 +77,9 @@ class DeblurrerMeasure:
 
     def headline(self, metrics):
         """The measurement in a few words."""
-        return f"{metrics['overall']['psnr_gain']['mean']:+.2f} dB"
+        overall = metrics["overall"]
+        worse = evaluation_table.percent(overall.get("made_worse"))
+        return f"{overall['psnr_gain']['mean']:+.2f} dB, made worse {worse}"
 
     def how(self, name):
         """How the card says that it was measured."""
