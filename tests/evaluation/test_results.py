@@ -61,6 +61,13 @@ def group_faces(tmp_path_factory):
     return folder
 
 
+OF_FACES = ("restoration", "camera", "second_pass")
+
+
+def told_of(preset):
+    return [f"{preset}: {part}" for part in (*OF_FACES, "speed")]
+
+
 def make(faces, out, **changes):
     settings = {
         "faces": str(faces), "out": str(out), "identity_network": None, "groups_faces": None, "group_pattern": PATTERN,
@@ -119,13 +126,13 @@ def test_a_second_call_measures_only_what_is_missing_or_has_other_weights(hub, f
     make(faces, out, presets=["first"])
     told = capsys.readouterr().out.split("\n")
     oracle = "richardson_lucy: restoration"
-    assert told[:3] == ["first: restoration", "first: speed", "unsharp_mask: restoration"] and oracle in told
+    assert told[:5] == [*told_of("first"), "unsharp_mask: restoration"] and oracle in told
     assert "| `second` |" in out.read_text() and "not measured" in out.read_text()
     document = out.read_text()
     make(faces, out, presets=["first"])
     assert capsys.readouterr().out == "" and out.read_text() == document
     make(faces, out)
-    assert capsys.readouterr().out.splitlines() == ["second: restoration", "second: speed"]
+    assert capsys.readouterr().out.splitlines() == told_of("second")
     assert "not measured | not measured" not in out.read_text()
     # Another training of the first preset.
     model = zoo.load("first")
@@ -139,16 +146,17 @@ def test_a_second_call_measures_only_what_is_missing_or_has_other_weights(hub, f
     # Not asked for, and no longer true: the document does not show it.
     assert capsys.readouterr().out == "" and "not measured" in out.read_text()
     make(faces, out)
-    assert capsys.readouterr().out.splitlines() == ["first: restoration", "first: speed"]
+    assert capsys.readouterr().out.splitlines() == told_of("first")
     after = rows_of(out)
     assert after["first"]["restoration"]["overall"] != before["first"]["restoration"]["overall"]
     assert after["second"] == before["second"]
     # Other faces: everything but the times.
     make(faces, out, limit=1)
     told = capsys.readouterr().out.splitlines()
-    assert told == [f"{row}: restoration" for row in ("first", "second", *baselines.BASELINES)]
+    presets = [f"{row}: {part}" for row in ("first", "second") for part in OF_FACES]
+    assert told == [*presets, *(f"{row}: restoration" for row in baselines.BASELINES)]
     make(faces, out, limit=1, presets=["second"], again=True)
-    assert len(capsys.readouterr().out.splitlines()) == 2 + len(baselines.BASELINES)
+    assert len(capsys.readouterr().out.splitlines()) == 4 + len(baselines.BASELINES)
 
 
 def test_a_call_that_breaks_off_keeps_what_it_measured_and_writes_no_document(hub, faces, tmp_path, monkeypatch):
@@ -156,7 +164,7 @@ def test_a_call_that_breaks_off_keeps_what_it_measured_and_writes_no_document(hu
     monkeypatch.setattr(speed, "milliseconds_a_face", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         make(faces, out)
-    assert not out.exists() and list(rows_of(out)) == ["first"] and list(rows_of(out)["first"]) == ["restoration"]
+    assert not out.exists() and list(rows_of(out)) == ["first"] and list(rows_of(out)["first"]) == list(OF_FACES)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["hub", "results.json"]
 
 

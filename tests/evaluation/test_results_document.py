@@ -91,17 +91,24 @@ EXPECTED = """\
 Every number here was made by the command at the end, which also writes `results.json` with everything it measured.
 [evaluation.md](evaluation.md) defines the numbers.
 
-**Data.** 3 aligned faces of 128x128 (`dev`, fingerprint `abababababababab`), each blurred by 1 of the 80 trajectory kernels of the test bank for each size (13 to 27 pixels): 6 pairs. Blur: true convolution, border mirrored; then gaussian noise of sigma 0.01; 8-bit pictures.
+**Data.** 3 aligned faces of 128x128 (`dev`, fingerprint `abababababababab`), each blurred by 1 of the 80 trajectory \
+kernels of the test bank for each size (13 to 27 pixels): 6 pairs. Blur: true convolution, border mirrored; then \
+gaussian noise of sigma 0.01; 8-bit pictures.
 
 ## Presets
 
-| preset | parameters | multiply-adds at 128x128 | weights | trained | PSNR, dB (worst) | gain, dB (made worse) | SSIM (worst) | identity cosine (blurred) | sharp in, sharp out, dB | colour shift, % | ms a face, batch 1 | batch 16 |
+| preset | parameters | multiply-adds at 128x128 | weights | trained | PSNR, dB (worst) | gain, dB (made worse) | \
+SSIM (worst) | identity cosine (blurred) | sharp in, sharp out, dB | colour shift, % | ms a face, batch 1 | batch 16 |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 | `bare` | 1.07 M | 0.94 G | no weights | not trained |  |  |  |  |  |  |  |  |
-| `good` | 1.07 M | 0.94 G | 2.6 MB | 12,750 steps, 1.97 h on 2 CPU cores | 26.00 (21.00) | +5.00 (0.4 %) | 0.750 (0.500) | 0.500 (0.250) | 51.2 | 0.06 | 31.2 | 20.0 |
-| `later` | 1.07 M | 0.94 G | 2.6 MB | 12,750 steps, 1.97 h on 2 CPU cores | not measured | not measured | not measured | not measured | not measured | not measured | not measured | not measured |
+| `good` | 1.07 M | 0.94 G | 2.6 MB | 12,750 steps, 1.97 h on 2 CPU cores | 26.00 (21.00) | +5.00 (0.4 %) | 0.750 \
+(0.500) | 0.500 (0.250) | 51.2 | 0.06 | 31.2 | 20.0 |
+| `later` | 1.07 M | 0.94 G | 2.6 MB | 12,750 steps, 1.97 h on 2 CPU cores | not measured | not measured | not \
+measured | not measured | not measured | not measured | not measured | not measured |
 
-PSNR, SSIM, identity cosine and colour shift are means over the pairs; in brackets the worst image, or the blurred pictures' identity cosine. Times are the median of several passes after a warm-up, divided by the batch. Times: Linux, x86_64, 2 processors; tensorflow, float32.
+PSNR, SSIM, identity cosine and colour shift are means over the pairs; in brackets the worst image, or the blurred \
+pictures' identity cosine. Times are the median of several passes after a warm-up, divided by the batch. Times: \
+Linux, x86_64, 2 processors; tensorflow, float32.
 
 ## By kernel size
 
@@ -125,7 +132,8 @@ SSIM:
 
 ## Blur as cameras and people make it
 
-The protocol `camera` of [evaluation.md](evaluation.md): gain in dB, and the share of pictures made worse. 20 pairs of videos that show other people.
+The protocol `camera` of [evaluation.md](evaluation.md): gain in dB, and the share of pictures made worse. 20 pairs \
+of videos that show other people.
 
 |  | PSNR blurred, dB | `good` |
 | --- | --- | --- |
@@ -149,11 +157,16 @@ What `passes=2` adds to the gain of one pass, in dB, and the share of pictures t
 | unsharp mask | 21.25 (16.25) | +0.25 (25 %) | 0.750 (0.500) | 0.500 | radius 12, amount 0.25 |
 | Wiener, oracle: knows the kernel | 24.00 (19.00) | +3.00 (0.4 %) | 0.750 (0.500) | 0.500 | balance 0.1 |
 
-scikit-image's, on pictures mirrored at their borders and cropped afterwards. The oracles are given the true kernel, which no method above has: they are a yardstick, not something to be had from a photo. Constants are those of the best mean PSNR on a few training faces under the same kernels, as printed by `python -m deblur_zoo.evaluation.baselines --faces celeba_train --limit 8`.
+scikit-image's, on pictures mirrored at their borders and cropped afterwards. The oracles are given the true kernel, \
+which no method above has: they are a yardstick, not something to be had from a photo. Constants are those of the \
+best mean PSNR on a few training faces under the same kernels, as printed by `python -m \
+deblur_zoo.evaluation.baselines --faces celeba_train --limit 8`.
 
 ## By ethnic group
 
-7 faces (`aside`, fingerprint `cdcdcdcdcdcdcdcd`), by the group that the data set's file names say. Mean gain in dB, each face counted once by its mean over its kernels, the share of pairs made worse in round brackets, and the 95 % interval of a bootstrap over faces (BCa, 9,999 resamples, seed 0):
+7 faces (`aside`, fingerprint `cdcdcdcdcdcdcdcd`), by the group that the data set's file names say. Mean gain in dB, \
+each face counted once by its mean over its kernels, the share of pairs made worse in round brackets, and the 95 % \
+interval of a bootstrap over faces (BCa, 9,999 resamples, seed 0):
 
 |  | asian (3) | black (4) |
 | --- | --- | --- |
@@ -173,7 +186,8 @@ As measured when they were published, see their cards.
 
     python -m deblur_zoo.evaluation.results --faces dev
 
-Folders and files are named without the folders that they lie in. The command measures what is missing or was measured of other weights, and keeps the rest.
+Folders and files are named without the folders that they lie in. The command measures what is missing or was \
+measured of other weights, and keeps the rest.
 
 Versions: backend tensorflow, keras 3.15.1.
 """

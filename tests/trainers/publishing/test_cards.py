@@ -28,7 +28,8 @@ def test_a_card_carries_its_row_limits_data_and_licence(name):
     training, config = (presets.read_json(folder / f"{part}.json") for part in ("training", "config"))
     measured = entry["measured"]
     if entry["kind"] == "deblurrer":
-        row = f"| {measured['psnr_gain_db']:+.2f} dB | {measured['psnr']:.2f} dB | {measured['ssim']:.3f} | "
+        worse = f"{100 * measured['made_worse']:.1f} %" if "made_worse" in measured else "not measured"
+        row = f"| {measured['psnr_gain_db']:+.2f} dB | {worse} | {measured['psnr']:.2f} dB | {measured['ssim']:.3f} | "
         row += f"{measured['sharp_in_psnr']:.1f} dB | {measured['faces']} |"
         overall = presets.read_json(folder / "metrics.json")["overall"]
         worst = overall["restored"]["psnr"]
