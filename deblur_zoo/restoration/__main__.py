@@ -23,6 +23,7 @@ def define_flags():
     flags.DEFINE_string("output", None, "file or folder to write; needed", short_name="o")
     flags.DEFINE_string("preset", "one_step_lite", "preset's name, a directory, or a URI")
     flags.DEFINE_integer("batch_size", 16, "pictures that go through the network at once", lower_bound=1)
+    flags.DEFINE_integer("passes", 1, "how many times a picture goes through the network", lower_bound=1)
     flags.DEFINE_bool("overwrite", False, "allow results to replace the pictures that they are made from")
 
 
@@ -37,7 +38,7 @@ def restore(arguments):
     try:
         # Faults of the input are told before Keras is imported, which takes seconds.
         plan(source, target, FLAGS.overwrite)
-        restorer = Restorer(FLAGS.preset, FLAGS.batch_size)
+        restorer = Restorer(FLAGS.preset, FLAGS.batch_size, FLAGS.passes)
         start = time.perf_counter()
         if source.is_dir():
             report = _restore_folder(restorer, source, target)

@@ -101,14 +101,16 @@ class Restorer:
     Args:
         model: a ``Deblurrer``, or what ``deblur_zoo.load`` takes (a preset's name, a directory, a URI).
         batch_size: how many pictures up to 256x256 go through the network at once; fewer of larger ones.
+        passes: how many times each picture goes through the network.
 
     Raises:
-        As ``deblur_zoo.load``; ValueError for a batch size below 1.
+        As ``deblur_zoo.load``; ValueError for a batch size or passes below 1.
     """
 
-    def __init__(self, model="one_step_lite", batch_size=16):
-        if not isinstance(batch_size, int) or batch_size < 1:
-            raise ValueError(f"batch_size is a whole number of at least 1, not {batch_size!r}.")
+    def __init__(self, model="one_step_lite", batch_size=16, passes=1):
+        for name, value in (("batch_size", batch_size), ("passes", passes)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} is a whole number of at least 1, not {value!r}.")
         if isinstance(model, (str, os.PathLike)):
             # Imports Keras.
             from deblur_zoo.zoo import load
@@ -116,6 +118,7 @@ class Restorer:
             model = load(model, kind="deblurrer")
         self.model = model
         self.batch_size = batch_size
+        self.passes = passes
         self._compiled = False
 
     def restore(self, pictures):
@@ -223,6 +226,11 @@ class Restorer:
         return np.concatenate([self._run(rgb[start : start + count]) for start in range(0, len(rgb), count)])
 
     def _run(self, rgb):
+        for _ in range(self.passes):
+            rgb = self._run_once(rgb)
+        return rgb
+
+    def _run_once(self, rgb):
         import keras
 
         if not self._compiled:

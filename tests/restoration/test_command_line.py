@@ -32,7 +32,7 @@ def test_help_is_quick_and_lists_the_flags():
     # Processor time, which a busy machine does not change. Importing TensorFlow alone takes longer.
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < 1.5
     assert result.returncode == 0
-    for part in ("deblur-zoo crops -o restored", "--output", "--preset", "--batch_size", "--[no]overwrite"):
+    for part in ("deblur-zoo crops -o restored", "--output", "--preset", "--batch_size", "--passes", "--[no]overwrite"):
         assert part in result.stdout
 
 
@@ -45,6 +45,7 @@ def test_help_is_quick_and_lists_the_flags():
         (["absent", "-o", "out"], "There is no file or folder absent"),
         (["in", "-o", "out", "--colour=red"], "Unknown command line flag 'colour'"),
         (["in", "-o", "out", "--batch_size=0"], "batch_size"),
+        (["in", "-o", "out", "--passes=0"], "passes"),
         (["in", "-o", "out", "--preset=one_stp"], "There is no preset 'one_stp'; near names: one_step"),
     ],
 )

@@ -38,6 +38,25 @@ def test_restore_is_what_the_model_makes_of_each_picture(tiny_model):
     np.testing.assert_array_equal(tiny_model.deblur(batch), restored)
 
 
+def test_several_passes_are_the_model_of_the_model(tiny_model):
+    """The second pass is given what the first one gave before rounding: one grey level of rounding in all."""
+    picture = random_pixels(2, 9, 7, 3)
+    once = np.asarray(tiny_model(picture.astype(np.float32) / 255))
+    twice = 255 * np.asarray(tiny_model(once))
+    for restored in (tiny_model.deblur(picture, passes=2), Restorer(tiny_model, passes=2).restore(picture)):
+        np.testing.assert_allclose(restored, twice, atol=0.51)
+    assert np.abs(twice - 255 * once).mean() > 1
+    np.testing.assert_array_equal(tiny_model.deblur(picture, passes=1), tiny_model.deblur(picture))
+
+
+@pytest.mark.parametrize("passes", [0, -1, 1.5, True, "2"])
+def test_passes_that_are_no_number(tiny_model, passes):
+    with pytest.raises(ValueError, match="at least 1"):
+        tiny_model.deblur(random_pixels(4, 4, 3), passes=passes)
+    with pytest.raises(ValueError, match="at least 1"):
+        Restorer(tiny_model, passes=passes)
+
+
 def test_a_picture_alone_and_in_a_batch_give_the_same(tiny_model):
     batch = np.random.default_rng(0).uniform(size=(8, 13, 10, 3)).astype(np.float32)
     together = np.asarray(tiny_model(batch))
