@@ -28,6 +28,7 @@ class Settings:
     Attributes:
         average: "variable", or a number of frames, odd, as text: predefined averages.
         response: "gamma" or "identity", see ``deblur_zoo.blur.frame_sum``.
+        interpolate: fill in frames between the frames by optical flow, see ``deblur_zoo.blur.frame_interpolation``.
         size, margin: of the crops in pixels, as in ``deblur_zoo.faces.warp.align``.
         shortest, longest: frames of a variable-length average.
         least_overlap: share of a facial part's box that first and last frame have in common, for one part at least.
@@ -43,6 +44,7 @@ class Settings:
 
     average: str = VARIABLE
     response: str = "gamma"
+    interpolate: bool = True
     size: int = CROP_SIZE
     margin: int = 16
     shortest: int = 5
@@ -186,7 +188,7 @@ def _averager(settings):
     )
     return VariableAverages(
         conditions, settings.shortest, settings.longest, both_directions=settings.reversed_pass,
-        response=settings.response, image=_picture,
+        response=settings.response, image=_picture, interpolate=settings.interpolate,
     )  # fmt: skip
 
 
@@ -208,7 +210,9 @@ class _Predefined:
                 yield frame
 
         settings, end = self._settings, -1
-        for average in predefined_averages(counted(), self._length, settings.step, settings.response, _picture):
+        for average in predefined_averages(
+            counted(), self._length, settings.step, settings.response, _picture, settings.interpolate
+        ):
             used += average.last - max(average.first - 1, end)
             end = average.last
             yield average

@@ -25,6 +25,8 @@ def define_flags(module):
     text("average", VARIABLE, "variable: until a stop condition is met; or a fixed odd number of frames, such as 7")
     responses = ["gamma", "identity"]
     flags.DEFINE_enum("response", default.response, responses, "average in linear light, or grey levels", **own)
+    interpolation = "fill in frames between the frames by optical flow, so that the blur is continuous"
+    flags.DEFINE_bool("interpolate", default.interpolate, interpolation, **own)
     number("integer", "size", default.size, "side of the canonical crop in pixels", 16, 2048)
     number("integer", "margin", default.margin, "pixels added on every side, as room for augmentation", 0, 1024)
     number("integer", "shortest", default.shortest, "fewest frames of a variable average, odd", 3)
