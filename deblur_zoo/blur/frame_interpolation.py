@@ -15,9 +15,7 @@ import numpy as np
 
 from deblur_zoo.blur.frame_sum import FrameSum, light_of_levels
 
-# Pixels of the frames as they are averaged. A longer step shows as a doubled edge.
-LONGEST_STEP = 1.0
-# Frames in between, at most: 16 pixels of motion between two frames, twice what the pairs' conditions let a face move.
+# Frames in between, at most: 16 steps between two frames. The pairs' conditions let a face move by 8 pixels of a crop of 128.
 MOST_BETWEEN = 15
 # The motion that decides is the one that this percentage of pixels does not exceed: lips and lids are a few per cent of a
 # face, while a handful of wild vectors are no reason to make more frames.
@@ -25,7 +23,7 @@ _PERCENTILE = 99.5
 # DIS needs some pyramid levels of its patches of 8 pixels; smaller frames are not interpolated.
 _SMALLEST_SIDE = 16
 # Solving x0 + t * flow(x0) = x by fixed-point iteration: flow that is smooth converges in two or three.
-_ITERATIONS = 4
+_ITERATIONS = 3
 # Flow forwards and backwards that differ by this many pixels halve the trust, roughly; what has no other source still
 # gets a share.
 _DISAGREEMENT, _LEAST_TRUST = 1.0, 0.01
@@ -33,73 +31,76 @@ _DISAGREEMENT, _LEAST_TRUST = 1.0, 0.01
 _STILL_REACH = 4
 
 
-def light_between(one, other, response="gamma"):
+def light_between(one, other, response="gamma", longest_step=1.0):
     """The light that falls on the sensor from one frame to the next, as an average.
 
     Args:
-        one, other: uint8 (H, W) or (H, W, 3), successive frames in the order of time.
+        one, other: uint8 (H, W) or (H, W, 3) RGB, successive frames in the order of time.
         response: as ``FrameSum``.
+        longest_step: frames are filled in until the motion from each to the next is no longer than this, in pixels,
+            above 0; a longer step shows as a doubled edge. At most MOST_BETWEEN are.
 
     Returns:
         int64 of the same shape in the unit of ``FrameSum``: the mean of the frames and those in between by the trapezoid
         rule (the two ends count half). So every interval has the same weight in an exposure, whatever number of frames
-        it took. Where the frames are equal it is their light, to the last bit.
+        it took. Where the frames are equal it is their light, but for 2**-40 of white.
 
     Raises:
         TypeError: arrays that are not uint8.
-        ValueError: frames of two shapes, another response.
+        ValueError: frames of two shapes, another response, a step of 0 or less.
     """
+    if not longest_step > 0:
+        raise ValueError(f"The longest step is above 0 pixels, not {longest_step}.")
     ends = FrameSum(response)
     ends.add(one)
     ends.add(other)
     one, other = np.asarray(one), np.asarray(other)
-    flows = flow_both_ways(one, other)
-    count = frames_needed(*flows)
+    forward = optical_flow(one, other)
+    count = frames_needed(forward, longest_step)
     # Twice the sum, so that the halves of the ends are whole numbers.
-    doubled = ends.total.copy()
+    doubled = ends.total
     if count:
-        pair = _Pair(one, other, *flows)
+        pair = _Pair(one, other, forward, optical_flow(other, one))
         for k in range(1, count + 1):
             doubled += 2 * light_of_levels(pair.levels_at(k / (count + 1)), response)
     parts = 2 * (count + 1)
     return (doubled + parts // 2) // parts
 
 
-def flow_both_ways(one, other):
-    """Dense optical flow between two frames, forwards and backwards.
+def optical_flow(one, other):
+    """Dense optical flow from one frame to another.
 
     Args:
         one, other: uint8 (H, W) or (H, W, 3) RGB.
 
     Returns:
-        Two float32 (H, W, 2) of (x, y) in pixels: where each pixel of ``one`` has gone in ``other``, and where each of
-        ``other`` was in ``one``, as differences. Zero where nothing within four pixels has changed, and everywhere in
-        frames of less than 16 pixels' height or width.
+        float32 (H, W, 2) of (x, y) in pixels: how far each pixel of ``one`` has moved in ``other``. Zero where nothing
+        within four pixels has changed, and everywhere in frames of less than 16 pixels' height or width.
     """
     import cv2
 
-    if min(one.shape[:2]) < _SMALLEST_SIDE:
-        flow = np.zeros((*one.shape[:2], 2), np.float32)
-        return flow, flow.copy()
-    greys = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) if frame.ndim == 3 else frame for frame in (one, other)]
-    # One that is new each time: it would start from what the last pair has left.
-    method = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    # Down to full resolution; the preset stops at half of it.
-    method.setFinestScale(0)
-    changed = (one != other).reshape(*one.shape[:2], -1).any(axis=2).astype(np.uint8)
-    moving = cv2.dilate(changed, np.ones((2 * _STILL_REACH + 1,) * 2, np.uint8)).astype(np.float32)[..., None]
+    changed = (one != other).reshape(*one.shape[:2], -1).any(axis=2)
+    if min(one.shape[:2]) < _SMALLEST_SIDE or not changed.any():
+        return np.zeros((*one.shape[:2], 2), np.float32)
+    greys = [
+        cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) if frame.ndim == 3 else np.ascontiguousarray(frame)
+        for frame in (one, other)
+    ]
+    # A new one each time: it would start from what it found in the pair before.
+    flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(*greys, None)
     # DIS smooths the motion of a face over its edge into the background. Video codecs repeat still blocks exactly.
-    return method.calc(*greys, None) * moving, method.calc(*greys[::-1], None) * moving
+    moving = cv2.dilate(changed.astype(np.uint8), np.ones((2 * _STILL_REACH + 1,) * 2, np.uint8))
+    return flow * moving[..., None]
 
 
-def frames_needed(forward, backward):
-    """How many frames in between make no step longer than LONGEST_STEP, from 0 to MOST_BETWEEN.
+def frames_needed(flow, longest_step=1.0):
+    """How many frames in between make no step longer than ``longest_step`` pixels, from 0 to MOST_BETWEEN.
 
     Args:
-        forward, backward: as ``flow_both_ways`` gives them.
+        flow: as ``optical_flow`` gives it.
     """
-    motion = max(float(np.percentile(np.hypot(*np.moveaxis(flow, 2, 0)), _PERCENTILE)) for flow in (forward, backward))
-    return min(MOST_BETWEEN, max(0, math.ceil(motion / LONGEST_STEP) - 1))
+    motion = float(np.percentile(np.hypot(*np.moveaxis(flow, 2, 0)), _PERCENTILE))
+    return min(MOST_BETWEEN, max(0, math.ceil(motion / longest_step) - 1))
 
 
 class _Pair:

@@ -10,8 +10,8 @@ Chrysos et al. 2019 (International Journal of Computer Vision 127), section 3.4,
 - Reversed pass (section 5.1): sequences that grow from their last frame backwards. Those that are essentially the same
   as one of the forward pass are dropped.
 
-With ``interpolate`` the average is of the exposure from the first to the last frame, with frames between them filled in
-where the motion is of more than a pixel (``frame_interpolation``), and not of the frames alone.
+With ``between`` the average is of the whole exposure from the first to the last frame, with frames filled in between them
+(``frame_interpolation``), and not of the frames alone.
 
 Deviations and what the paper leaves open: the response is "gamma" (frames are averaged in linear light, as a sensor
 adds it up; exponent 2.2 as in Nah et al. 2017), "identity" is the paper's. A sequence starts half a length after the
@@ -30,7 +30,6 @@ from typing import Any
 
 import numpy as np
 
-from deblur_zoo.blur.frame_interpolation import light_between
 from deblur_zoo.blur.frame_sequence import JUMP, OVERLAP, QUALITY, REVERSAL, Conditions, grow, same
 from deblur_zoo.blur.frame_sum import FrameSum
 
@@ -71,7 +70,7 @@ class Average:
         return (self.first + self.last) // 2
 
 
-def predefined_averages(frames, length, step=None, response="gamma", image=None, interpolate=False):
+def predefined_averages(frames, length, step=None, response="gamma", image=None, between=None):
     """Averages of a fixed number of successive frames, by a running sum over one window of frames.
 
     Args:
@@ -80,7 +79,9 @@ def predefined_averages(frames, length, step=None, response="gamma", image=None,
         step: frames from the start of an average to the start of the next; None: half the length, rounded down.
         response: as ``FrameSum``.
         image: function of a frame that gives its uint8 picture; None: the frame is the picture.
-        interpolate: average the whole exposure, with frames filled in; False: the frames themselves, eq. (9).
+        between: function of two successive frames, in the order of time, that gives the light from one to the other as
+            int64, such as ``frame_interpolation.light_between``: the average is of these intervals. None: of the frames
+            themselves, eq. (9).
 
     Yields:
         Average. Nothing where there are fewer frames than ``length``.
@@ -95,18 +96,18 @@ def predefined_averages(frames, length, step=None, response="gamma", image=None,
         raise ValueError(f"The step between averages is at least one frame, not {step}.")
     total, window, intervals = FrameSum(response), deque(), deque()
     for number, frame in enumerate(frames):
-        if not interpolate:
+        if between is None:
             total.add(image(frame))
         elif window:
-            intervals.append(light_between(image(window[-1]), image(frame), response))
+            intervals.append(between(window[-1], frame))
             total.add_light(intervals[-1])
         window.append(frame)
         if len(window) > length:
             oldest = window.popleft()
-            if interpolate:
-                total.remove_light(intervals.popleft())
-            else:
+            if between is None:
                 total.remove(image(oldest))
+            else:
+                total.remove_light(intervals.popleft())
         first = number - length + 1
         if first >= 0 and first % step == 0:
             yield Average(total.mean(), window[length // 2], first, number, LONGEST)
@@ -124,8 +125,8 @@ class VariableAverages:
         both_directions: make the reversed pass too.
         alike: a reversed average is dropped if it has this share of its frames in common with a forward one
             (intersection over union), in [0, 1].
-        response, image, interpolate: as ``predefined_averages``. Interpolation holds the light of as many intervals, in 8
-            bytes for each of a frame's.
+        response, image, between: as ``predefined_averages``. The light of as many intervals is held as frames, of 8 bytes
+            for each byte of a frame.
         used: number of frames so far that are in an average.
         dropped: Counter of why the other frames are in none.
         most_held: the most frames that were held at a time.
@@ -142,7 +143,7 @@ class VariableAverages:
     alike: float = 0.8
     response: str = "gamma"
     image: Callable | None = None
-    interpolate: bool = False
+    between: Callable | None = None
     used: int = 0
     dropped: Counter = field(default_factory=Counter)
     most_held: int = 0
@@ -172,7 +173,7 @@ class _Stream:
     def __init__(self, settings):
         self.settings = settings
         self.held = deque()
-        # Where there is interpolation: the light from each frame of ``held`` to the next.
+        # The light from each frame of ``held`` to the next, where the settings have ``between``.
         self.intervals = deque()
         # Number of held[0]; where the next forward sequence starts, and the next reversed one.
         self.oldest, self.forward, self.backward = 0, 0, settings.shortest - 1
@@ -186,9 +187,8 @@ class _Stream:
         settings = self.settings
         if len(self.held) == settings.longest:
             yield from self._pass_oldest()
-        if settings.interpolate and self.held:
-            image = settings.image or same
-            self.intervals.append(light_between(image(self.held[-1]), image(frame), settings.response))
+        if settings.between is not None and self.held:
+            self.intervals.append(settings.between(self.held[-1], frame))
         self.held.append(frame)
         self.states.append(_UNDECIDED)
         if settings.both_directions and len(self.states) - 1 == self.backward:
@@ -243,7 +243,7 @@ class _Stream:
         """A sequence: (Average or None, how far on the next one starts, why there is none)."""
         settings = self.settings
         # Light is the same in both directions of time.
-        intervals = list(self.intervals)[:: -1 if backwards else 1] if settings.interpolate else None
+        intervals = list(self.intervals)[:: -1 if backwards else 1] if settings.between is not None else None
         sequence = grow(frames, settings.conditions, settings.shortest, settings.response, settings.image, intervals)
         stop = sequence.stop or (LONGEST if sequence.length == settings.longest else END)
         if sequence.blurred is None:

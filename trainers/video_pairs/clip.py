@@ -6,6 +6,7 @@ from itertools import islice
 from pathlib import Path
 
 from deblur_zoo.alignment import CROP_SIZE
+from deblur_zoo.blur.frame_interpolation import light_between
 from deblur_zoo.blur.frame_sequence import Conditions, overlap_of_boxes, psnr
 from deblur_zoo.blur.video import END, VariableAverages, predefined_averages
 from deblur_zoo.data.pair_store import pair_writer
@@ -172,6 +173,18 @@ def _picture(frame):
     return frame.picture
 
 
+def _between(settings):
+    if not settings.interpolate:
+        return None
+
+    def between(one, other):
+        # A pixel of the crop; where the face is enlarged, frames hold nothing finer than a pixel of their own.
+        longest_step = max(1.0, 1 / one.scale)
+        return light_between(one.picture, other.picture, settings.response, longest_step)
+
+    return between
+
+
 def _averager(settings):
     if settings.average != VARIABLE:
         return _Predefined(settings)
@@ -188,7 +201,7 @@ def _averager(settings):
     )
     return VariableAverages(
         conditions, settings.shortest, settings.longest, both_directions=settings.reversed_pass,
-        response=settings.response, image=_picture, interpolate=settings.interpolate,
+        response=settings.response, image=_picture, between=_between(settings),
     )  # fmt: skip
 
 
@@ -211,7 +224,7 @@ class _Predefined:
 
         settings, end = self._settings, -1
         for average in predefined_averages(
-            counted(), self._length, settings.step, settings.response, _picture, settings.interpolate
+            counted(), self._length, settings.step, settings.response, _picture, _between(settings)
         ):
             used += average.last - max(average.first - 1, end)
             end = average.last
