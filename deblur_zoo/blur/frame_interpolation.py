@@ -1,12 +1,12 @@
 """The light between two frames of a video, with the frames that the camera did not take filled in by optical flow.
 
-A face that moves by several pixels from one frame to the next is seen several times over in the average of the two, where
-a shutter that stays open would have drawn it out. So frames are made in between until no step is longer than a pixel.
+Where a face moves by several pixels from one frame to the next, the average of the two shows it twice; a shutter that
+stays open would have drawn it out. So frames are made in between until no step is longer than about a pixel.
 
 The flow is DIS (Kroeger et al. 2016, ECCV, "Fast Optical Flow using Dense Inverse Search") in OpenCV's implementation,
-forwards and backwards. A frame in between at time t is both neighbours, warped along the flow and blended with the weights
-1 - t and t. Each neighbour counts only where it shows what is there at t: a background that the face is about to cover is
-in the earlier frame, one that it has just left is in the later one. ``_Side`` says how that is known.
+forwards and backwards. A frame in between, at time t from 0 to 1, is both neighbours, warped along the flow and blended
+with the weights 1 - t and t. Each counts only where it shows what is there at t: background that the face is about to
+cover is in the earlier frame, background that it has just left in the later one. ``_Side`` says how that is known.
 """
 
 import math
@@ -15,17 +15,17 @@ import numpy as np
 
 from deblur_zoo.blur.frame_sum import FrameSum, light_of_levels
 
-# Frames in between, at most: 16 steps between two frames. The pairs' conditions let a face move by 8 pixels of a crop of 128.
+# Frames in between, at most: 16 steps. A pair's face moves by no more than 8 pixels of a crop of 128 from frame to frame.
 MOST_BETWEEN = 15
-# The motion that decides is the one that this percentage of pixels does not exceed: lips and lids are a few per cent of a
-# face, while a handful of wild vectors are no reason to make more frames.
+# The motion that decides is the one that this percentage of pixels does not exceed: lips and lids are a few per cent
+# of a face, while a handful of wild vectors are no reason to make more frames.
 _PERCENTILE = 99.5
 # DIS needs some pyramid levels of its patches of 8 pixels; smaller frames are not interpolated.
 _SMALLEST_SIDE = 16
 # Solving x0 + t * flow(x0) = x by fixed-point iteration: flow that is smooth converges in two or three.
 _ITERATIONS = 3
-# Flow forwards and backwards that differ by this many pixels halve the trust, roughly; what has no other source still
-# gets a share.
+# Flows there and back that miss each other by this many pixels bring the trust down to 1 / e; what is seen in neither
+# frame still needs a source.
 _DISAGREEMENT, _LEAST_TRUST = 1.0, 0.01
 # Half the side of the neighbourhood that must be the same in both frames for a pixel to keep still.
 _STILL_REACH = 4
@@ -41,9 +41,9 @@ def light_between(one, other, response="gamma", longest_step=1.0):
             above 0; a longer step shows as a doubled edge. At most MOST_BETWEEN are.
 
     Returns:
-        int64 of the same shape in the unit of ``FrameSum``: the mean of the frames and those in between by the trapezoid
-        rule (the two ends count half). So every interval has the same weight in an exposure, whatever number of frames
-        it took. Where the frames are equal it is their light, but for 2**-40 of white.
+        int64 of the same shape in the unit of ``FrameSum``: the mean of the frames and those in between by the
+        trapezoid rule (the two ends count half). So every interval weighs the same in an exposure, however many frames
+        were filled in. Where nothing moves it is the mean of the two frames.
 
     Raises:
         TypeError: arrays that are not uint8.
@@ -124,10 +124,10 @@ class _Pair:
 class _Side:
     """One of two frames, warped towards the other.
 
-    What is at x after a part ``time`` of the way was at x0 = x - time * flow(x0) in this frame. Two things speak against
-    the pixel there. No x0 solves the equation: here the other frame uncovers something that this one does not show. Or
-    the flow from x0 there and back again does not return to x0: here this frame shows something that the other covers,
-    and which may already be covered at x. The first rules the pixel out, the second leaves it as the last resort.
+    What is at x after a part ``time`` of the way was at x0 = x - time * flow(x0) in this frame. Two things speak
+    against the pixel there. No x0 solves the equation: something is being uncovered that this frame does not show.
+    Or the flow from x0 there and back does not return to x0: this frame shows something that the other one covers,
+    and which may be covered at x by now. The first rules the pixel out, the second leaves it as the last resort.
     """
 
     def __init__(self, frame, flow, flow_back):

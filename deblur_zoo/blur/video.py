@@ -10,8 +10,8 @@ Chrysos et al. 2019 (International Journal of Computer Vision 127), section 3.4,
 - Reversed pass (section 5.1): sequences that grow from their last frame backwards. Those that are essentially the same
   as one of the forward pass are dropped.
 
-With ``between`` the average is of the whole exposure from the first to the last frame, with frames filled in between them
-(``frame_interpolation``), and not of the frames alone.
+With ``between`` the average is of the whole exposure from the first to the last frame, with frames filled in between
+them (``frame_interpolation``), and not of the frames alone.
 
 Deviations and what the paper leaves open: the response is "gamma" (frames are averaged in linear light, as a sensor
 adds it up; exponent 2.2 as in Nah et al. 2017), "identity" is the paper's. A sequence starts half a length after the
@@ -125,8 +125,8 @@ class VariableAverages:
         both_directions: make the reversed pass too.
         alike: a reversed average is dropped if it has this share of its frames in common with a forward one
             (intersection over union), in [0, 1].
-        response, image, between: as ``predefined_averages``. The light of as many intervals is held as frames, of 8 bytes
-            for each byte of a frame.
+        response, image, between: as ``predefined_averages``. With ``between`` the light of
+            each interval between held frames is held too, 8 bytes for each byte of a frame.
         used: number of frames so far that are in an average.
         dropped: Counter of why the other frames are in none.
         most_held: the most frames that were held at a time.
