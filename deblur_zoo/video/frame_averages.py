@@ -10,6 +10,9 @@ Chrysos et al. 2019 (International Journal of Computer Vision 127), section 3.4,
 - Reversed pass (section 5.1): sequences that grow from their last frame backwards. Those that are essentially the same
   as one of the forward pass are dropped.
 
+With ``between`` the average is of the whole exposure from the first to the last frame, with frames filled in between
+them (``frame_interpolation``), and not of the frames alone.
+
 Deviations and what the paper leaves open: the response is "gamma" (frames are averaged in linear light, as a sensor
 adds it up; exponent 2.2 as in Nah et al. 2017), "identity" is the paper's. A sequence starts half a length after the
 one before it. The reversed pass visits its last frames in the order of time, so that a stream is enough. Ours are a
@@ -67,7 +70,7 @@ class Average:
         return (self.first + self.last) // 2
 
 
-def predefined_averages(frames, length, step=None, response="gamma", image=None):
+def predefined_averages(frames, length, step=None, response="gamma", image=None, between=None):
     """Averages of a fixed number of successive frames, by a running sum over one window of frames.
 
     Args:
@@ -76,6 +79,9 @@ def predefined_averages(frames, length, step=None, response="gamma", image=None)
         step: frames from the start of an average to the start of the next; None: half the length, rounded down.
         response: as ``FrameSum``.
         image: function of a frame that gives its uint8 picture; None: the frame is the picture.
+        between: function of two successive frames, in the order of time, that gives the light from one to the other as
+            int64, such as ``frame_interpolation.light_between``: the average is of these intervals. None: of the frames
+            themselves, eq. (9).
 
     Yields:
         Average. Nothing where there are fewer frames than ``length``.
@@ -88,12 +94,20 @@ def predefined_averages(frames, length, step=None, response="gamma", image=None)
     _check_length(length)
     if step < 1:
         raise ValueError(f"The step between averages is at least one frame, not {step}.")
-    total, window = FrameSum(response), deque()
+    total, window, intervals = FrameSum(response), deque(), deque()
     for number, frame in enumerate(frames):
-        total.add(image(frame))
+        if between is None:
+            total.add(image(frame))
+        elif window:
+            intervals.append(between(window[-1], frame))
+            total.add_light(intervals[-1])
         window.append(frame)
         if len(window) > length:
-            total.remove(image(window.popleft()))
+            oldest = window.popleft()
+            if between is None:
+                total.remove(image(oldest))
+            else:
+                total.remove_light(intervals.popleft())
         first = number - length + 1
         if first >= 0 and first % step == 0:
             yield Average(total.mean(), window[length // 2], first, number, LONGEST)
@@ -111,7 +125,8 @@ class VariableAverages:
         both_directions: make the reversed pass too.
         alike: a reversed average is dropped if it has this share of its frames in common with a forward one
             (intersection over union), in [0, 1].
-        response, image: as ``predefined_averages``.
+        response, image, between: as ``predefined_averages``. With ``between`` the light of
+            each interval between held frames is held too, 8 bytes for each byte of a frame.
         used: number of frames so far that are in an average.
         dropped: Counter of why the other frames are in none.
         most_held: the most frames that were held at a time.
@@ -128,6 +143,7 @@ class VariableAverages:
     alike: float = 0.8
     response: str = "gamma"
     image: Callable | None = None
+    between: Callable | None = None
     used: int = 0
     dropped: Counter = field(default_factory=Counter)
     most_held: int = 0
@@ -157,6 +173,8 @@ class _Stream:
     def __init__(self, settings):
         self.settings = settings
         self.held = deque()
+        # The light from each frame of ``held`` to the next, where the settings have ``between``.
+        self.intervals = deque()
         # Number of held[0]; where the next forward sequence starts, and the next reversed one.
         self.oldest, self.forward, self.backward = 0, 0, settings.shortest - 1
         self.forward_ranges = deque()
@@ -169,6 +187,8 @@ class _Stream:
         settings = self.settings
         if len(self.held) == settings.longest:
             yield from self._pass_oldest()
+        if settings.between is not None and self.held:
+            self.intervals.append(settings.between(self.held[-1], frame))
         self.held.append(frame)
         self.states.append(_UNDECIDED)
         if settings.both_directions and len(self.states) - 1 == self.backward:
@@ -202,6 +222,8 @@ class _Stream:
                 self.forward_ranges.append((average.first, average.last))
                 yield average
         self.held.popleft()
+        if self.intervals:
+            self.intervals.popleft()
         self.oldest += 1
         yield from self._compared(self.forward)
 
@@ -220,7 +242,9 @@ class _Stream:
     def _grow(self, frames, backwards=False):
         """A sequence: (Average or None, how far on the next one starts, why there is none)."""
         settings = self.settings
-        sequence = grow(frames, settings.conditions, settings.shortest, settings.response, settings.image)
+        # Light is the same in both directions of time.
+        intervals = list(self.intervals)[:: -1 if backwards else 1] if settings.between is not None else None
+        sequence = grow(frames, settings.conditions, settings.shortest, settings.response, settings.image, intervals)
         stop = sequence.stop or (LONGEST if sequence.length == settings.longest else END)
         if sequence.blurred is None:
             return None, 1, stop

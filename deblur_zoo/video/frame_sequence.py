@@ -75,7 +75,7 @@ class Sequence:
     stop: str
 
 
-def grow(frames, conditions, shortest=5, response="gamma", image=None):
+def grow(frames, conditions, shortest=5, response="gamma", image=None, intervals=None):
     """Add frames to a sequence, two at a time, until a stop condition is met.
 
     Args:
@@ -84,13 +84,16 @@ def grow(frames, conditions, shortest=5, response="gamma", image=None):
         conditions: Conditions.
         shortest: the quality is measured from this length on, odd.
         response, image: as ``predefined_averages``.
+        intervals: the light from each frame to the next in this order, int64, one fewer than frames, such as
+            ``frame_interpolation.light_between`` gives; the average is theirs. None: it is the average of the frames.
 
     Returns:
         Sequence; its stop is "" where no condition was met.
     """
     image = image or same
     total = FrameSum(response)
-    total.add(image(frames[0]))
+    if intervals is None:
+        total.add(image(frames[0]))
     motion = _Motion(frames[0], conditions)
     length, quality, stop = 1, None, ""
     while not stop and length + 2 <= len(frames):
@@ -98,16 +101,19 @@ def grow(frames, conditions, shortest=5, response="gamma", image=None):
             stop = stop or motion.reason_to_stop(frame)
         if stop:
             break
-        pictures = [image(frame) for frame in frames[length : length + 2]]
-        for picture in pictures:
-            total.add(picture)
+        if intervals is None:
+            lights = [total.light_of(image(frame)) for frame in frames[length : length + 2]]
+        else:
+            lights = intervals[length - 1 : length + 1]
+        for light in lights:
+            total.add_light(light)
         newer = None
         if conditions.quality is not None and length + 2 >= shortest:
             newer = _quality(total, frames[(length + 2) // 2], conditions, image)
             if newer < conditions.least_quality:
                 stop = QUALITY
-                for picture in pictures:
-                    total.remove(picture)
+                for light in lights:
+                    total.remove_light(light)
                 break
         length, quality = length + 2, newer
     if length < max(3, shortest):

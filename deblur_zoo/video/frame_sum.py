@@ -7,6 +7,22 @@ GAMMA = 2.2
 RESPONSES = ("gamma", "identity")
 # Linear light as whole numbers, so that sums do not depend on their order. 255 is 2**40; 2**23 pictures fit.
 _LIGHT_BITS = 40
+# Grey levels that are averaged as they are: level 1 is 2**32, so that frames between frames may have parts of a level.
+_LEVEL_BITS = 32
+
+
+def light_of_levels(levels, response):
+    """Grey levels as whole numbers of light, the unit of ``FrameSum.total``.
+
+    Args:
+        levels: float array, 0 to 255.
+        response: as ``FrameSum``.
+
+    Returns:
+        int64 of the same shape, from 0 to 2**40; rounded to nearest.
+    """
+    light = levels * 2.0**_LEVEL_BITS if response == "identity" else (levels / 255) ** GAMMA * 2.0**_LIGHT_BITS
+    return np.rint(light).astype(np.int64)
 
 
 class FrameSum:
@@ -18,6 +34,7 @@ class FrameSum:
 
     Attributes:
         count: pictures in the sum.
+        total: int64, their light: an integer for each grey level, 0 for 0; None before the first.
 
     Raises:
         ValueError: another response.
@@ -28,10 +45,8 @@ class FrameSum:
             raise ValueError(f"The response of an average is one of {', '.join(RESPONSES)}, not {response!r}.")
         self.response = response
         self.count = 0
-        self._total = None
-        levels = np.arange(256, dtype=np.float64)
-        light = levels if response == "identity" else np.rint((levels / 255) ** GAMMA * 2.0**_LIGHT_BITS)
-        self._light = light.astype(np.int64)
+        self.total = None
+        self._light = light_of_levels(np.arange(256, dtype=np.float64), response)
 
     def add(self, picture):
         """Add a picture, uint8.
@@ -40,16 +55,23 @@ class FrameSum:
             TypeError: another kind of array.
             ValueError: another shape than those before it.
         """
-        light = self._light_of(picture)
-        if self._total is None:
-            self._total = light
+        self.add_light(self.light_of(picture))
+
+    def add_light(self, light):
+        """Add what counts as one picture, as light: int64, such as ``frame_interpolation.light_between`` gives."""
+        if self.total is None:
+            self.total = light.copy()
         else:
-            self._total += light
+            self.total += light
         self.count += 1
 
     def remove(self, picture):
         """Take away a picture that was added; errors as for ``add``."""
-        self._total -= self._light_of(picture)
+        self.remove_light(self.light_of(picture))
+
+    def remove_light(self, light):
+        """Take away light that was added."""
+        self.total -= light
         self.count -= 1
 
     def levels(self, region=...):
@@ -66,19 +88,20 @@ class FrameSum:
         """
         if not self.count:
             raise ValueError("The mean of no pictures is asked for.")
-        mean = self._total[region] / self.count
+        mean = self.total[region] / self.count
         if self.response == "identity":
-            return mean
+            return mean * 2.0**-_LEVEL_BITS
         return 255.0 * (mean * 2.0**-_LIGHT_BITS) ** (1 / GAMMA)
 
     def mean(self, region=...):
         """The mean as a picture: uint8, rounded to nearest; as ``levels``."""
         return np.rint(self.levels(region)).astype(np.uint8)
 
-    def _light_of(self, picture):
+    def light_of(self, picture):
+        """The light of a picture, int64 of its shape, for ``add_light``; errors as for ``add``."""
         picture = np.asarray(picture)
         if picture.dtype != np.uint8:
             raise TypeError(f"Pictures to average are uint8, not {picture.dtype}.")
-        if self._total is not None and picture.shape != self._total.shape:
-            raise ValueError(f"A picture of shape {picture.shape} does not fit the sum's {self._total.shape}.")
+        if self.total is not None and picture.shape != self.total.shape:
+            raise ValueError(f"A picture of shape {picture.shape} does not fit the sum's {self.total.shape}.")
         return self._light[picture]

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from deblur_zoo.faces.face_classes import UNKNOWN, FaceClass
 from deblur_zoo.files import pictures
 from trainers.datasets.label_faces import combine, label_batch, label_folders, list_faces, read_report
-from trainers.datasets.mesh_labels import COMPONENTS, UNKNOWN, Label, mesh_labels
+from trainers.datasets.mesh_labels import COMPONENTS, mesh_labels
 
 ROOT = Path(__file__).parents[3]
 _spec = importlib.util.spec_from_file_location("toy_mesh", Path(__file__).with_name("toy_mesh.py"))
@@ -33,7 +34,7 @@ def toy_mesh(crops, size):
 def hair_parser(crops):
     """Sees skin in dark pixels and hair in bright ones; takes float pictures in [0, 1]."""
     assert crops.dtype == np.float32 and crops.max() <= 1
-    return one_hot(np.where(crops[..., 0] < 0.5, int(Label.SKIN), int(Label.HAIR)))
+    return one_hot(np.where(crops[..., 0] < 0.5, int(FaceClass.SKIN), int(FaceClass.HAIR)))
 
 
 def test_the_parser_alone():
@@ -49,16 +50,16 @@ def test_the_parser_alone():
     "seen, in_polygon, outside",
     [
         # What the parser sees everywhere -> the label inside a nose's polygon, and outside all polygons.
-        (Label.SKIN, Label.NOSE, Label.SKIN),
-        (Label.HAIR, UNKNOWN, Label.HAIR),
-        (Label.BACKGROUND, UNKNOWN, Label.BACKGROUND),
-        (Label.LEFT_EYE, Label.NOSE, UNKNOWN),
-        (Label.NOSE, Label.NOSE, UNKNOWN),
+        (FaceClass.SKIN, FaceClass.NOSE, FaceClass.SKIN),
+        (FaceClass.HAIR, UNKNOWN, FaceClass.HAIR),
+        (FaceClass.BACKGROUND, UNKNOWN, FaceClass.BACKGROUND),
+        (FaceClass.LEFT_EYE, FaceClass.NOSE, UNKNOWN),
+        (FaceClass.NOSE, FaceClass.NOSE, UNKNOWN),
     ],
 )
 def test_the_rule_of_both(seen, in_polygon, outside):
     result = combine(one_hot(np.full((40, 40), int(seen))), POINTS, 0.7)
-    assert set(result[DRAWN == Label.NOSE]) == {in_polygon}
+    assert set(result[DRAWN == FaceClass.NOSE]) == {in_polygon}
     assert set(result[~np.isin(DRAWN, COMPONENTS)]) == {outside}
 
 
@@ -76,8 +77,8 @@ def crops(corners):
 def test_a_mesh_that_is_not_trusted():
     both = label_batch(crops([50, 250]), hair_parser, toy_mesh, 0.7, 32)
     assert [origin for _, origin, _ in both] == ["parser and mesh", "parser"]
-    assert (both[0][0] == Label.NOSE).any() and not (both[1][0] == Label.NOSE).any()
-    assert (both[1][0][:2] == Label.HAIR).all() and (both[1][0][2:] == Label.SKIN).all()
+    assert (both[0][0] == FaceClass.NOSE).any() and not (both[1][0] == FaceClass.NOSE).any()
+    assert (both[1][0][:2] == FaceClass.HAIR).all() and (both[1][0][2:] == FaceClass.SKIN).all()
     assert "score 0.200" in both[1][2] and both[0][2] == ""
     alone = label_batch(crops([50, 250]), None, toy_mesh, 0.7, 32)
     np.testing.assert_array_equal(alone[0][0], DRAWN)

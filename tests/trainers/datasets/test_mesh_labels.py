@@ -7,8 +7,9 @@ from scipy import ndimage
 from skimage.draw import polygon2mask
 
 from deblur_zoo.faces.alignment import canonical_points
+from deblur_zoo.faces.face_classes import UNKNOWN, FaceClass
 from trainers.datasets import mesh_labels as module
-from trainers.datasets.mesh_labels import COMPONENTS, OVAL, POLYGONS, UNKNOWN, Label, from_six_classes, mesh_labels
+from trainers.datasets.mesh_labels import COMPONENTS, OVAL, POLYGONS, from_six_classes, mesh_labels
 
 _spec = importlib.util.spec_from_file_location("toy_mesh", Path(__file__).with_name("toy_mesh.py"))
 toy = importlib.util.module_from_spec(_spec)
@@ -24,13 +25,13 @@ def mask_of(corners):
 def test_the_labels_are_the_parsers_classes():
     from deblur_zoo.models.face_parser import CLASS_NAMES
 
-    assert tuple(label.name.lower() for label in Label) == CLASS_NAMES
+    assert tuple(label.name.lower() for label in FaceClass) == CLASS_NAMES
     assert COMPONENTS == tuple(range(2, 10))
 
 
 def test_the_points_of_the_polygons():
     """The index lists are mirror images of each other where the face is: as many points, none of both sides."""
-    for left, right in ((Label.LEFT_BROW, Label.RIGHT_BROW), (Label.LEFT_EYE, Label.RIGHT_EYE)):
+    for left, right in ((FaceClass.LEFT_BROW, FaceClass.RIGHT_BROW), (FaceClass.LEFT_EYE, FaceClass.RIGHT_EYE)):
         assert len(POLYGONS[left]) == len(POLYGONS[right]) and not set(POLYGONS[left]) & set(POLYGONS[right])
     for indices in (OVAL, *POLYGONS.values()):
         assert len(set(indices)) == len(indices) and 0 <= min(indices) and max(indices) < 468
@@ -54,11 +55,11 @@ def test_skin_is_the_oval_below_the_brows_and_the_rest_unknown():
     assert (labels[~ndimage.binary_dilation(inside, np.ones((3, 3)))] == UNKNOWN).all()
     inside = ndimage.binary_erosion(inside, np.ones((3, 3)))
     # The brows' middles: 16 + 0.20 * 128 + 1.8 = 43.4.
-    assert (labels[44:][inside[44:]] != UNKNOWN).all() and not (labels[:44] == Label.SKIN).any()
+    assert (labels[44:][inside[44:]] != UNKNOWN).all() and not (labels[:44] == FaceClass.SKIN).any()
     assert (labels[30:38][inside[30:38]] == UNKNOWN).all()
     assert set(np.unique(labels)) == {*range(1, 10), UNKNOWN}
     # Cheek, by hand.
-    assert labels[16 + 70, 16 + 30] == Label.SKIN
+    assert labels[16 + 70, 16 + 30] == FaceClass.SKIN
 
 
 @pytest.mark.parametrize("degrees", [0, 30, 90])
@@ -67,11 +68,11 @@ def test_brows_are_moved_towards_the_mouth(degrees):
     turn = np.radians(degrees)
     rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     points = toy.toy_points() @ rotation.T
-    for brow in (Label.LEFT_BROW, Label.RIGHT_BROW):
+    for brow in (FaceClass.LEFT_BROW, FaceClass.RIGHT_BROW):
         moved = module.corners_of(points, brow) - points[list(POLYGONS[brow])]
         np.testing.assert_allclose(moved, np.tile(rotation @ [0, 1.7856], (10, 1)), atol=1e-3)
-    nose = module.corners_of(points, Label.NOSE)
-    np.testing.assert_array_equal(nose, points[list(POLYGONS[Label.NOSE])])
+    nose = module.corners_of(points, FaceClass.NOSE)
+    np.testing.assert_array_equal(nose, points[list(POLYGONS[FaceClass.NOSE])])
 
 
 def test_a_closed_mouth_has_no_inside():
@@ -79,8 +80,8 @@ def test_a_closed_mouth_has_no_inside():
     inner = [*module._UPPER_INNER, *module._LOWER_INNER]
     points[inner, 1] = 16 + 0.65 * 128
     labels = mesh_labels(points, SHAPE)
-    assert not (labels == Label.INNER_MOUTH).any()
-    assert (labels == Label.UPPER_LIP).sum() > 100 and (labels == Label.LOWER_LIP).sum() > 100
+    assert not (labels == FaceClass.INNER_MOUTH).any()
+    assert (labels == FaceClass.UPPER_LIP).sum() > 100 and (labels == FaceClass.LOWER_LIP).sum() > 100
 
 
 def test_points_beyond_the_crop_do_not_wrap_around():
@@ -126,22 +127,22 @@ def six_class_face():
 def test_six_classes_by_hand():
     labels = six_class_face()
     result = from_six_classes(labels, toy.toy_points())
-    assert (result[41:46, 50:70] == Label.LEFT_BROW).all() and (result[41:46, 90:110] == Label.RIGHT_BROW).all()
-    assert (result[55:62, 52:68] == Label.LEFT_EYE).all() and (result[55:62, 92:108] == Label.RIGHT_EYE).all()
-    assert (result == Label.NOSE).sum() == (labels == 2).sum()
-    assert (result[labels == 4] == UNKNOWN).all() and (result[labels == 0] == Label.BACKGROUND).all()
-    assert (result[0:30, 20:140] == Label.HAIR).all()
+    assert (result[41:46, 50:70] == FaceClass.LEFT_BROW).all() and (result[41:46, 90:110] == FaceClass.RIGHT_BROW).all()
+    assert (result[55:62, 52:68] == FaceClass.LEFT_EYE).all() and (result[55:62, 92:108] == FaceClass.RIGHT_EYE).all()
+    assert (result == FaceClass.NOSE).sum() == (labels == 2).sum()
+    assert (result[labels == 4] == UNKNOWN).all() and (result[labels == 0] == FaceClass.BACKGROUND).all()
+    assert (result[0:30, 20:140] == FaceClass.HAIR).all()
     # Forehead beside the oval is skin; an ear and the neck are unknown; a cheek is skin.
-    assert result[35, 31] == Label.SKIN and result[80, 31] == UNKNOWN and result[150, 80] == UNKNOWN
-    assert result[85, 50] == Label.SKIN
+    assert result[35, 31] == FaceClass.SKIN and result[80, 31] == UNKNOWN and result[150, 80] == UNKNOWN
+    assert result[85, 50] == FaceClass.SKIN
 
 
 def test_a_fringe_that_reaches_a_brow_is_hair_but_for_the_brows_zone():
     labels = six_class_face()
     labels[30:46, 50:70] = 5
     result = from_six_classes(labels, toy.toy_points())
-    assert not (result == Label.LEFT_BROW).any() and (result[41:46, 90:110] == Label.RIGHT_BROW).all()
-    assert (result[42:45, 52:68] == UNKNOWN).all() and (result[30:33, 50:70] == Label.HAIR).all()
+    assert not (result == FaceClass.LEFT_BROW).any() and (result[41:46, 90:110] == FaceClass.RIGHT_BROW).all()
+    assert (result[42:45, 52:68] == UNKNOWN).all() and (result[30:33, 50:70] == FaceClass.HAIR).all()
 
 
 def test_a_patch_that_is_not_mostly_inside_the_brows_zone_is_no_brow():
@@ -149,10 +150,10 @@ def test_a_patch_that_is_not_mostly_inside_the_brows_zone_is_no_brow():
     labels = six_class_face()
     labels[41:46, 31:70] = 5
     result = from_six_classes(labels, toy.toy_points())
-    assert not (result == Label.LEFT_BROW).any()
-    assert (result[41:46, 31:40] == Label.HAIR).all() and (result[42:45, 48:68] == UNKNOWN).all()
+    assert not (result == FaceClass.LEFT_BROW).any()
+    assert (result[41:46, 31:40] == FaceClass.HAIR).all() and (result[42:45, 48:68] == UNKNOWN).all()
     labels[41:46, 31:38] = 1
-    assert (from_six_classes(labels, toy.toy_points())[41:46, 38:70] == Label.LEFT_BROW).all()
+    assert (from_six_classes(labels, toy.toy_points())[41:46, 38:70] == FaceClass.LEFT_BROW).all()
 
 
 def test_unknown_stays_unknown():

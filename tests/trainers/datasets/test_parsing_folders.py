@@ -11,8 +11,9 @@ from scipy import ndimage
 from deblur_zoo.faces import journal
 from deblur_zoo.faces.alignment import canonical_points, similarity_transform
 from deblur_zoo.faces.detection import Face
+from deblur_zoo.faces.face_classes import UNKNOWN, FaceClass
 from deblur_zoo.files import pictures
-from trainers.datasets.mesh_labels import UNKNOWN, Label, mesh_labels
+from trainers.datasets.mesh_labels import mesh_labels
 from trainers.datasets.parsing_folders import align_pairs, list_pairs, points_from_labels, read_labels, warp_labels
 
 ROOT = Path(__file__).parents[3]
@@ -28,10 +29,10 @@ POINTS = canonical_points(SIZE) + CORNER
 def drawn_labels():
     """The toy mesh's labels in that picture, hair above, the rest background."""
     labels = mesh_labels(toy.toy_points(SIZE, 0) + CORNER, (180, 200))
-    labels[labels == UNKNOWN] = Label.BACKGROUND
+    labels[labels == UNKNOWN] = FaceClass.BACKGROUND
     # The forehead, which the mesh leaves open.
-    labels[42:62, 70:130][labels[42:62, 70:130] == Label.BACKGROUND] = Label.SKIN
-    labels[20:42, 60:140] = Label.HAIR
+    labels[42:62, 70:130][labels[42:62, 70:130] == FaceClass.BACKGROUND] = FaceClass.SKIN
+    labels[20:42, 60:140] = FaceClass.HAIR
     return labels
 
 
@@ -68,7 +69,7 @@ def test_labels_go_where_the_picture_goes(folder, tmp_path):
     flat &= labels != UNKNOWN
     assert flat.sum() > 2000 and np.abs(crop[flat].astype(int) - 20 * labels[flat, None].astype(int)).max() <= 1
     # The eyes are at their canonical places to within a pixel, and left is left.
-    for eye, place in zip((Label.LEFT_EYE, Label.RIGHT_EYE), canonical_points(64, 8), strict=False):
+    for eye, place in zip((FaceClass.LEFT_EYE, FaceClass.RIGHT_EYE), canonical_points(64, 8), strict=False):
         y, x = np.nonzero(labels == eye)
         np.testing.assert_allclose([x.mean(), y.mean()], place, atol=0.6)
 
@@ -100,7 +101,7 @@ def test_points_of_a_turned_face(degrees):
     expected = (canonical_points(SIZE) - SIZE / 2) @ rotation.T + 100
     found = points_from_labels(labels)
     np.testing.assert_allclose(found[[0, 1, 3, 4]], expected[[0, 1, 3, 4]], atol=2)
-    labels[labels == Label.LEFT_EYE] = Label.SKIN
+    labels[labels == FaceClass.LEFT_EYE] = FaceClass.SKIN
     assert points_from_labels(labels) is None
 
 
@@ -196,7 +197,14 @@ def test_fasseg_uses_the_mesh(tmp_path):
     assert row.status == "used"
     result = pictures.read(tmp_path / "out/x_label.png")
     expected = warp_labels(eleven, similarity_transform(POINTS, canonical_points(128, 16)), 160)
-    for label in (Label.LEFT_BROW, Label.RIGHT_BROW, Label.LEFT_EYE, Label.RIGHT_EYE, Label.NOSE, Label.HAIR):
+    for label in (
+        FaceClass.LEFT_BROW,
+        FaceClass.RIGHT_BROW,
+        FaceClass.LEFT_EYE,
+        FaceClass.RIGHT_EYE,
+        FaceClass.NOSE,
+        FaceClass.HAIR,
+    ):
         np.testing.assert_array_equal(result == label, expected == label)
     assert (result[np.isin(expected, (7, 8, 9))] == UNKNOWN).all() and (result == 7).sum() == 0
     (row,) = align_pairs(

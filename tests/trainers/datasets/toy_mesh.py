@@ -3,15 +3,16 @@
 import numpy as np
 
 from deblur_zoo.faces.alignment import canonical_points
-from trainers.datasets.mesh_labels import _LOWER_INNER, _LOWER_OUTER, _UPPER_INNER, _UPPER_OUTER, OVAL, POLYGONS, Label
+from deblur_zoo.faces.face_classes import FaceClass
+from trainers.datasets.mesh_labels import _LOWER_INNER, _LOWER_OUTER, _UPPER_INNER, _UPPER_OUTER, OVAL, POLYGONS
 
 # Centre and radii (x, y) as shares of the crop's size.
 ELLIPSES = {
-    Label.LEFT_BROW: ((0.345, 0.20), (0.11, 0.03)),
-    Label.RIGHT_BROW: ((0.655, 0.20), (0.11, 0.03)),
-    Label.LEFT_EYE: ((0.345, 0.335), (0.08, 0.04)),
-    Label.RIGHT_EYE: ((0.655, 0.335), (0.08, 0.04)),
-    Label.NOSE: ((0.50, 0.45), (0.07, 0.11)),
+    FaceClass.LEFT_BROW: ((0.345, 0.20), (0.11, 0.03)),
+    FaceClass.RIGHT_BROW: ((0.655, 0.20), (0.11, 0.03)),
+    FaceClass.LEFT_EYE: ((0.345, 0.335), (0.08, 0.04)),
+    FaceClass.RIGHT_EYE: ((0.655, 0.335), (0.08, 0.04)),
+    FaceClass.NOSE: ((0.50, 0.45), (0.07, 0.11)),
 }
 OVAL_ELLIPSE = (0.5, 0.48), (0.36, 0.48)
 MOUTH_CENTRE, OUTER_RADII, INNER_RADII = (0.5, 0.65), (0.125, 0.08), (0.10, 0.04)

@@ -1,7 +1,7 @@
 """One video to one shard of pairs: the face is tracked, its frames are averaged, both pictures aligned alike."""
 
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
@@ -10,10 +10,12 @@ from deblur_zoo.faces.acceptance import Rules
 from deblur_zoo.faces.alignment import CROP_SIZE
 from deblur_zoo.faces.warp import align
 from deblur_zoo.video.frame_averages import END, VariableAverages, predefined_averages
+from deblur_zoo.video.frame_interpolation import light_between
 from deblur_zoo.video.frame_sequence import Conditions, overlap_of_boxes, psnr
 from deblur_zoo.video.track_view import TrackView, face_region, part_boxes
 from deblur_zoo.video.tracking import track_faces
 from deblur_zoo.video.video_file import LONGEST_SIDE, read_frames, read_info
+from trainers.datasets.video_pairs.pair_rules import evenly_spread, refusal
 
 DONE, SKIPPED, UNREADABLE = "done", "skipped", "unreadable"
 VARIABLE = "variable"
@@ -28,12 +30,16 @@ class Settings:
     Attributes:
         average: "variable", or a number of frames, odd, as text: predefined averages.
         response: "gamma" or "identity", see ``deblur_zoo.video.frame_sum``.
+        interpolate: fill in frames between the frames by optical flow, see ``deblur_zoo.video.frame_interpolation``.
         size, margin: of the crops in pixels, as in ``deblur_zoo.faces.warp.align``.
         shortest, longest: frames of a variable-length average.
         least_overlap: share of a facial part's box that first and last frame have in common, for one part at least.
         least_quality, most_quality: PSNR in dB of the average against the middle frame, over the face.
         tolerance: by how much a face may come back before its motion counts as reversed, in pixels of a crop of 128.
         largest_step: by how much a face may move from frame to frame, in pixels of a crop of 128.
+        least_sharpness: of the truth, see ``pair_rules.sharpness``.
+        largest_offset, most_unevenness: of the motion around the truth, see ``pair_rules.motion``.
+        most_pairs: of a video, spread evenly over it; None: all of them.
         reversed_pass: average backwards too.
         step: frames from one predefined average to the next; None: half of its length.
         detect_every: the detector looks at every so-manieth frame.
@@ -43,6 +49,7 @@ class Settings:
 
     average: str = VARIABLE
     response: str = "gamma"
+    interpolate: bool = True
     size: int = CROP_SIZE
     margin: int = 16
     shortest: int = 5
@@ -52,6 +59,10 @@ class Settings:
     most_quality: float = 36.0
     tolerance: float = 3.0
     largest_step: float = 8.0
+    least_sharpness: float = 0.38
+    largest_offset: float = 1.5
+    most_unevenness: float = 0.36
+    most_pairs: int | None = None
     reversed_pass: bool = True
     step: int | None = None
     detect_every: int = 5
@@ -91,7 +102,7 @@ def make_pairs(video, name, shard, settings, detector, progress=None):
     """
     report = {
         "video": name, "status": UNREADABLE, "reason": "", "pairs": 0, "reversed": 0, "frames": 0, "frames_used": 0,
-        "dropped": {}, "stops": {}, "lengths": {}, "tracks": [], "most_frames_held": 0,
+        "dropped": {}, "refused": {}, "stops": {}, "lengths": {}, "tracks": [], "most_frames_held": 0,
     }  # fmt: skip
     tick = progress or (lambda count: None)
     try:
@@ -117,7 +128,8 @@ def make_pairs(video, name, shard, settings, detector, progress=None):
     if not report["pairs"]:
         # No shard without pairs: it could not be told from one that is damaged.
         Path(shard).unlink(missing_ok=True)
-        report["reason"] = f"no pairs: {next(iter(report['dropped']), 'too short')}"
+        reason = next(iter({**report["refused"], **report["dropped"]}), "too short")
+        report["reason"] = f"no pairs: {reason}"
     if tracks.frames < _LEAST_READ * info.frames:
         damage = f"damaged: {tracks.frames} of {info.frames} frames can be read"
         report["reason"] = "; ".join(filter(None, [report["reason"], damage]))
@@ -129,8 +141,9 @@ def _write_pairs(video, name, shard, tracks, settings, report, tick):
     wanted = {number for track in tracks for number in range(track.first, track.last + 1)}
     frames = read_frames(video, wanted.__contains__, settings.longest_side)
     averager = _averager(settings)
-    stops, lengths = Counter(), Counter()
-    with pair_writer(shard) as write:
+    stops, lengths, refused = Counter(), Counter(), Counter()
+
+    def averages():
         for track in tracks:
             seen = islice(frames, len(track.points))
             for average in averager(_counted(_viewed(seen, track, settings), tick)):
@@ -139,13 +152,24 @@ def _write_pairs(video, name, shard, tracks, settings, report, tick):
                     align(picture, middle.points, settings.size, settings.margin)[0]
                     for picture in (average.blurred, middle.picture)
                 )
+                reason = refusal(sharp, track.points[average.first : average.last + 1], settings)
+                if reason:
+                    refused[reason] += 1
+                    continue
                 ending = "-reversed" if average.reversed else ""
-                write(f"{name}/{middle.number:06d}-{average.length}{ending}", blurred, sharp)
-                report["pairs"] += 1
-                report["reversed"] += average.reversed
-                stops[average.stop] += 1
-                lengths[str(average.length)] += 1
+                name_of_pair = f"{name}/{middle.number:06d}-{average.length}{ending}"
+                # Without its pictures: pairs that wait for the choice of ``most_pairs`` need no more.
+                yield replace(average, blurred=None, middle=None), (name_of_pair, blurred, sharp)
+
+    with pair_writer(shard) as write:
+        for average, pair in evenly_spread(averages(), settings.most_pairs):
+            write(*pair)
+            report["pairs"] += 1
+            report["reversed"] += average.reversed
+            stops[average.stop] += 1
+            lengths[str(average.length)] += 1
     frames.close()
+    report["refused"] = dict(refused.most_common())
     report["stops"] = dict(stops.most_common())
     report["lengths"] = dict(sorted(lengths.items(), key=lambda item: int(item[0])))
     report["frames_used"], report["most_frames_held"] = averager.used, averager.most_held
@@ -170,6 +194,18 @@ def _picture(frame):
     return frame.picture
 
 
+def _between(settings):
+    if not settings.interpolate:
+        return None
+
+    def between(one, other):
+        # A pixel of the crop; where the face is enlarged, frames hold nothing finer than a pixel of their own.
+        longest_step = max(1.0, 1 / one.scale)
+        return light_between(one.picture, other.picture, settings.response, longest_step)
+
+    return between
+
+
 def _averager(settings):
     if settings.average != VARIABLE:
         return _Predefined(settings)
@@ -186,7 +222,7 @@ def _averager(settings):
     )
     return VariableAverages(
         conditions, settings.shortest, settings.longest, both_directions=settings.reversed_pass,
-        response=settings.response, image=_picture,
+        response=settings.response, image=_picture, between=_between(settings),
     )  # fmt: skip
 
 
@@ -208,7 +244,9 @@ class _Predefined:
                 yield frame
 
         settings, end = self._settings, -1
-        for average in predefined_averages(counted(), self._length, settings.step, settings.response, _picture):
+        for average in predefined_averages(
+            counted(), self._length, settings.step, settings.response, _picture, _between(settings)
+        ):
             used += average.last - max(average.first - 1, end)
             end = average.last
             yield average

@@ -25,6 +25,8 @@ def define_flags(module):
     text("average", VARIABLE, "variable: until a stop condition is met; or a fixed odd number of frames, such as 7")
     responses = ["gamma", "identity"]
     flags.DEFINE_enum("response", default.response, responses, "average in linear light, or grey levels", **own)
+    interpolation = "fill in frames between the frames by optical flow, so that the blur is continuous"
+    flags.DEFINE_bool("interpolate", default.interpolate, interpolation, **own)
     number("integer", "size", default.size, "side of the canonical crop in pixels", 16, 2048)
     number("integer", "margin", default.margin, "pixels added on every side, as room for augmentation", 0, 1024)
     number("integer", "shortest", default.shortest, "fewest frames of a variable average, odd", 3)
@@ -34,6 +36,10 @@ def define_flags(module):
     number("float", "most_quality", default.most_quality, "above it there is hardly any motion: no pair", 0)
     number("float", "tolerance", default.tolerance, "by how many pixels of a crop of 128 motion may go back", 0)
     number("float", "largest_step", default.largest_step, "most pixels of a crop of 128 that a face moves a frame", 0)
+    number("float", "least_sharpness", default.least_sharpness, "of the truth: its fine detail by its coarse detail", 0)
+    number("float", "largest_offset", default.largest_offset, "of the mean place from the truth's, in a crop of 128", 0)
+    number("float", "most_unevenness", default.most_unevenness, "of the motion: 0.29 is uniform, 0.5 two places", 0, 1)
+    number("integer", "most_pairs", None, "of a video, spread evenly over it; default: all", 1)
     flags.DEFINE_bool("reversed_pass", default.reversed_pass, "average in the order of time reversed too", **own)
     number("integer", "step", None, "frames from one fixed average to the next; default: half its length", 1)
     number("integer", "detect_every", default.detect_every, "the face detector looks at every so-manieth frame", 1)

@@ -11,7 +11,19 @@ from deblur_zoo.video.video_file import list_videos
 from trainers.datasets.video_pairs.clip import DONE, SKIPPED, make_pairs
 
 REPORT, SETTINGS = "report.tsv", "settings.json"
-COLUMNS = ("video", "status", "pairs", "reversed", "frames", "frames_used", "dropped", "stops", "tracks", "reason")
+COLUMNS = (
+    "video",
+    "status",
+    "pairs",
+    "reversed",
+    "frames",
+    "frames_used",
+    "dropped",
+    "refused",
+    "stops",
+    "tracks",
+    "reason",
+)
 
 
 def make_folder(videos, out, settings, detector=None, progress=None, clip_progress=None):
@@ -148,7 +160,7 @@ def report_text(reports):
     writer.writerow(COLUMNS)
     for report in sorted(reports, key=lambda report: report["video"]):
         row = {**report, "tracks": len(report["tracks"])}
-        for column in ("dropped", "stops"):
+        for column in ("dropped", "refused", "stops"):
             row[column] = "; ".join(f"{reason}: {count}" for reason, count in report[column].items())
         writer.writerow([row[column] for column in COLUMNS])
     return text.getvalue()
