@@ -65,7 +65,7 @@ class CameraBlur:
     jpeg_share: float = 0.33
 
     def __post_init__(self):
-        unknown = sorted(set(self.kinds) - set(KIND_CODES))
+        unknown = not isinstance(self.kinds, dict) or set(self.kinds) - set(KIND_CODES)
         if unknown or not self.kinds or min(self.kinds.values()) < 0 or not sum(self.kinds.values()) > 0:
             raise ValueError(
                 f"Kinds of camera blur are a table from {', '.join(KIND_CODES)} to shares of at least 0, one of them "

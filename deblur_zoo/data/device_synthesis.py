@@ -165,9 +165,8 @@ class DeviceRenderer:
     def __init__(self, pair_maker, compile=None):
         settings = pair_maker.synthesis
         if settings.needs_host:
-            what = settings.needs_host
             raise ValueError(
-                f"{what[0].upper()}{what[1:]} of training pairs needs the place 'host'; the device cannot make it."
+                f"Training pairs with {settings.needs_host} need the place 'host'; the device cannot make them."
             )
         function = partial(render, size=settings.crop_size)
         self._render = compile(function) if compile else function

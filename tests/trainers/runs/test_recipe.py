@@ -121,3 +121,35 @@ def test_a_schedule_that_makes_no_sense_is_found_before_the_run(rate, tmp_path):
     flags = {"recipe": None, "seed": None, "batch_size": None, "precision": None, "steps": [], "init_from": None}
     with pytest.raises(ValueError, match=r"^stage '\w+': its learning_rate or optimizer: "):
         resolve_recipe(flags, tmp_path)
+
+
+CAMERA_KERNELS = {"linear": {"share": 1.0, "count": 4, "sizes": [3, 41]}}
+
+
+def with_camera(camera):
+    recipe = json.loads((zoo.hub_folder() / "one_step_lite" / "recipe.json").read_text())
+    recipe["data"]["camera"] = camera
+    return complete_recipe(recipe)
+
+
+def test_camera_blur_has_its_defaults_and_survives_json():
+    camera = with_camera({"share": 0.25, "kernels": CAMERA_KERNELS})["data"]["camera"]
+    assert camera["share"] == 0.25 and camera["gain"] == [1.0, 1.2] and camera["kernels"]["linear"]["seed"] == 0
+    assert json.loads(json.dumps(camera)) == camera
+    assert with_camera(camera)["data"]["camera"] == camera
+
+
+@pytest.mark.parametrize(
+    ("camera", "sentence"),
+    [
+        ({"share": 0.5}, "the recipe's camera lacks the setting 'kernels'"),
+        ({"kernels": CAMERA_KERNELS, "wobble": 1}, "camera has no setting 'wobble'; accepted: kernels, share, kinds"),
+        ({"kernels": CAMERA_KERNELS, "jpeg": [0, 50]}, "jpeg is a range within 1 to 100"),
+        ({"kernels": CAMERA_KERNELS, "noise": 0.05}, "a setting of the wrong type"),
+        ({"kernels": CAMERA_KERNELS, "share": "half"}, "a setting of the wrong type"),
+        ({"kernels": CAMERA_KERNELS, "kinds": ["turning"]}, "table"),
+    ],
+)
+def test_camera_blur_that_is_none(camera, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        with_camera(camera)
