@@ -24,6 +24,7 @@ flags.DEFINE_string("preset", None, "preset to compare with; default: the lite p
 flags.DEFINE_list("threads", None, "thread counts of the host; default: 1 and one a processor")
 flags.DEFINE_integer("batch", 16, "pairs a batch", lower_bound=1)
 flags.DEFINE_integer("batches", 8, "batches a round", lower_bound=1)
+flags.DEFINE_float("camera_share", 0.52, "share of camera-like pairs; 0 for the papers' alone, on the device too", 0, 1)
 flags.DEFINE_integer("rounds", 7, "timed rounds", lower_bound=1)
 
 REQUIRED = 1.5
@@ -43,12 +44,17 @@ def training_pairs():
     import numpy as np
 
     from deblur_zoo.blur.kernels import make_bank
+    from deblur_zoo.data.camera_blur import CameraBlur
+    from deblur_zoo.data.kernel_mixture import KernelMixture
     from deblur_zoo.data.synthesis import PairMaker, Synthesis
 
     faces = np.random.default_rng(0).integers(0, 256, (256, 160, 160, 3), dtype=np.uint8)
     banks = {"trajectory": make_bank("trajectory", 200), "gaussian_process": make_bank("gaussian_process", 200)}
-    synthesis = Synthesis(noise=0.02, unblurred_share=0.14, shares={"trajectory": 0.7, "gaussian_process": 0.3})
-    return PairMaker(faces, banks, synthesis, 0)
+    shares = {"trajectory": 0.7, "gaussian_process": 0.3}
+    camera = CameraBlur(share=FLAGS.camera_share) if FLAGS.camera_share else None
+    synthesis = Synthesis(noise=0.02, unblurred_share=0.1, shares=shares, camera=camera)
+    kernels = KernelMixture({"trajectory": make_bank("trajectory", 200, range(3, 42, 2))}, {"trajectory": 1.0})
+    return PairMaker(faces, banks, synthesis, 0, camera_kernels=kernels)
 
 
 def sources(pair_maker, threads):
@@ -78,6 +84,8 @@ def sources(pair_maker, threads):
         # One compiled function over all rounds, as in a run.
         compiled = {"compile": lambda function: functions.setdefault("render", jax.jit(function))}
     found = {("host", count): begin(place="host", threads=count) for count in threads}
+    if pair_maker.synthesis.needs_host:
+        return found
     return {**found, ("device", "-"): begin(place="device", **compiled)}
 
 

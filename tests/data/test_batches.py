@@ -72,7 +72,7 @@ def test_a_compiler_gets_faces_and_kernels_as_arguments(banks):
 def test_refusals(source, banks):
     with pytest.raises(ValueError, match="auto, host, device, not 'gpu'"):
         source.training_batches(pair_maker(banks), 3, place="gpu")
-    with pytest.raises(ValueError, match="needs the place 'host'"):
+    with pytest.raises(ValueError, match="need the place 'host'"):
         source.training_batches(pair_maker(banks, jpeg=(50, 90)), 3, place="device")
 
 
