@@ -74,7 +74,11 @@ def pairs_share(recipe, stage):
 
 
 def _set_pairs_share(recipe, share, has_pairs):
-    """Put the flag's share in place of the recipe's, but for stages that take no pairs, and check all shares."""
+    """Put the flag's share in place of the recipe's, but for stages that take no pairs, and check all shares.
+
+    A recipe's own share is left out, and that is said, where there are no pairs.
+    """
+    asked = bool(share)
     if share is not None:
         recipe["data"]["pairs_share"] = share
         for stage in recipe["stages"]:
@@ -85,10 +89,14 @@ def _set_pairs_share(recipe, share, has_pairs):
     taking = {name: share for name, share in taking.items() if share}
     if taking and not has_pairs:
         name, share = next(iter(taking.items()))
-        raise ValueError(
-            f"the stage {name!r} takes a share of {share:g} of each batch from pairs: name their shards by --pairs, as "
-            "`python -m trainers.datasets.video_pairs` writes them, or give --pairs_share 0"
-        )
+        if asked:
+            raise ValueError(
+                f"the stage {name!r} takes a share of {share:g} of each batch from pairs: name their shards by --pairs, "
+                "as `python -m trainers.datasets.video_pairs` writes them"
+            )
+        print("Real motion is left out: --pairs names no pairs of videos.", file=sys.stderr, flush=True)
+        for table in (recipe["data"], *recipe["stages"]):
+            table["pairs_share"] = table["pairs_share"] and 0.0
     if has_pairs and not taking:
         raise ValueError("--pairs names pairs and no stage takes any: say by --pairs_share, such as 0.5, how many")
 
