@@ -91,8 +91,8 @@ def _set_pairs_share(recipe, share, has_pairs):
         name, share = next(iter(taking.items()))
         if asked:
             raise ValueError(
-                f"the stage {name!r} takes a share of {share:g} of each batch from pairs: name their shards by --pairs, "
-                "as `python -m trainers.datasets.video_pairs` writes them"
+                f"the stage {name!r} takes a share of {share:g} of each batch from pairs: name their shards by "
+                "--pairs, as `python -m trainers.datasets.video_pairs` writes them"
             )
         print("Real motion is left out: --pairs names no pairs of videos.", file=sys.stderr, flush=True)
         for table in (recipe["data"], *recipe["stages"]):

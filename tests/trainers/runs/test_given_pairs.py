@@ -53,7 +53,7 @@ def test_shares_of_recipe_stage_and_flag(workplace):
         (
             (None, 0.5),
             {"pairs_share": 0.5},
-            "'smooth' takes a share of 0.5 of each batch from pairs: name their shards",
+            "'content' takes a share of 0.5 of each batch from pairs: name",
         ),
         ((None, None), {"pairs": ["x"]}, "no stage takes any: say by --pairs_share"),
         ((None, None), {"pairs": ["x"], "pairs_share": 0.3}, "0.3 pairs in a batch of 2 is 0.6 pairs"),
