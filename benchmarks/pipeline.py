@@ -34,8 +34,7 @@ def fastest_lite_preset():
     """The lite preset with the fewest multiply-adds at 128x128."""
     from deblur_zoo import zoo
 
-    rows = {name: zoo.describe(name) for name in zoo.list_models() if name.endswith("_lite")}
-    rows = {name: row for name, row in rows.items() if row.config["kind"] == "deblurrer"}
+    rows = {name: zoo.describe(name) for name in zoo.list_models("*_lite", kind="deblurrer")}
     return min(rows, key=lambda name: rows[name].multiply_adds)
 
 

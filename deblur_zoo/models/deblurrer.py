@@ -23,6 +23,26 @@ def check_whole_numbers(owner, minimum=1, **values):
                 raise ValueError(f"{owner}: {name} must be whole numbers of at least {minimum}, got {value!r}")
 
 
+def check_images(owner, images):
+    """Refuse what is no batch of float RGB pictures; integers would be clipped to white without a word.
+
+    Raises:
+        TypeError: no array or tensor, or one that is not of floating point.
+        ValueError: another shape than (N, H, W, 3).
+    """
+    accepted = "float RGB in [0, 1] of shape (N, H, W, 3)"
+    if not hasattr(images, "shape") or not hasattr(images, "dtype"):
+        raise TypeError(f"{owner} takes one array or tensor, {accepted}, not a {type(images).__name__}.")
+    dtype = keras.backend.standardize_dtype(images.dtype)
+    if "float" not in dtype:
+        raise TypeError(
+            f"{owner} takes {accepted}, not {dtype}: divide by 255, or give pictures of any type to .deblur() or "
+            ".parse()."
+        )
+    if len(images.shape) != 4 or images.shape[-1] != 3:
+        raise ValueError(f"{owner} takes {accepted}; got the shape {tuple(images.shape)}.")
+
+
 def crop(features, images, divisor=1):
     """Undo mirror padding: the first H / divisor rows and W / divisor columns, for ``images`` (N, H, W, C)."""
     sizes = []
@@ -88,6 +108,7 @@ class Deblurrer(keras.Model):
 
     def _restored(self, images, training):
         """``restore`` for any size, not clipped."""
+        check_images(self.name, images)
         images = ops.cast(images, "float32")
         restored = self.restore(pad_to_multiple(images, self.size_divisor), training=training)
         return ops.cast(crop(restored, images), "float32")

@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from deblur_zoo.files import pictures as picture_files
+from deblur_zoo.models.deblurrer import check_images
 
 
 class Parser(keras.Model):
@@ -33,6 +34,7 @@ class Parser(keras.Model):
         Returns:
             float32 (N, H, W, classes), each pixel's sum 1.
         """
+        check_images(self.name, images)
         return ops.softmax(self.training_outputs(images, training=training)["parsing_logits"], axis=-1)
 
     def compute_output_shape(self, input_shape):

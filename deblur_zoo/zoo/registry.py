@@ -8,6 +8,7 @@ Presets lie in the package ``hub_models``: ``index.json`` and a directory each.
 """
 
 import difflib
+import fnmatch
 import importlib.resources
 import os
 from dataclasses import dataclass
@@ -79,11 +80,13 @@ def hub_folder():
     return Path(str(importlib.resources.files("hub_models")))
 
 
-def list_models(kind=None):
+def list_models(pattern: str = "*", *, kind: str | None = None, trained: bool | None = None) -> list[str]:
     """Names of the presets, sorted.
 
     Args:
+        pattern: only names that fit it, with the wildcards of a shell: ``"*_lite"``.
         kind: only presets of this kind, such as "deblurrer".
+        trained: True: only presets that have weights, and so can be loaded; False: only the others.
 
     Raises:
         ValueError: no preset is of this kind.
@@ -92,7 +95,13 @@ def list_models(kind=None):
     kinds = sorted({str(entry.get("kind")) for entry in entries.values()})
     if kind is not None and entries and kind not in kinds:
         raise ValueError(f"There are no presets of kind {kind!r}; the kinds are {', '.join(kinds)}.")
-    return sorted(name for name, entry in entries.items() if kind in (None, entry.get("kind")))
+    return sorted(
+        name
+        for name, entry in entries.items()
+        if fnmatch.fnmatchcase(name, pattern)
+        and kind in (None, entry.get("kind"))
+        and trained in (None, bool(entry.get("weights_sha256")))
+    )
 
 
 def preset_folder(source):

@@ -152,7 +152,7 @@ def test_the_program_that_runs_it_knows_neither_the_project_nor_tensorflow():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in zoo.list_models("deblurrer") if name.endswith("_lite")])
+@pytest.mark.parametrize("name", zoo.list_models("*_lite", kind="deblurrer"))
 def test_every_lite_preset(name, tmp_path):
     try:
         model = zoo.load(name)

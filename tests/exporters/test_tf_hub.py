@@ -282,7 +282,7 @@ def test_an_archive_of_other_weights_is_found(with_hub, tiny_model, tmp_path, mo
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in zoo.list_models("deblurrer") if name.endswith("_lite")])
+@pytest.mark.parametrize("name", zoo.list_models("*_lite", kind="deblurrer"))
 def test_every_lite_preset(with_hub, name, tmp_path):
     trained = zoo.presets.read_config(zoo.preset_folder(name))["weights"] is not None
     model = zoo.load(name, weights=trained)

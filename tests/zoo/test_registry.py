@@ -43,9 +43,11 @@ def same_weights(model, other):
 
 def test_list_models(hub):
     assert zoo.list_models() == ["alone", "tiny", "tiny_full"]
-    assert zoo.list_models("deblurrer") == ["tiny", "tiny_full"]
+    assert zoo.list_models(kind="deblurrer") == ["tiny", "tiny_full"]
+    assert zoo.list_models("tiny*") == ["tiny", "tiny_full"] and zoo.list_models("*_full") == ["tiny_full"]
+    assert zoo.list_models("TINY") == zoo.list_models("none*") == []
     with pytest.raises(ValueError, match="no presets of kind 'generator'; the kinds are deblurrer, parser"):
-        zoo.list_models("generator")
+        zoo.list_models(kind="generator")
 
 
 def test_load_by_name_and_by_directory_gives_the_saved_network(hub, tiny_model):
@@ -76,6 +78,9 @@ def test_every_preset_of_the_hub_loads_and_is_as_its_index_says():
 
 def test_the_face_parser_is_a_preset_of_its_own_kind(tmp_path):
     """Saved and loaded like a deblurrer, and labels a picture."""
+    trained, untrained = zoo.list_models(trained=True), zoo.list_models(trained=False)
+    assert "one_step_lite" in trained and "umsn_parser" in untrained
+    assert sorted(trained + untrained) == zoo.list_models()
     assert "face_parser" in zoo.list_models(kind="parser") and "one_step" not in zoo.list_models(kind="parser")
     parser = zoo.load("face_parser", weights=False)
     assert parser.parse(np.zeros((5, 3), np.uint8)).shape == (5, 3)

@@ -90,7 +90,7 @@ def test_read_refuses_what_is_no_json(tmp_path):
         read_recipe(tmp_path / "recipe.json")
 
 
-@pytest.mark.parametrize("preset", zoo.list_models("deblurrer"))
+@pytest.mark.parametrize("preset", zoo.list_models(kind="deblurrer"))
 def test_every_preset_carries_a_recipe_that_holds(preset):
     recipe = read_recipe(zoo.preset_folder(preset) / "recipe.json")
     assert json.loads(json.dumps(recipe)) == recipe

@@ -1,0 +1,45 @@
+"""What a model takes, and what it says to everything else."""
+
+import numpy as np
+import pytest
+from keras import ops
+
+from deblur_zoo import zoo
+from deblur_zoo.models.one_step import OneStep
+
+PICTURE = np.random.default_rng(0).integers(0, 256, (1, 8, 8, 3), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module", params=["deblurrer", "parser"])
+def model(request):
+    if request.param == "parser":
+        return zoo.load("face_parser", weights=False)
+    return OneStep(width=4, reduced_width=4, modules=1, kernel_sizes=(1,), scale=1)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "uint16", "bool"])
+def test_integers_are_refused(model, dtype):
+    for pictures in (PICTURE.astype(dtype), ops.convert_to_tensor(PICTURE.astype(dtype))):
+        with pytest.raises(TypeError, match=r"divide by 255.*\.deblur\(\)"):
+            model(pictures)
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 8, 8), (1, 8, 8, 4), (1, 8, 8, 1), (8, 8, 3)])
+def test_other_shapes_are_refused(model, shape):
+    with pytest.raises(ValueError, match=r"\(N, H, W, 3\); got the shape"):
+        model(np.zeros(shape, np.float32))
+
+
+def test_a_list_is_refused(model):
+    with pytest.raises((TypeError, ValueError)):
+        model((PICTURE / 255).tolist())
+
+
+def test_doubles_and_views_give_what_plain_arrays_do(model):
+    plain = (PICTURE / 255).astype(np.float32)
+    expected = np.asarray(model(plain))
+    # A double is rounded to float32 first.
+    np.testing.assert_allclose(np.asarray(model(PICTURE / 255)), expected, atol=1e-6)
+    view = np.repeat(plain, 2, axis=2)[:, :, ::2]
+    assert not view.flags["C_CONTIGUOUS"]
+    np.testing.assert_allclose(np.asarray(model(view)), expected, atol=1e-6)
