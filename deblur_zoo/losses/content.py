@@ -1,5 +1,7 @@
 """Pixel losses. Each takes (truth, estimate), float (N, H, W, C), and gives one value per image, float32 (N,)."""
 
+import math
+
 from keras import ops
 
 
@@ -24,6 +26,15 @@ def l1(truth, estimate):
 def l2(truth, estimate):
     """Mean squared difference over pixels and channels (one-step paper, eq. 5)."""
     return _mean_over_image(ops.square(_difference(truth, estimate)))
+
+
+def negative_psnr(truth, estimate):
+    """Minus the PSNR in dB of images in [0, 1] (Chen et al. 2021, HINet, CVPR workshops, section 3.3).
+
+    A mean squared error over images is that of the worst of them; decibels weigh a small blur as much as a large one.
+    At most 50 dB are rewarded, so that the gradient of a perfect result stays bounded.
+    """
+    return (10 / math.log(10)) * ops.log(l2(truth, estimate) + 1e-5)
 
 
 def total_variation(truth, estimate):

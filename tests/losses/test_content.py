@@ -21,6 +21,13 @@ def test_worked_by_hand(loss, expected):
     np.testing.assert_allclose(ops.convert_to_numpy(loss(TRUTH, ESTIMATE)), expected, rtol=1e-6)
 
 
+def test_negative_psnr_by_hand():
+    # Mean squares of 0.125 and 0.03125: 10 log10 of them, and of 1e-5 where nothing differs.
+    found = ops.convert_to_numpy(content.negative_psnr(TRUTH, ESTIMATE))
+    np.testing.assert_allclose(found, [-9.0306, -15.0501], atol=2e-3)
+    np.testing.assert_allclose(ops.convert_to_numpy(content.negative_psnr(TRUTH, TRUTH)), [-50, -50], atol=1e-3)
+
+
 def test_total_variation_of_a_2x2_image():
     # Horizontal differences 1 and 2, vertical 3 and 4: 1 + 4 + 9 + 16 = 30 over 4 pixels.
     image = np.array([[0.0, 1.0], [3.0, 5.0]], "float32")[None, :, :, None]
@@ -32,7 +39,7 @@ def test_total_variation_of_one_pixel_is_zero():
     assert float(content.total_variation(image, image)[0]) == 0.0
 
 
-@pytest.mark.parametrize("loss", [content.l1, content.l2, content.total_variation])
+@pytest.mark.parametrize("loss", [content.l1, content.l2, content.negative_psnr, content.total_variation])
 def test_half_precision_input_is_summed_in_float32(loss):
     # 128x128 terms of 0.01: a float16 sum would be off by several percent.
     rng = np.random.default_rng(0)

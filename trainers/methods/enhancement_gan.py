@@ -20,7 +20,7 @@ class EnhancementGanMethod(Method):
       Gulrajani et al. 2017.
 
     Options:
-        pixels: "l2" (the paper) or "l1", the measure of the content term.
+        pixels: "l2" (the paper), "l1" or "negative_psnr", the measure of the content term.
         perceptual_distance: "l2" (the paper) or "l1".
         perceptual_share: the perceptual term is taken on this share of each batch.
     """

@@ -5,7 +5,7 @@ from keras import ops
 from deblur_zoo.losses import content, perceptual
 
 # Measures of two images, and of two images' activations, by the name that an option gives.
-PIXELS = {"l1": content.l1, "l2": content.l2}
+PIXELS = {"l1": content.l1, "l2": content.l2, "negative_psnr": content.negative_psnr}
 FEATURES = {"l1": perceptual.l1, "l2": perceptual.l2}
 
 

@@ -3,13 +3,13 @@
 from keras import ops
 
 from deblur_zoo.losses import content, identity
-from trainers.methods.method import Method, first_share
+from trainers.methods.method import PIXELS, Method, first_share
 
-PIXEL_LOSSES = {"l1": content.l1, "l2": content.l2, "total_variation": content.total_variation}
+PIXEL_LOSSES = {**PIXELS, "total_variation": content.total_variation}
 
 
 class OneStepMethod(Method):
-    """The weighted terms of one stage: l1, l2, total_variation, facial.
+    """The weighted terms of one stage: l1, l2, negative_psnr, total_variation, facial.
 
     The option ``facial_share`` takes the facial term on the first images of each batch, this share of them; the
     identity network costs more than the deblurring step itself on small models.

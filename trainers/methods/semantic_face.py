@@ -21,7 +21,7 @@ class SemanticFaceMethod(Method):
     - adversarial, and for the critic discriminator: eq. 9 and 10 at full scale.
 
     Options:
-        pixels: "l1" (the paper) or "l2", the measure of both content terms.
+        pixels: "l1" (the paper), "l2" or "negative_psnr", the measure of both content terms.
         structural_weights: "adaptive" (eq. 7) or "equal" (the paper's predecessor of 2018).
         constant: c of eq. 7 in pixels; None: chosen per image so that the mean weight is 1.
         labels: "parser", or "truth": the fine network is shown the true labels (table 2).

@@ -19,7 +19,7 @@ class TwoStepGanMethod(Method):
       saturate. The discriminator sees the blurred image beside the one that it judges.
 
     Options:
-        pixels: "l1" (the paper) or "l2", the measure of hourglass and content.
+        pixels: "l1" (the paper), "l2" or "negative_psnr", the measure of hourglass and content.
         perceptual_share: the perceptual term is taken on this share of each batch.
     """
 

@@ -70,7 +70,7 @@ class UmsnMethod(Method):
     - perceptual: distance of a feature network's activations (eq. 5).
 
     Options:
-        pixels: "l1" (the paper) or "l2", the measure of features, content and half.
+        pixels: "l1" (the paper), "l2" or "negative_psnr", the measure of features, content and half.
         regularizer: lambda of eq. 4.
         class_weights: four factors of the classes in the features and confidence terms.
         mixed: what half and gradient see of the estimate is C m estimate + (1 - C) m truth, summed over the classes, as
