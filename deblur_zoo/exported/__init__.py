@@ -46,11 +46,18 @@ class ExportedDeblurrer:
             float32 array of the same shape, in [0, 1].
 
         Raises:
+            TypeError: pictures that are not of floating point, and would be clipped to white.
             ValueError: another shape, a size that the file does not take, or ``training``.
         """
         if training:
             raise ValueError(f"{self.name} was exported: it can be run, not trained")
-        images = np.asarray(images, np.float32)
+        images = np.asarray(images)
+        if images.dtype.kind != "f":
+            raise TypeError(
+                f"{self.name} takes float RGB in [0, 1], not {images.dtype}: divide by 255, or give pictures of any "
+                "type to .deblur()."
+            )
+        images = images.astype(np.float32, copy=False)
         if images.ndim != 4 or images.shape[-1] != 3 or 0 in images.shape:
             raise ValueError(f"images must be of shape (N, H, W, 3), got {images.shape}")
         return self._run(images)
@@ -59,13 +66,14 @@ class ExportedDeblurrer:
         """As calling it; what a ``keras.Model`` offers too."""
         return self(images)
 
-    def deblur(self, pictures, batch_size=16):
+    def deblur(self, pictures, batch_size=16, passes=1):
         """Restore a picture or a batch and give it back in the form it came in; see ``Deblurrer.deblur``.
 
         Args:
             pictures: a path, a PIL image, or an array of shape (H, W), (H, W, C) or (N, H, W, C), C in 1, 3, 4;
                 uint8, uint16 or float in [0, 1].
             batch_size: how many images go through at once.
+            passes: how many times they do.
 
         Returns:
             uint8 array of the input's shape.
@@ -73,7 +81,15 @@ class ExportedDeblurrer:
         Raises:
             FileNotFoundError, ValueError: as ``Deblurrer.deblur``; or a size that the file does not take.
         """
-        return picture_files.restored(pictures, self, batch_size)
+        if isinstance(passes, bool) or not isinstance(passes, int) or passes < 1:
+            raise ValueError(f"passes are a whole number of at least 1, not {passes!r}.")
+
+        def repeatedly(images):
+            for _ in range(passes):
+                images = self(images)
+            return images
+
+        return picture_files.restored(pictures, repeatedly, batch_size)
 
 
 def reader_of(path):

@@ -20,6 +20,11 @@ def test_calling_and_deblurring_without_a_file():
     assert model.predict_on_batch(batch / 255.0).dtype == np.float32
     with pytest.raises(ValueError, match=r"shape \(N, H, W, 3\)"):
         model(np.zeros((1, 0, 5, 3)))
+    np.testing.assert_array_equal(model.deblur(batch, passes=2), np.full_like(batch, 160))
+    with pytest.raises(ValueError, match="at least 1"):
+        model.deblur(batch, passes=0)
+    with pytest.raises(TypeError, match=r"not uint8: divide by 255.*\.deblur\(\)"):
+        model(batch)
 
 
 def test_which_module_reads_what(tmp_path):
