@@ -74,7 +74,7 @@ def test_parsing_term_counts_known_pixels_alone(batch):
 
 
 def test_options_are_checked():
-    with pytest.raises(ValueError, match="pixels is one of l1, l2, not 'l3'"):
+    with pytest.raises(ValueError, match="pixels is one of l1, l2, negative_psnr, not 'l3'"):
         SemanticFaceMethod({"content": 1.0}, pixels="l3")
     with pytest.raises(ValueError, match="loss 'facial' is not known to SemanticFaceMethod; accepted: coarse"):
         SemanticFaceMethod({"facial": 1.0})
