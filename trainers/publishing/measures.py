@@ -68,7 +68,7 @@ class DeblurrerMeasure:
         restored = metrics["overall"]["restored"]
         return {
             "psnr_gain_db": round(metrics["overall"]["psnr_gain"]["mean"], 2),
-            "made_worse": round(metrics["overall"]["made_worse"], 4),
+            "made_worse": round(metrics["overall"]["made_worse"], 6),
             "psnr": round(restored["psnr"]["mean"], 2),
             "ssim": round(restored["ssim"]["mean"], 4),
             "sharp_in_psnr": round(metrics["sharp_in"]["psnr"]["mean"], 2),
