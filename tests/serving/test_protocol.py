@@ -141,7 +141,8 @@ def test_health_messages_have_the_public_numbers():
 @pytest.mark.parametrize("ours_first", [True, False])
 def test_the_public_classes_may_be_imported_too(ours_first):
     pytest.importorskip("tensorflow_serving", reason="tensorflow-serving-api is not installed (pip: --no-deps)")
-    lines = ["from deblur_zoo.serving import protocol", "from tensorflow_serving.apis import prediction_log_pb2, predict_pb2"]
+    public = "from tensorflow_serving.apis import prediction_log_pb2, predict_pb2"
+    lines = ["from deblur_zoo.serving import protocol", public]
     program = [
         *(lines if ours_first else lines[::-1]),
         f"log = prediction_log_pb2.PredictionLog.FromString(bytes.fromhex('{WARM_UP}'))",
