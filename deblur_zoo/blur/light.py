@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
+# Nah et al. 2017 (CVPR, "Deep multi-scale convolutional neural network for dynamic scene deblurring"), section 2.
 GAMMA = 2.2
 # Light of middle grey, at which a noise level is stated.
 MIDDLE_GREY = 0.5**GAMMA

@@ -12,6 +12,7 @@ import numpy as np
 from deblur_zoo.blur import light, motion
 from deblur_zoo.blur.defocus import disc_kernel
 from deblur_zoo.data import host_blur, host_synthesis, moving_picture
+from deblur_zoo.data.kernel_mixture import pick
 from deblur_zoo.faces.face_classes import UNKNOWN, FaceClass
 
 # Part of every sample's seed: never renumber.
@@ -88,9 +89,7 @@ class CameraBlur:
         camera, chosen = generator.uniform(size=2)
         if camera >= self.share:
             return 0
-        ends = np.cumsum(list(self.kinds.values()))
-        kind = min(int(np.searchsorted(ends / ends[-1], chosen, side="right")), len(ends) - 1)
-        return KIND_CODES[list(self.kinds)[kind]]
+        return KIND_CODES[list(self.kinds)[pick(self.kinds.values(), chosen)]]
 
 
 def render(face, matrix, code, generator, settings, kernels, size, labels=None):

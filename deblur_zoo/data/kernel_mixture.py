@@ -3,6 +3,13 @@
 import numpy as np
 
 
+def pick(shares, chosen):
+    """The place in ``shares``, probabilities that are normalised here, that ``chosen`` in [0, 1) falls on."""
+    shares = np.array(list(shares), np.float64)
+    thresholds = np.cumsum(shares / shares.sum())
+    return min(int(np.searchsorted(thresholds, chosen, side="right")), len(shares) - 1)
+
+
 class KernelMixture:
     """Kernel banks and how often each is drawn from.
 
@@ -19,12 +26,11 @@ class KernelMixture:
         chosen = [banks[name] for name in shares]
         self.kernels, self._sizes = _one_array(chosen)
         self._bank_ends = np.cumsum([len(bank) for bank in chosen]).tolist()
-        shares = np.array(list(shares.values()), np.float64)
-        self._thresholds = np.cumsum(shares / shares.sum())
+        self._shares = list(shares.values())
 
     def index(self, chosen, generator):
         """A random index into ``kernels``: ``chosen`` in [0, 1) decides the bank, ``generator`` the kernel."""
-        bank = min(int(np.searchsorted(self._thresholds, chosen, side="right")), len(self._bank_ends) - 1)
+        bank = pick(self._shares, chosen)
         start = self._bank_ends[bank - 1] if bank else 0
         return generator.integers(start, self._bank_ends[bank])
 

@@ -73,11 +73,9 @@ def measure(arguments):
 
 def _protocol():
     if FLAGS.protocol == "camera":
-        from deblur_zoo.data.pair_store import load_pairs
         from deblur_zoo.evaluation.camera_protocol import CameraProtocol
-        from deblur_zoo.faces.alignment import CROP_SIZE
 
-        return CameraProtocol(load_pairs(FLAGS.pairs, CROP_SIZE) if FLAGS.pairs else None, FLAGS.kinds or None)
+        return CameraProtocol.of_shards(FLAGS.pairs, FLAGS.kinds)
     from deblur_zoo.evaluation.protocol import KernelSizes
 
     return KernelSizes(kernels_per_size=FLAGS.kernels_per_size, sigma=FLAGS.sigma)

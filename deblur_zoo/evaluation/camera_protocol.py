@@ -12,6 +12,7 @@ from deblur_zoo.data import camera_blur
 from deblur_zoo.data.augmentation import warp_matrix
 from deblur_zoo.data.camera_blur import KIND_CODES, CameraBlur
 from deblur_zoo.data.kernel_mixture import KernelMixture
+from deblur_zoo.data.pair_store import load_pairs
 from deblur_zoo.evaluation.protocol import Batch
 from deblur_zoo.faces.alignment import CROP_SIZE
 
@@ -91,6 +92,11 @@ class CameraProtocol:
         self.groups = list(kinds or (known if pairs is not None else KINDS))
         self._pairs, self._seed = pairs, seed
         self._mixtures = {}
+
+    @classmethod
+    def of_shards(cls, sources, kinds=None):
+        """The protocol with the pairs of some shards, as ``load_pairs`` takes them; no shards, no real motion."""
+        return cls(load_pairs(sources, CROP_SIZE) if sources else None, kinds or None)
 
     def count(self, face_count):
         """How many pairs there are for so many faces."""

@@ -4,6 +4,7 @@ from deblur_zoo import zoo
 from deblur_zoo.evaluation import table
 from deblur_zoo.evaluation.faces import Faces
 from deblur_zoo.evaluation.protocol import KernelSizes
+from deblur_zoo.files.pictures import repeated
 from deblur_zoo.zoo import presets
 
 
@@ -53,7 +54,7 @@ class PresetMeasurement:
         from deblur_zoo.evaluation.measurement import evaluate
 
         model, source = self._model, self._source
-        self.restored = in_graph(lambda images: model.restore_repeatedly(images, self._passes))
+        self.restored = in_graph(repeated(lambda images: model(images, training=False), self._passes))
         embed = in_graph(self._network) if self._network else None
         self.measurement = evaluate(
             self.restored, self.faces, self.protocol, self._batch_size, embed, progress=progress

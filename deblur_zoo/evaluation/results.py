@@ -57,7 +57,7 @@ def make(settings):
     rows = results_measurements.Rows(
         earlier, settings["again"], lambda rows: results_measurements.write(json_path, {**command, "rows": rows})
     )
-    protocol, camera = KernelSizes(), CameraProtocol(_pairs(settings["pairs"]))
+    protocol, camera = KernelSizes(), CameraProtocol.of_shards(settings["pairs"])
     of = {"data": faces.data, "protocol": protocol.describe(), "identity_network_sha256": network_sha256}
     _measure_presets(rows, trained, chosen, of, faces, groups and (group_faces, groups), protocol, camera, embed)
     _measure_baselines(rows, of, faces, protocol, embed)
@@ -101,15 +101,6 @@ def _identity_network(path):
     from deblur_zoo.files.checksum import sha256_of
 
     return in_graph(IdentityNetwork(path)), sha256_of(path)
-
-
-def _pairs(sources):
-    if not sources:
-        return None
-    from deblur_zoo.data.pair_store import load_pairs
-    from deblur_zoo.faces.alignment import CROP_SIZE
-
-    return load_pairs(sources, CROP_SIZE)
 
 
 def _measure_presets(rows, trained, chosen, of, faces, grouped, protocol, camera, embed):

@@ -6,6 +6,7 @@ from functools import cached_property
 from deblur_zoo import zoo
 from deblur_zoo.evaluation.baselines import BASELINES
 from deblur_zoo.files.atomic_file import atomic_path
+from deblur_zoo.files.pictures import repeated
 from deblur_zoo.zoo import presets
 
 FORMAT_VERSION = 1
@@ -111,11 +112,7 @@ class PresetMeasures:
         from deblur_zoo.evaluation import table
         from deblur_zoo.evaluation.measurement import evaluate
 
-        def restored(images):
-            for _ in range(passes):
-                images = self._function(images)
-            return images
-
+        restored = repeated(self._function, passes)
         measurement = evaluate(restored, faces.faces, protocol, sharp_in=False, progress=self._progress)
         found = table.summary(measurement)
         return {name: found[name] for name in ("pairs", "overall", "by_kind")} | {"versions": table.versions()}

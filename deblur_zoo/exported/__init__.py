@@ -81,15 +81,7 @@ class ExportedDeblurrer:
         Raises:
             FileNotFoundError, ValueError: as ``Deblurrer.deblur``; or a size that the file does not take.
         """
-        if isinstance(passes, bool) or not isinstance(passes, int) or passes < 1:
-            raise ValueError(f"passes are a whole number of at least 1, not {passes!r}.")
-
-        def repeatedly(images):
-            for _ in range(passes):
-                images = self(images)
-            return images
-
-        return picture_files.restored(pictures, repeatedly, batch_size)
+        return picture_files.restored(pictures, picture_files.repeated(self, passes), batch_size)
 
 
 def reader_of(path):

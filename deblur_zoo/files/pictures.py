@@ -117,6 +117,23 @@ def load(source, maximum_pixels=MAXIMUM_PIXELS):
     )
 
 
+def repeated(function, passes):
+    """A function that applies another one several times, each time to what it gave before.
+
+    Raises:
+        ValueError: passes that are not a whole number of at least 1.
+    """
+    if isinstance(passes, bool) or not isinstance(passes, int) or passes < 1:
+        raise ValueError(f"passes is a whole number of at least 1, not {passes!r}.")
+
+    def apply(images):
+        for _ in range(passes):
+            images = function(images)
+        return images
+
+    return apply
+
+
 def restored(source, function, batch_size):
     """Put a picture or a batch through a function and give the result back in the form it came in.
 

@@ -24,7 +24,7 @@ def check_whole_numbers(owner, minimum=1, **values):
 
 
 def check_images(owner, images):
-    """Refuse what is no batch of float RGB pictures; integers would be clipped to white without a word.
+    """Refuse anything but a batch of float RGB pictures; integers would silently be clipped to white.
 
     Raises:
         TypeError: no array or tensor, or one that is not of floating point.
@@ -116,12 +116,6 @@ class Deblurrer(keras.Model):
     def compute_output_shape(self, input_shape):
         return tuple(input_shape)
 
-    def restore_repeatedly(self, images, passes=1):
-        """``call`` several times, each on what the one before gave: float (N, H, W, 3) in [0, 1], in and out."""
-        for _ in range(passes):
-            images = self(images, training=False)
-        return images
-
     def deblur(self, pictures, batch_size=16, passes=1):
         """Restore a picture or a batch and give it back in the form it came in.
 
@@ -139,7 +133,5 @@ class Deblurrer(keras.Model):
             ValueError: not a picture, a shape that is no image, NaN, values out of range, or passes that are not a
                 whole number of at least 1.
         """
-        check_whole_numbers(f"{type(self).__name__}.deblur", passes=passes)
-        return picture_files.restored(
-            pictures, lambda batch: ops.convert_to_numpy(self.restore_repeatedly(batch, passes)), batch_size
-        )
+        restore = picture_files.repeated(lambda batch: self(batch, training=False), passes)
+        return picture_files.restored(pictures, lambda batch: ops.convert_to_numpy(restore(batch)), batch_size)

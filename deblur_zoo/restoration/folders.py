@@ -226,9 +226,7 @@ class Restorer:
         return np.concatenate([self._run(rgb[start : start + count]) for start in range(0, len(rgb), count)])
 
     def _run(self, rgb):
-        for _ in range(self.passes):
-            rgb = self._run_once(rgb)
-        return rgb
+        return picture_files.repeated(self._run_once, self.passes)(rgb)
 
     def _run_once(self, rgb):
         import keras

@@ -18,7 +18,7 @@ from deblur_zoo.video.frame_sum import FrameSum, light_of_levels
 # Frames in between, at most: 16 steps. A pair's face moves by at most 8 pixels of a crop of 128 a frame.
 MOST_BETWEEN = 15
 # The motion that decides is the one that this percentage of pixels does not exceed: lips and lids are a few per cent
-# of a face, while a handful of wild vectors are no reason to make more frames.
+# of a face, while a handful of outliers should not add frames.
 _PERCENTILE = 99.5
 # DIS needs some pyramid levels of its patches of 8 pixels; smaller frames are not interpolated.
 _SMALLEST_SIDE = 16

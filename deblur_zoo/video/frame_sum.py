@@ -2,8 +2,8 @@
 
 import numpy as np
 
-# Nah et al. 2017 (CVPR, "Deep multi-scale convolutional neural network for dynamic scene deblurring"), section 2.
-GAMMA = 2.2
+from deblur_zoo.blur.light import GAMMA
+
 RESPONSES = ("gamma", "identity")
 # Linear light as whole numbers, so that sums do not depend on their order. 255 is 2**40; 2**23 pictures fit.
 _LIGHT_BITS = 40

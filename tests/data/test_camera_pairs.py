@@ -70,7 +70,7 @@ def test_labels_are_warped_as_those_of_other_samples(faces):
         warped = host_synthesis.warp_labels(labels[plan["face"]], plan["matrix"], 32)
         expected = mixed.mirrored_classes[warped] if plan["mirrored"] else warped
         np.testing.assert_array_equal(mixed.pair(number)[2], expected)
-    # Outlines alone give no labels.
+    # With outlines alone there are no labels.
     assert len(maker(faces, CameraBlur(share=1.0), outlines=labels).pair(0)) == 2
 
 
