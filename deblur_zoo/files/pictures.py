@@ -227,8 +227,8 @@ def check_ending(path):
         raise ValueError(f"The picture {Path(path).name!r} must end in one of {', '.join(WRITE_FORMATS)}.")
 
 
-def list_pictures(folder):
-    """Paths of all picture files (by ending) in a folder and its sub-folders, sorted; hidden ones are left out.
+def existing_folder(folder):
+    """The folder as a Path.
 
     Raises:
         FileNotFoundError, NotADirectoryError: there is no such folder.
@@ -238,6 +238,16 @@ def list_pictures(folder):
         raise FileNotFoundError(f"There is no folder {folder}.")
     if not folder.is_dir():
         raise NotADirectoryError(f"{folder} is a file, not a folder.")
+    return folder
+
+
+def list_pictures(folder):
+    """Paths of all picture files (by ending) in a folder and its sub-folders, sorted; hidden ones are left out.
+
+    Raises:
+        FileNotFoundError, NotADirectoryError: there is no such folder.
+    """
+    folder = existing_folder(folder)
     found = []
     for place, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]

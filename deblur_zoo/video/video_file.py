@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from deblur_zoo.files.pictures import existing_folder
+
 # By the name's ending; what is inside decides whether a file can be read.
 ENDINGS = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".ogv", ".3gp")
 # Longer sides are shrunk to this when they are read, which bounds the memory of whoever holds some frames.
@@ -34,11 +36,7 @@ def list_videos(folder):
     Raises:
         FileNotFoundError, NotADirectoryError: there is no such folder.
     """
-    folder = Path(folder)
-    if not folder.exists():
-        raise FileNotFoundError(f"There is no folder {folder}.")
-    if not folder.is_dir():
-        raise NotADirectoryError(f"{folder} is a file, not a folder.")
+    folder = existing_folder(folder)
     return sorted(
         path
         for path in folder.rglob("*")
