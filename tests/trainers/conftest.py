@@ -41,7 +41,7 @@ FLAGS = {
 
 
 class Workplace(SimpleNamespace):
-    """A folder with ``preset``, ``faces`` and the runs of the tests."""
+    """A folder with ``preset`` and ``faces``, which no test may change, and the runs of the tests."""
 
     def flags(self, out, **changes):
         faces = str(self.faces)
@@ -88,7 +88,9 @@ def workplace(tmp_path_factory):
     for i in range(6):
         coarse = Image.fromarray(rng.integers(0, 256, (6, 6, 3), dtype=np.uint8))
         coarse.resize((40, 40), Image.Resampling.BICUBIC).save(folder / "faces" / f"{i}.png")
-    return Workplace(folder=folder, preset=folder / "tiny", faces=folder / "faces", tests=Path(__file__).parent)
+    given = {path: path.read_bytes() for name in ("tiny", "faces") for path in (folder / name).iterdir()}
+    yield Workplace(folder=folder, preset=folder / "tiny", faces=folder / "faces", tests=Path(__file__).parent)
+    assert {path: path.read_bytes() for name in ("tiny", "faces") for path in (folder / name).iterdir()} == given
 
 
 @pytest.fixture(scope="session")

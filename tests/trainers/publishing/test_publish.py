@@ -1,6 +1,7 @@
 """Publishing a run: weights in float16, measured again, with card and index row; or nothing at all."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -19,11 +20,9 @@ FLAGS = {
 
 
 @pytest.fixture(scope="module")
-def development(workplace):
+def development(tmp_path_factory):
     """Two faces of 128x128, and labels for them."""
-    faces, labels = workplace.folder / "crops", workplace.folder / "crop_labels"
-    faces.mkdir()
-    labels.mkdir()
+    faces, labels = tmp_path_factory.mktemp("faces"), tmp_path_factory.mktemp("labels")
     rng = np.random.default_rng(1)
     for i in range(2):
         coarse = Image.fromarray(rng.integers(0, 256, (9, 9, 3), dtype=np.uint8))
@@ -41,16 +40,17 @@ def assert_float16_of(preset, model, weights):
         np.testing.assert_allclose(shipped, trained, rtol=2**-11, atol=1e-7)
 
 
-def test_publishing_writes_a_preset_that_loads_and_is_measured(finished, workplace, development):
-    run, preset = workplace.folder / "whole", workplace.preset
+def test_publishing_writes_a_preset_that_loads_and_is_measured(finished, workplace, development, tmp_path):
+    run, preset = workplace.folder / "whole", tmp_path / "tiny"
+    shutil.copytree(workplace.preset, preset)
     result = workplace.command(
-        run, "--development", development[0], "--data", "random colours", "--license", "none",
+        run, "--preset", preset, "--development", development[0], "--data", "random colours", "--license", "none",
         "--earlier_steps", "7", "--note", "It was short.", script=("-m", "trainers.publishing.publish"),
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
-    assert not list(workplace.folder.glob(".publish-*"))
+    assert not list(tmp_path.glob(".publish-*"))
     assert_float16_of(preset, OneStep.from_config(zoo.load(preset).get_config()), run / "best.weights.h5")
-    row = json.loads((workplace.folder / "index.json").read_text())["presets"]["tiny"]
+    row = json.loads((tmp_path / "index.json").read_text())["presets"]["tiny"]
     config, training, metrics = (
         json.loads((preset / f"{name}.json").read_text()) for name in ("config", "training", "metrics")
     )
