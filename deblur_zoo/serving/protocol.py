@@ -7,10 +7,10 @@
 The package ``tensorflow-serving-api`` would bring the full ``tensorflow`` wheel along, so the messages are declared
 here, with the packages, names, numbers and types of the public .proto files: in tensorflow/core framework/types,
 framework/tensor_shape, framework/tensor, protobuf/meta_graph, protobuf/error_codes; in tensorflow_serving apis/model,
-apis/predict, apis/prediction_log, apis/get_model_metadata, apis/get_model_status, apis/model_management, apis/status,
-config/model_server_config, config/file_system_storage_path_source, config/monitoring_config and
-servables/tensorflow/session_bundle_config; and grpc/health/v1/health, by which a server says that it is well. Fields
-that are left out survive parsing and writing as unknown fields. The messages live in a descriptor pool of their own:
+apis/predict, apis/prediction_log, apis/get_model_metadata, apis/get_model_status, apis/status,
+config/model_server_config, config/monitoring_config and servables/tensorflow/session_bundle_config; and
+grpc/health/v1/health, by which a server says that it is well. Fields that are left out survive parsing and writing as
+unknown fields. The messages live in a descriptor pool of their own:
 TensorFlow's and tensorflow-serving-api's classes may be imported in the same process, before or after. From one to the
 other: ``FromString(other.SerializeToString())``.
 TensorFlow is not needed.

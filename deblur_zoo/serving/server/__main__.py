@@ -57,15 +57,13 @@ def run_server(arguments):
 
     settings = Settings(**{field.name: FLAGS[field.name].value for field in dataclasses.fields(Settings)})
     try:
-        asyncio.run(_serve(Server(settings), settings))
+        return asyncio.run(_serve(Server(settings), settings))
     except ValueError as error:
         raise UsageError(str(error)) from None
-    return 0
 
 
 async def _serve(server, settings):
     import asyncio
-    import os
     import signal
     import threading
 
@@ -77,25 +75,26 @@ async def _serve(server, settings):
     await asyncio.wait({stopped, starting}, return_when=asyncio.FIRST_COMPLETED)
     if not starting.done():
         # The thread that loads cannot be interrupted, and has nothing to lose.
-        os._exit(0)
+        _leave(0)
     # Raises what went wrong.
     starting.result()
-    host = settings.address
-    print(f"REST http://{host}:{server.rest_port} gRPC {host}:{server.grpc_port}", flush=True)
+    print(f"REST http://{settings.address}:{server.rest_port} gRPC {settings.address}:{server.grpc_port}", flush=True)
     await stopped
-    timer = threading.Timer(settings.grace_seconds, _leave, [settings.grace_seconds])
+    # Should the event loop not have its turn.
+    timer = threading.Timer(settings.grace_seconds, _leave, [1])
     timer.daemon = True
     timer.start()
-    await server.stop()
+    _leave(0 if await server.stop() else 1)
 
 
-def _leave(seconds):
-    """End the process, whatever still runs: a batch in TensorFlow cannot be interrupted."""
+def _leave(code):
+    """End the process: a batch in TensorFlow cannot be interrupted, and its own end takes seconds."""
     import os
     import sys
 
-    print(f"deblur-zoo-serve: stopped after {seconds:g} s with requests unanswered", file=sys.stderr, flush=True)
-    os._exit(1)
+    if code:
+        print("deblur-zoo-serve: requests were left unanswered (--grace_seconds)", file=sys.stderr, flush=True)
+    os._exit(code)
 
 
 def main():

@@ -155,6 +155,6 @@ def _text(name, array):
     if isinstance(array, bytes):
         text = {"b64": base64.b64encode(array).decode()} if name.endswith("_bytes") else array.decode("latin-1")
         return json.dumps(text, ensure_ascii=False)
-    if array.ndim and (array.size > _PIECE or array.dtype == object):
+    if array.dtype == object or (array.ndim > 1 and array.size > _PIECE):
         return f"[{', '.join(_text(name, part) for part in array)}]"
     return json.dumps(array.tolist())

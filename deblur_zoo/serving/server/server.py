@@ -80,7 +80,7 @@ class Server:
         return server() if len(server.connections) < MOST_CONNECTIONS else _Refusal()
 
     async def stop(self, grace_seconds=None):
-        """Accept nothing new, finish what is there, and end.
+        """Accept nothing new, finish what is there, and end. Returns whether all is finished.
 
         Args:
             grace_seconds: after which what still runs is left alone; None takes the settings'.
@@ -96,8 +96,9 @@ class Server:
             # with the word that the connection closes; gRPC's are refused with UNAVAILABLE.
             await asyncio.sleep(min(_LAST_CALLS_S, grace / 4))
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout_at(until):
+            async with asyncio.timeout_at(until) as limit:
                 await asyncio.gather(self._stop_grpc(until), self._stop_rest())
+        return not limit.expired()
 
     async def _stop_grpc(self, until):
         if self._grpc_server is not None:
