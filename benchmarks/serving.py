@@ -20,7 +20,6 @@ import statistics
 import subprocess
 import sys
 import time
-import urllib.request
 
 from absl import flags
 
@@ -159,18 +158,6 @@ def start_server(*more):
     return process, {"REST bytes": words[1].removeprefix("http://"), "gRPC floats": words[3]}
 
 
-def batch_counts(address, signature):
-    """Batches and pictures that a server has run."""
-    with urllib.request.urlopen(f"http://{address}/monitoring/prometheus/metrics", timeout=30) as response:
-        lines = response.read().decode().splitlines()
-    found = {"count": 0.0, "sum": 0.0}
-    for line in lines:
-        for name in found:
-            if line.startswith(f'deblur_zoo_batch_rows_{name}{{signature="{signature}"}}'):
-                found[name] = float(line.split()[-1])
-    return found["count"], found["sum"]
-
-
 def benchmark(arguments):
     """Time and print. Returns the exit code."""
     command_line_tools.require_flags(arguments, "models")
@@ -195,21 +182,15 @@ def _time_kind(kind, servers, clients, direct):
     jobs = [(how, int(count)) for how in servers for count in FLAGS.clients]
     rates = {job: [] for job in [*jobs, "direct", "one by one"]}
     latencies = {job: [] for job in jobs}
-    sizes = {job: [0, 0] for job in jobs}
+    together = min(max(count for _, count in jobs), FLAGS.max_batch_size)
     for number in range(FLAGS.rounds + 1):
-        # The first round warms up, and says how large the batches become.
+        # The first round warms up.
         seconds = FLAGS.seconds if number else min(FLAGS.seconds, 2)
         for how, count in jobs:
-            addresses = servers[how][1]
-            before = batch_counts(addresses["REST bytes"], KINDS[kind])
-            rate, found = clients(kind, addresses[kind], message, count, seconds)
-            after = batch_counts(addresses["REST bytes"], KINDS[kind])
-            sizes[how, count] = [new - old for new, old in zip(after, before, strict=True)]
+            rate, found = clients(kind, servers[how][1][kind], message, count, seconds)
             if number:
                 rates[how, count].append(rate)
                 latencies[how, count] += found
-        batches, rows = sizes["with batching", max(count for _, count in jobs)]
-        together = max(round(rows / max(batches, 1)), 1)
         for how, size in (("direct", together), ("one by one", 1)):
             rate = direct(kind, size, seconds)
             if number:
@@ -219,11 +200,10 @@ def _time_kind(kind, servers, clients, direct):
     for how, size in (("direct", together), ("one by one", 1)):
         print(f"{'direct':16}{'':8}{size:7}{statistics.median(rates[how]):9.1f}")
     for how, count in jobs:
-        batches, rows = sizes[how, count]
         ratios = [ours / theirs for ours, theirs in zip(rates[how, count], rates["direct"], strict=True)]
         cuts = statistics.quantiles(latencies[how, count], n=100)
         print(
-            f"{how:16}{count:8}{rows / max(batches, 1):7.1f}{statistics.median(rates[how, count]):9.1f}"
+            f"{how:16}{count:8}{'':7}{statistics.median(rates[how, count]):9.1f}"
             f"{statistics.median(ratios):10.0%} {cuts[49] * 1e3:8.0f}{cuts[98] * 1e3:8.0f}",
             flush=True,
         )

@@ -20,6 +20,7 @@ INFORMATION_FILE = Path("assets.extra", "deblur_zoo.json")
 WARM_UP_FILE = Path("assets.extra", "tf_serving_warmup_requests")
 MODEL_FILE = "saved_model.pb"
 FLOAT_SIGNATURE, BYTES_SIGNATURE = "serving_default", "serving_bytes"
+LARGEST_VERSION = 2**63 - 1
 ARCHIVE_ENDINGS = (".tar.gz", ".tgz")
 _LARGEST_INFORMATION = 1_000_000
 _LARGEST_MODEL = 2 << 30
@@ -127,13 +128,14 @@ def _saved_model(path):
 
 
 def find_versions(base_path):
-    """Dict of version number to folder, for the folders below ``base_path`` whose name is a whole number."""
+    """Dict of version number to folder, for the folders below ``base_path`` whose name is a whole number of 64 bits."""
     try:
         children = list(Path(base_path).iterdir())
     except (FileNotFoundError, NotADirectoryError):
         return {}
     named = [child for child in children if child.name.isascii() and child.name.isdigit()]
-    return {int(child.name): child for child in named if child.is_dir()}
+    # As TensorFlow Serving: a larger number is no version.
+    return {int(child.name): child for child in named if int(child.name) <= LARGEST_VERSION and child.is_dir()}
 
 
 def find_models(folder):

@@ -7,10 +7,10 @@
 The package ``tensorflow-serving-api`` would bring the full ``tensorflow`` wheel along, so the messages are declared
 here, with the packages, names, numbers and types of the public .proto files: in tensorflow/core framework/types,
 framework/tensor_shape, framework/tensor, protobuf/meta_graph, protobuf/error_codes; in tensorflow_serving apis/model,
-apis/predict, apis/prediction_log, apis/get_model_metadata, apis/get_model_status, apis/model_management, apis/status,
-config/model_server_config, config/file_system_storage_path_source, config/monitoring_config and
-servables/tensorflow/session_bundle_config; and grpc/health/v1/health, by which a server says that it is well. Fields
-that are left out survive parsing and writing as unknown fields. The messages live in a descriptor pool of their own:
+apis/predict, apis/prediction_log, apis/get_model_metadata, apis/get_model_status, apis/status,
+config/model_server_config, config/monitoring_config and servables/tensorflow/session_bundle_config; and
+grpc/health/v1/health, by which a server says that it is well. Fields that are left out survive parsing and writing as
+unknown fields. The messages live in a descriptor pool of their own:
 TensorFlow's and tensorflow-serving-api's classes may be imported in the same process, before or after. From one to the
 other: ``FromString(other.SerializeToString())``.
 TensorFlow is not needed.
@@ -87,8 +87,6 @@ _TENSORFLOW = {
         "defaults": (4, "{}.tensorflow.TensorProto"),
     },
 }
-# Which versions of a model are served.
-_POLICY = "FileSystemStoragePathSourceConfig.ServableVersionPolicy"
 _SERVING = {
     "ModelSpec": {
         "name": (1, "string"),
@@ -124,26 +122,13 @@ _SERVING = {
         "status": (3, ".tensorflow.serving.StatusProto"),
     },
     "GetModelStatusResponse": {"model_version_status": (1, "*.tensorflow.serving.ModelVersionStatus")},
-    f"{_POLICY}.Latest": {"num_versions": (1, "uint32")},
-    f"{_POLICY}.All": {},
-    f"{_POLICY}.Specific": {"versions": (1, "*int64")},
-    _POLICY: {
-        "latest": (100, f".tensorflow.serving.{_POLICY}.Latest", "policy_choice"),
-        "all": (101, f".tensorflow.serving.{_POLICY}.All", "policy_choice"),
-        "specific": (102, f".tensorflow.serving.{_POLICY}.Specific", "policy_choice"),
-    },
-    "FileSystemStoragePathSourceConfig": {},
     "ModelConfig": {
         "name": (1, "string"),
         "base_path": (2, "string"),
         "model_platform": (4, "string"),
-        "model_version_policy": (7, f".tensorflow.serving.{_POLICY}"),
-        "version_labels": (8, "{}int64"),
     },
     "ModelConfigList": {"config": (1, "*.tensorflow.serving.ModelConfig")},
     "ModelServerConfig": {"model_config_list": (1, ".tensorflow.serving.ModelConfigList", "config")},
-    "ReloadConfigRequest": {"config": (1, ".tensorflow.serving.ModelServerConfig")},
-    "ReloadConfigResponse": {"status": (1, ".tensorflow.serving.StatusProto")},
     "BatchingParameters": {
         "max_batch_size": (1, ".google.protobuf.Int64Value"),
         "batch_timeout_micros": (2, ".google.protobuf.Int64Value"),
@@ -261,12 +246,9 @@ StatusProto = _message("tensorflow.serving.StatusProto")
 GetModelStatusRequest = _message("tensorflow.serving.GetModelStatusRequest")
 ModelVersionStatus = _message("tensorflow.serving.ModelVersionStatus")
 GetModelStatusResponse = _message("tensorflow.serving.GetModelStatusResponse")
-ServableVersionPolicy = _message(f"tensorflow.serving.{_POLICY}")
 ModelConfig = _message("tensorflow.serving.ModelConfig")
 ModelConfigList = _message("tensorflow.serving.ModelConfigList")
 ModelServerConfig = _message("tensorflow.serving.ModelServerConfig")
-ReloadConfigRequest = _message("tensorflow.serving.ReloadConfigRequest")
-ReloadConfigResponse = _message("tensorflow.serving.ReloadConfigResponse")
 BatchingParameters = _message("tensorflow.serving.BatchingParameters")
 PrometheusConfig = _message("tensorflow.serving.PrometheusConfig")
 MonitoringConfig = _message("tensorflow.serving.MonitoringConfig")
@@ -278,7 +260,6 @@ METHODS = {
     "/tensorflow.serving.PredictionService/Predict": (PredictRequest, PredictResponse),
     "/tensorflow.serving.PredictionService/GetModelMetadata": (GetModelMetadataRequest, GetModelMetadataResponse),
     "/tensorflow.serving.ModelService/GetModelStatus": (GetModelStatusRequest, GetModelStatusResponse),
-    "/tensorflow.serving.ModelService/HandleReloadConfigRequest": (ReloadConfigRequest, ReloadConfigResponse),
     "/grpc.health.v1.Health/Check": (HealthCheckRequest, HealthCheckResponse),
 }
 

@@ -11,7 +11,7 @@ def write_tiny(folder, number, warm_up=True):
     ``serving_default``: images -> restored = number - images. ``serving_bytes``: JPEG or PNG ->
     restored_bytes, PNG of the negative. ``raw``: the same -> restored.
     ``two``: a (N, 2) float, b (N) int64 -> sum = a + b, text_bytes = b"b=<b>", text. ``slow``: seconds (N) -> seconds,
-    after as many. ``scalar``: x () -> twice = 2x. ``nothing`` -> seven = 7.
+    after as many. ``scalar``: x () -> twice = 2x. ``nothing`` -> seven = 7. ``large``: count () -> as many zeros.
 
     Args:
         folder: the model's, which gets a folder ``number``.
@@ -67,13 +67,17 @@ def write_tiny(folder, number, warm_up=True):
         def scalar(self, x):
             return {"twice": 2 * x}
 
+        @tf.function(input_signature=[tf.TensorSpec((), tf.int32, name="count")])
+        def large(self, count):
+            return {"zeros": tf.zeros(count[tf.newaxis])}
+
         @tf.function(input_signature=[])
         def nothing(self):
             return {"seven": tf.constant(7)}
 
     tiny = Tiny()
     names = {"serving_default": tiny.floats, "serving_bytes": tiny.files, "two": tiny.two, "slow": tiny.slow}
-    names |= {"raw": tiny.raw, "scalar": tiny.scalar, "nothing": tiny.nothing}
+    names |= {"raw": tiny.raw, "scalar": tiny.scalar, "nothing": tiny.nothing, "large": tiny.large}
     target = folder / str(number)
     tf.saved_model.save(tiny, str(target), signatures=names)
     if warm_up:

@@ -73,7 +73,7 @@ def real(name):
 
         return getattr(tensor_shape_pb2 if "Shape" in name else tensor_pb2, name)
     pytest.importorskip("tensorflow_serving", reason="tensorflow-serving-api is not installed (pip: --no-deps)")
-    for module in ("model", "predict", "prediction_log", "get_model_metadata", "get_model_status", "model_management"):
+    for module in ("model", "predict", "prediction_log", "get_model_metadata", "get_model_status"):
         module = importlib.import_module(f"tensorflow_serving.apis.{module}_pb2")
         if hasattr(module, name):
             return getattr(module, name)
@@ -86,7 +86,7 @@ NAMES = [
     *("TensorShapeProto", "TensorProto", "ModelSpec", "PredictRequest", "PredictResponse", "PredictLog"),
     *("PredictionLog", "ModelConfig", "ModelConfigList", "ModelServerConfig", "SignatureDefMap"),
     *("GetModelMetadataRequest", "GetModelMetadataResponse", "GetModelStatusRequest", "GetModelStatusResponse"),
-    *("ModelVersionStatus", "ReloadConfigRequest", "ReloadConfigResponse"),
+    *("ModelVersionStatus"),
 ]
 
 

@@ -3,8 +3,7 @@
     with embedded.running(Settings(models="exported")) as server:
         print(server.rest, server.grpc)
 
-``settings`` what may be chosen, ``configuration`` which models; ``saved_model`` a version in memory, ``store`` the
-versions of all models and how they come and go; ``batching`` requests put together, ``pictures`` what is refused before
-it is decoded, ``predictor`` a request from its arrays to its answer; ``json_tensors`` and ``signature_json`` REST's
-JSON, ``rest`` and ``grpc_service`` the two ways in; ``metrics``, ``budget``; ``server`` all of it together.
+``settings`` what may be chosen; ``models`` what is found and loaded, ``saved_model`` one of them; ``pictures`` what is
+refused before it is decoded, ``batching`` requests put together, ``predictor`` a request from its arrays to its answer;
+``json_tensors`` REST's JSON, ``rest`` and ``grpc_service`` the two ways in; ``server`` all of it together.
 """

@@ -1,6 +1,7 @@
 """A server in a thread of this process, for tests and notebooks."""
 
 import asyncio
+import concurrent.futures
 import contextlib
 import dataclasses
 import threading
@@ -31,19 +32,25 @@ def running(settings):
     Raises:
         FileNotFoundError, ValueError, OSError: as ``Server`` and its ``start``.
     """
-    server = Server(settings)
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="server", daemon=True)
-    thread.start()
-    try:
-        asyncio.run_coroutine_threadsafe(server.start(), loop).result()
+    server, started = Server(settings), concurrent.futures.Future()
+
+    async def serve():
+        stop = asyncio.Event()
         try:
-            host = f"[{settings.host}]" if ":" in settings.host else settings.host
-            yield Running(f"http://{host}:{server.rest_port}", f"{host}:{server.grpc_port}")
-        finally:
-            asyncio.run_coroutine_threadsafe(server.stop(), loop).result()
+            await server.start()
+        except BaseException as error:
+            started.set_exception(error)
+            return
+        started.set_result((asyncio.get_running_loop(), stop))
+        await stop.wait()
+        await server.stop()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), name="server", daemon=True)
+    thread.start()
+    loop, stop = started.result()
+    try:
+        host = settings.address
+        yield Running(f"http://{host}:{server.rest_port}", f"{host}:{server.grpc_port}")
     finally:
-        asyncio.run_coroutine_threadsafe(loop.shutdown_default_executor(), loop).result()
-        loop.call_soon_threadsafe(loop.stop)
+        loop.call_soon_threadsafe(stop.set)
         thread.join()
-        loop.close()

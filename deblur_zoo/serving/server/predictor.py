@@ -1,129 +1,121 @@
 """A request, from what it claims to hold to its answer: the part that REST and gRPC share."""
 
+import contextlib
+import itertools
 import math
 
-from deblur_zoo.exported.saved_model_folder import FLOAT_SIGNATURE
+import numpy as np
+
 from deblur_zoo.serving import protocol
 from deblur_zoo.serving.server import pictures
-from deblur_zoo.serving.server.errors import ServingError, invalid
-from deblur_zoo.serving.server.saved_model import data_type_name
+from deblur_zoo.serving.server.errors import RequestError, invalid
 
 
 class Predictor:
-    """Checks requests and runs them.
+    """Checks requests and runs them; used in one event loop.
 
     Args:
         batcher: ``batching.Batcher``.
-        max_pixels: of a request.
+        settings: ``settings.Settings``.
     """
 
-    def __init__(self, batcher, max_pixels):
+    def __init__(self, batcher, settings):
         self._batcher = batcher
-        self._max_pixels = max_pixels
+        self._settings = settings
+        self.held_bytes = 0
 
-    async def predict(self, model, signature_name, inputs, output_filter, deadline):
-        """Answer a request.
+    @contextlib.contextmanager
+    def account(self):
+        """For the time of the block, gives a function that counts more bytes as held.
+
+        It raises RequestError once the server holds too many: UNAVAILABLE, since the request may pass a moment later.
+        """
+        taken = 0
+
+        def take(count):
+            nonlocal taken
+            if self.held_bytes + count > self._settings.max_held_bytes:
+                raise RequestError("UNAVAILABLE", "The server holds too much; try again later (--max_held_bytes)")
+            self.held_bytes += count
+            taken += count
+
+        try:
+            yield take
+        finally:
+            self.held_bytes -= taken
+
+    async def predict(self, model, signature, inputs, deadline):
+        """Answer a request: a dict of output name to array.
 
         Args:
             model: ``SavedModel``.
-            signature_name: "" for the default one.
-            inputs: dict of name to ``protocol.TensorProto`` (from gRPC) or array (from REST).
-            output_filter: names of the outputs wanted; empty for all.
-            deadline: time.monotonic() by which the client wants the answer, or None.
-
-        Returns:
-            dict of output name to array.
+            signature: its ``Signature``.
+            inputs: mapping of name to ``protocol.TensorProto`` (from gRPC) or array (from REST).
+            deadline: the event loop's time by which the client wants the answer, or None.
 
         Raises:
-            ServingError: whatever is wrong.
+            RequestError: whatever is wrong.
         """
-        signature = model.signatures.get(signature_name or FLOAT_SIGNATURE)
-        if signature is None:
-            raise ServingError(
-                "FAILED_PRECONDITION", f'Serving signature key "{signature_name or FLOAT_SIGNATURE}" not found.'
-            )
-        _check_names(signature, inputs)
-        wanted = _wanted(signature, output_filter)
-        arrays, pixels = {}, 0
-        for place, (name, value) in enumerate(sorted(inputs.items())):
-            arrays[name], count = self._read(signature, place, name, value)
-            pixels += count
-            pictures.check_pixels(pixels, self._max_pixels)
-        if signature.batchable and len({len(array) for array in arrays.values()}) > 1:
+        wanted = signature.inputs
+        if len(inputs) != len(wanted) or any(name not in wanted for name in inputs):
+            # There may be a million of them.
+            sent = ", ".join(itertools.islice(inputs, 5))
+            raise invalid(f"The signature {signature.name} takes {', '.join(wanted) or 'nothing'}; sent was: {sent}")
+        # What they claim, before memory is taken for it.
+        shapes = {name: _claimed_shape(name, inputs[name], wanted[name]) for name in wanted}
+        if signature.batchable and len({shape[0] for shape in shapes.values()}) > 1:
             raise invalid("Batching Run() input tensors must have equal 0th-dimension size")
-        answer = await self._batcher.run(model, signature, arrays, pixels, deadline)
-        return {name: answer[name] for name in wanted}
+        pixels, arrays = 0, {}
+        for name, spec in wanted.items():
+            shape, most, strings = shapes[name], self._settings.max_batch_size, spec.dtype == "string"
+            rows = math.prod(shape if strings else shape[:1])
+            if (signature.batchable or strings) and rows > most:
+                raise invalid(f"Task size {rows} is larger than maximum input batch size {most}")
+            if not strings:
+                # Every size but the last, where that is a fixed one.
+                fixed = spec.shape.rank and spec.shape[-1] is not None
+                pixels = self._add_pixels(pixels, math.prod(shape[:-1] if fixed else shape))
+            arrays[name] = _array(name, inputs[name])
+            if strings:
+                files = np.empty(shape, object)
+                for place, encoded in enumerate(arrays[name].flat):
+                    size, files.flat[place] = pictures.examine(encoded, f"Item {place} of the input {name}")
+                    pixels = self._add_pixels(pixels, size)
+                arrays[name] = files
+            elif not np.isfinite(arrays[name]).all():
+                raise invalid(f"The input {name} holds NaN or infinity; finite numbers are accepted")
+        return await self._batcher.run(model, signature, arrays, pixels, deadline)
 
-    def _read(self, signature, place, name, value):
-        """An input as an array, and the pixels in it. What it claims is checked before memory is taken for it."""
-        wanted = signature.inputs[name]
-        if isinstance(value, protocol.TensorProto):
-            data_type = value.dtype
-            shape = tuple(dim.size for dim in value.tensor_shape.dim)
-            if value.tensor_shape.unknown_rank or min(shape, default=0) < 0:
-                raise invalid(f"tensor parsing error: {name}")
-        else:
-            data_type = protocol.to_tensor(value[:0] if value.ndim else value).dtype
-            shape = value.shape
-        if data_type != wanted.data_type:
-            raise invalid(
-                f"Expects arg[{place}] to be {data_type_name(wanted.data_type)} but "
-                f"{data_type_name(data_type)} is provided"
-            )
-        if not wanted.accepts(shape):
-            raise invalid(
-                f"The input {name} has shape {_shape_text(shape)}, and the signature {signature.name} takes "
-                f"{_shape_text(wanted.shape)}"
-            )
-        if math.prod(shape) == 0:
-            raise invalid(f"The input {name} of shape {_shape_text(shape)} is empty")
-        pixels = 0
-        if wanted.data_type != protocol.STRING:
-            pixels = wanted.pixels(shape)
-            pictures.check_pixels(pixels, self._max_pixels)
-        array = value
-        if isinstance(value, protocol.TensorProto):
-            try:
-                array = protocol.to_array(value)
-            except ValueError as error:
-                raise invalid(f"tensor parsing error: {name}: {error}") from None
-        if wanted.data_type == protocol.STRING:
-            pixels = pictures.check_files(array.flat, signature.name, name, self._max_pixels)
-        return array, pixels
+    def _add_pixels(self, pixels, more):
+        pixels, most = pixels + more, self._settings.max_pixels
+        if pixels > most:
+            raise invalid(f"The request's pictures have {pixels} pixels; up to {most} are accepted (--max_pixels)")
+        return pixels
 
 
-def _check_names(signature, inputs):
-    """The wording of TensorFlow Serving's predict_util.cc."""
-    if len(inputs) != len(signature.inputs):
-        extra, missing = set(inputs) - set(signature.inputs), set(signature.inputs) - set(inputs)
-        raise invalid(
-            f"input size does not match signature: {len(inputs)}!={len(signature.inputs)} "
-            f"len({_names(inputs)}) != len({_names(signature.inputs)}). Sent extra: {_names(extra)}. "
-            f"Missing but required: {_names(missing)}."
-        )
-    for name in sorted(inputs):
-        if name not in signature.inputs:
-            raise invalid(
-                f"input tensor alias not found in signature: {name}. Inputs expected to be in the set "
-                f"{_names(signature.inputs)}."
-            )
+def _claimed_shape(name, value, wanted):
+    """The shape that an input claims, where the signature takes it; ``wanted`` is its ``tf.TensorSpec``."""
+    if isinstance(value, protocol.TensorProto):
+        # Those of a shape of unknown rank, and more than anything has, do not fit.
+        data_type, shape = value.dtype, tuple(dim.size for dim in value.tensor_shape.dim[:99])
+    else:
+        data_type, shape = wanted.dtype.as_datatype_enum, value.shape
+    if data_type != wanted.dtype.as_datatype_enum:
+        sent = protocol.DATA_TYPE_NAMES.get(data_type, data_type)
+        raise invalid(f"The input {name} is of type {sent}, and {wanted.dtype.name} is expected")
+    if min(shape, default=1) < 1 or not wanted.shape.is_compatible_with(shape):
+        raise invalid(f"The input {name} has shape {list(shape)}; {wanted.shape} is expected, without empty sizes")
+    return shape
 
 
-def _wanted(signature, output_filter):
-    for place, name in enumerate(output_filter):
-        if name not in signature.outputs:
-            raise invalid(
-                f"output tensor alias not found in signature: {name} Outputs expected to be in the set "
-                f"{_names(signature.outputs)}."
-            )
-        if name in output_filter[:place]:
-            raise invalid(f"duplicate output tensor alias: {name}")
-    return list(output_filter) or list(signature.outputs)
+def _array(name, value):
+    try:
+        return protocol.to_array(value) if isinstance(value, protocol.TensorProto) else value
+    except ValueError as error:
+        raise invalid(f"tensor parsing error: {name}: {error}") from None
 
 
-def _names(names):
-    return "{" + ",".join(sorted(names)) + "}"
-
-
-def _shape_text(shape):
-    return "[" + ",".join(map(str, shape)) + "]"
+def size(arrays):
+    """Bytes in a dict of arrays, those of strings included."""
+    strings = (array for array in arrays.values() if array.dtype == object)
+    return sum(array.nbytes for array in arrays.values()) + sum(len(one) for array in strings for one in array.flat)

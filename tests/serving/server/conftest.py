@@ -90,15 +90,3 @@ def until():
             time.sleep(0.02)
 
     return wait
-
-
-@pytest.fixture(scope="session")
-def counter(ask):
-    """Function (server, name of a line of the metrics, labels) -> its value, 0 where there is none yet."""
-
-    def value(server, name, *labels):
-        _, page = ask(f"{server.rest}/monitoring/prometheus/metrics")
-        lines = [line for line in page.splitlines() if line.startswith(name) and all(one in line for one in labels)]
-        return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
-
-    return value

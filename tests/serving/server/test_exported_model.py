@@ -1,8 +1,7 @@
-"""A trained preset, exported and served; and memory over many versions."""
+"""A trained preset, exported and served."""
 
 import io
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +18,6 @@ from deblur_zoo.serving.server import embedded  # noqa: E402
 from deblur_zoo.serving.server.settings import Settings  # noqa: E402
 
 ROOT = Path(__file__).parents[3]
-MEBIBYTE = 1 << 20
 
 
 @pytest.mark.slow
@@ -46,44 +44,3 @@ def test_an_exported_preset(tmp_path, grpc_call, predict_request):
         with Image.open(io.BytesIO(file)) as picture:
             difference = np.asarray(picture, int) - model.deblur(astronaut)
         assert np.abs(difference).max() <= 1
-
-
-@pytest.mark.slow
-def test_versions_that_come_and_go_leave_no_memory(tmp_path, grpc_call, predict_request, until):
-    """Thirty versions, each with a variable of 40 MiB: two are in memory at a time, so 200 MiB is room for both, for
-    the file that is read, and for what TensorFlow keeps of each."""
-    tf = pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
-    statm = Path("/proc/self/statm")
-    if not statm.exists():
-        pytest.skip("there is no /proc here")
-
-    class Heavy(tf.Module):
-        def __init__(self):
-            super().__init__()
-            self.weight = tf.Variable(tf.random.normal((10 * MEBIBYTE,)))
-
-        @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3), tf.float32, name="images")])
-        def floats(self, images):
-            return {"restored": images + self.weight[0] * 0}
-
-    heavy = Heavy()
-    tf.saved_model.save(heavy, str(tmp_path / "saved"), signatures={"serving_default": heavy.floats})
-    del heavy
-    models = tmp_path / "models" / "heavy"
-    models.mkdir(parents=True)
-    shutil.copytree(tmp_path / "saved", models / "1")
-    sizes = []
-    with embedded.running(Settings(models=str(models.parent), poll_s=0.05)) as server:
-        request = predict_request(model="heavy", images=np.zeros((1, 2, 2, 3), np.float32))
-
-        def answering():
-            return grpc_call(server.grpc, "Predict", request).model_spec.version.value
-
-        for number in range(2, 32):
-            shutil.copytree(tmp_path / "saved", models / "copying")
-            (models / "copying").rename(models / str(number))
-            shutil.rmtree(models / str(number - 1))
-            until(lambda: answering() == number, seconds=30)  # noqa: B023
-            sizes.append(int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE"))
-    # The first few versions fill what stays.
-    assert max(sizes[5:]) - sizes[4] < 200 * MEBIBYTE

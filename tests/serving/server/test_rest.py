@@ -1,9 +1,7 @@
-"""REST against answers worked out by hand and TensorFlow Serving's words (api_rest.md, http_rest_api_handler.cc)."""
+"""REST against answers worked out by hand and TensorFlow Serving's rules (api_rest.md, http_rest_api_handler.cc)."""
 
 import base64
-import http.client
 import io
-import json
 
 import numpy as np
 import pytest
@@ -23,13 +21,15 @@ def test_metadata(server, ask):
     status, found = ask(f"{server.rest}/v1/models/tiny/metadata")
     assert status == 200 and found["model_spec"] == {"name": "tiny", "signature_name": "", "version": "1"}
     signatures = found["metadata"]["signature_def"]["signature_def"]
-    assert {"serving_default", "serving_bytes", "two", "slow"} <= set(signatures)
     images = signatures["serving_default"]["inputs"]["images"]
-    assert images["dtype"] == "DT_FLOAT"
-    assert images["tensor_shape"]["unknown_rank"] is False
+    assert images["dtype"] == "DT_FLOAT" and images["tensor_shape"]["unknown_rank"] is False
     assert [dim["size"] for dim in images["tensor_shape"]["dim"]] == ["-1", "-1", "-1", "3"]
     assert signatures["serving_default"]["method_name"] == "tensorflow/serving/predict"
     assert signatures["serving_bytes"]["outputs"]["restored_bytes"]["dtype"] == "DT_STRING"
+
+
+def test_health(server, ask):
+    assert ask(f"{server.rest}/healthz")[0] == ask(f"{server.rest}/readyz")[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -64,12 +64,6 @@ def test_predict(server, ask, body, answer, path):
     assert ask(f"{server.rest}/v1/models/tiny{path}:predict", body) == (200, answer)
 
 
-def test_predict_numbers_that_json_does_not_have(server, ask):
-    body = b'{"instances": [[[[NaN, Infinity, -Infinity]]]]}'
-    status, answer = ask(f"{server.rest}/v1/models/tiny:predict", body)
-    np.testing.assert_array_equal(answer["predictions"], [[[[np.nan, -np.inf, np.inf]]]])
-
-
 @pytest.mark.parametrize("signature", ["serving_bytes", "raw"])
 @pytest.mark.parametrize("form", ["PNG", "JPEG"])
 @pytest.mark.parametrize("padding", [True, False])
@@ -94,117 +88,72 @@ def test_predict_files(server, ask, form, padding, signature):
 @pytest.mark.parametrize(
     "path, body, status, sentence",
     [
-        ("/v1/models/none:predict", {"instances": [1]}, 404, "Servable not found for request: Latest(none)"),
-        (
-            "/v1/models/tiny/versions/7:predict",
-            {"instances": [1]},
-            404,
-            "Servable not found for request: Specific(tiny, 7)",
-        ),
-        ("/v1/models/tiny/labels/best:predict", {"instances": [1]}, 400, "Unrecognized servable version label: best"),
-        ("/v1/models/none", None, 404, "Could not find any versions of model none"),
-        ("/v1/models/tiny/versions/7", None, 404, "Could not find version 7 of model tiny"),
-        ("/v1/models/none/metadata", None, 404, "Servable not found for request: Latest(none)"),
-        ("/v1/models", None, 400, "Missing model name in request."),
-        ("/v1/models/tiny:predict", None, 400, "Malformed request: GET /v1/models/tiny:predict"),
-        ("/v1/models/tiny", {}, 400, "Malformed request: POST /v1/models/tiny"),
-        ("/v1/foo", None, 400, "Malformed request: GET /v1/foo"),
-        (f"/v1/models/tiny/versions/{2**63}", None, 400, f"Failed to convert version: {2**63} to numeric."),
-        ("/v2/models/tiny", None, 404, "There is nothing at /v2/models/tiny"),
-        ("/v1/models/tiny:classify", {"examples": []}, 501, "classify is not offered here"),
-        ("/v1/models/tiny:predict", b"", 400, "JSON Parse error: The document is empty"),
-        ("/v1/models/tiny:predict", b'{"instances": [1', 400, "JSON Parse error"),
-        ("/v1/models/tiny:predict", b"\xff\xfe\xfa", 400, "JSON Parse error"),
-        ("/v1/models/tiny:predict", b"[" * 100_000, 400, "JSON Parse error: Nested too deeply."),
-        ("/v1/models/tiny:predict", b"[1, 2]", 400, "JSON Value: [1, 2] Is not object"),
-        ("/v1/models/tiny:predict", {}, 400, "Missing 'inputs' or 'instances' key"),
-        ("/v1/models/tiny:predict", {"instances": [1], "inputs": [1]}, 400, "expecting only one of"),
-        ("/v1/models/tiny:predict", {"instances": []}, 400, "No values in 'instances' array"),
-        ("/v1/models/tiny:predict", {"instances": 3}, 400, "Excepting 'instances' to be an list/array"),
-        ("/v1/models/tiny:predict", {"instances": [1], "signature_name": 5}, 400, "key must be a string value"),
-        (
-            "/v1/models/tiny:predict",
-            {"instances": [1], "signature_name": "x"},
-            400,
-            'Serving signature name: "x" not found in signature def',
-        ),
-        ("/v1/models/tiny:predict", {"instances": [[[["a", 1, 2]]]]}, 400, "is not of expected type: float"),
-        ("/v1/models/tiny:predict", {"instances": [[[[True, 1, 2]]]]}, 400, "is not of expected type: float"),
-        ("/v1/models/tiny:predict", {"instances": [[[[None, 1, 2]]]]}, 400, "is not of expected type: float"),
-        ("/v1/models/tiny:predict", {"instances": [[[[1e39, 1, 2]]]]}, 400, "without loss of precision"),
-        ("/v1/models/tiny:predict", {"instances": [[[[1, 2, 3], [1]]]]}, 400, "list at unexpected size: 1 at level: 3"),
-        ("/v1/models/tiny:predict", {"instances": [[[[1, 2, 3, 4]]]]}, 400, "shape [1,1,1,4]"),
-        ("/v1/models/tiny:predict", {"instances": [[1, 2]]}, 400, "shape [1,2], and the signature serving_default"),
-        ("/v1/models/tiny:predict", {"instances": [[]]}, 400, "shape [1,0]"),
-        ("/v1/models/tiny:predict", {"instances": [[[]]]}, 400, "shape [1,1,0]"),
-        (
-            "/v1/models/tiny:predict",
-            {"signature_name": "scalar", "instances": [4]},
-            400,
-            "shape [1], and the signature scalar takes []",
-        ),
-        ("/v1/models/tiny:predict", {"inputs": {"wrong": [1]}}, 400, "Missing named input: images"),
-        ("/v1/models/tiny:predict", {"instances": [{"wrong": [1]}]}, 400, "does not have named input: wrong"),
-        ("/v1/models/tiny:predict", {"signature_name": "two", "instances": [1]}, 400, "expecting list of objects"),
-        ("/v1/models/tiny:predict", {"signature_name": "two", "inputs": [1]}, 400, "expecting an object"),
-        (
-            "/v1/models/tiny:predict",
-            {"signature_name": "two", "inputs": {"a": [[1, 2]], "b": [1.5]}},
-            400,
-            "JSON Value: 1.5 Type: Number is not of expected type: int64",
-        ),
-        (
-            "/v1/models/tiny:predict",
-            {"signature_name": "two", "inputs": {"a": [[1, 2]], "b": [1, 2]}},
-            400,
-            "must have equal 0th-dimension size",
-        ),
-        (
-            "/v1/models/tiny:predict",
-            {"signature_name": "serving_bytes", "instances": [{"b64": "!"}]},
-            400,
-            "Unable to base64 decode",
-        ),
-        (
-            "/v1/models/tiny:predict",
-            {"signature_name": "serving_bytes", "instances": ["text"]},
-            400,
-            "Item 0 of the input encoded is no JPEG or PNG file",
-        ),
-        (
-            "/v1/models/tiny:predict",
-            {"signature_name": "slow", "instances": [0] * 17},
-            400,
-            "Task size 17 is larger than maximum input batch size 16",
-        ),
+        ("none:predict", {"instances": [1]}, 404, "Servable not found for request: Latest(none)"),
+        ("tiny/versions/7:predict", {"instances": [1]}, 404, "Servable not found for request: Specific(tiny, 7)"),
+        ("none", None, 404, "Could not find any versions of model none"),
+        ("tiny/versions/7", None, 404, "Could not find version 7 of model tiny"),
+        (f"tiny/versions/{10**18}/metadata", None, 404, "Servable not found"),
+        (f"tiny/versions/{10**30}", None, 400, "Malformed request: GET /v1/models/tiny/versions/"),
+        ("tiny/labels/best:predict", {"instances": [1]}, 400, "Malformed request"),
+        ("tiny:predict", None, 400, "Malformed request: GET /v1/models/tiny:predict"),
+        ("tiny", {}, 400, "Malformed request: POST /v1/models/tiny"),
+        ("tiny:classify", {"examples": []}, 400, "Malformed request"),
     ],
 )
-def test_wrong_requests(server, ask, path, body, status, sentence):
-    got, answer = ask(server.rest + path, body)
-    assert got == status
-    assert list(answer) == ["error"] and sentence in answer["error"]
+def test_wrong_paths(server, ask, path, body, status, sentence):
+    got, answer = ask(f"{server.rest}/v1/models/{path}", body)
+    assert got == status and list(answer) == ["error"] and sentence in answer["error"]
 
 
-def test_error_has_tensorflow_servings_form(server):
-    """The example of api_rest.md, "half": status line, content type and body."""
-    connection = http.client.HTTPConnection(server.rest.removeprefix("http://"), timeout=30)
-    connection.request("POST", "/v1/models/half:predict", '{"instances": [1.0,5.0]}')
-    response = connection.getresponse()
-    assert (response.status, response.reason) == (404, "Not Found")
-    assert response.headers["Content-Type"].startswith("application/json")
-    assert json.loads(response.read()) == {"error": "Servable not found for request: Latest(half)"}
-    connection.close()
+def two(a, b):
+    return {"signature_name": "two", "inputs": {"a": a, "b": b}}
 
 
-def test_health_and_metrics(server, ask, counter):
-    assert ask(f"{server.rest}/healthz")[0] == ask(f"{server.rest}/readyz")[0] == 200
-    labels = ("deblur_zoo_requests_total", 'model="tiny"', 'method="Predict"', 'api="REST"', 'status="OK"')
-    before, rows = counter(server, *labels), counter(server, "deblur_zoo_batch_rows_sum", 'signature="two"')
-    ask(f"{server.rest}/v1/models/tiny:predict", {"signature_name": "two", "inputs": {"a": [[1, 2]] * 3, "b": [1] * 3}})
-    assert counter(server, *labels) == before + 1
-    assert counter(server, "deblur_zoo_batch_rows_sum", 'signature="two"') == rows + 3
-    # Names that clients make up do not become labels.
-    ask(f"{server.rest}/v1/models/made_up:predict", {"instances": [1]})
-    assert counter(server, "deblur_zoo_requests_total", "made_up") == 0
-    assert counter(server, "deblur_zoo_requests_total", 'model="unknown"', 'status="NOT_FOUND"') >= 1
-    assert counter(server, "deblur_zoo_queue_length") == counter(server, "deblur_zoo_held_bytes") == 0
+@pytest.mark.parametrize(
+    "body, sentence",
+    [
+        (b"", "JSON Parse error"),
+        (b'{"instances": [1', "JSON Parse error"),
+        (b"\xff\xfe\xfa", "JSON Parse error"),
+        (b"[" * 100_000, "JSON Parse error: Nested too deeply."),
+        (b"[1, 2]", "is no object"),
+        ({}, "Exactly one of the keys"),
+        ({"instances": [1], "inputs": [1]}, "Exactly one of the keys"),
+        ({"instances": []}, "a list with values"),
+        ({"instances": 3}, "a list with values"),
+        ({"instances": [1], "signature_name": 5}, 'Serving signature name: "5" not found'),
+        ({"instances": [1], "signature_name": "x"}, 'Serving signature name: "x" not found in signature def'),
+        ({"instances": [[[["a", 1, 2]]]]}, "holds a string; float32 is expected"),
+        ({"instances": [[[["1.5", 1, 2]]]]}, "holds a string; float32 is expected"),
+        ({"instances": [[[[True, 1, 2]]]]}, "holds true or false; float32 is expected"),
+        ({"instances": [[[[None, 1, 2]]]]}, "holds null; float32 is expected"),
+        # Python's name for itself, and what JSON has no word for: TensorFlow Serving takes both and gives NaN.
+        (b'{"instances": [[[[NaN, 1, 2]]]]}', "holds NaN; finite numbers are accepted"),
+        (b'{"instances": [[[[1, -Infinity, 2]]]]}', "holds -Infinity; finite numbers are accepted"),
+        (b'{"instances": [[[[1e999, 1, 2]]]]}', "beyond the range of float32"),
+        ({"instances": [[[[1e39, 1, 2]]]]}, "beyond the range of float32"),
+        ({"instances": [[[[10**400, 1, 2]]]]}, "beyond the range of float32"),
+        ({"instances": [[[[1, 2, 3], [1]]]]}, "of different lengths or depths"),
+        ({"instances": [[[[1, 2, 3], 1]]]}, "of different lengths or depths"),
+        (b'{"inputs": ' + b"[" * 50 + b"1" + b"]" * 50 + b"}", "nested too deeply"),
+        ({"instances": [[[[1, 2, 3, 4]]]]}, "shape [1, 1, 1, 4]"),
+        ({"instances": [[1, 2]]}, "shape [1, 2]; (None, None, None, 3) is expected"),
+        ({"instances": [[]]}, "shape [1, 0]"),
+        ({"signature_name": "scalar", "instances": [4]}, "shape [1]; () is expected"),
+        ({"inputs": {"wrong": [1]}}, "with the inputs images is expected"),
+        ({"instances": [{"wrong": [1]}]}, "with the inputs images"),
+        ({"instances": [{"images": PICTURE}, PICTURE]}, "Each of 'instances'"),
+        ({"signature_name": "two", "instances": [1]}, "with the inputs a, b is expected"),
+        ({"signature_name": "two", "inputs": [1]}, "with the inputs a, b is expected"),
+        (two([[1, 2]], [1.5]), "holds a fraction; int64 is expected"),
+        (two([[1, 2]], [2**63]), "beyond the range of int64"),
+        (two([[1, 2]], [1, 2]), "equal 0th-dimension size"),
+        ({"signature_name": "serving_bytes", "instances": [{"b64": "!"}]}, "Unable to base64 decode"),
+        ({"signature_name": "serving_bytes", "instances": [{"b64": 1}]}, "with the inputs encoded"),
+        ({"signature_name": "serving_bytes", "instances": ["text"]}, "Item 0 of the input encoded is no JPEG or PNG"),
+        ({"signature_name": "slow", "instances": [0] * 17}, "Task size 17 is larger than maximum"),
+    ],
+)
+def test_wrong_bodies(server, ask, body, sentence):
+    status, answer = ask(f"{server.rest}/v1/models/tiny:predict", body)
+    assert status == 400 and list(answer) == ["error"] and sentence in answer["error"]
