@@ -178,7 +178,7 @@ def _check_out(out, wanted):
                 f"{out} holds crops made with other settings ({', '.join(differing) or 'of another version'}): "
                 "repeat those, or choose another folder"
             )
-    elif out.exists() and pictures.list_pictures(out):
+    elif out.exists() and pictures.holds_pictures(out):
         raise ValueError(f"{out} holds pictures that this command did not write: choose an empty or new folder")
 
 
@@ -221,7 +221,7 @@ def _crop_name(stem, face, settings):
 def _align_photo(path, name, out, stem, settings, detector):
     """Rows of one photo; its crops are written."""
     try:
-        data = path.read_bytes()
+        data = pictures.read_bytes(path)
         # Not from the path once more: the digest is of what was aligned.
         image = as_rgb(pictures.decode(data))
     except (ValueError, OSError) as error:
@@ -278,7 +278,7 @@ def _write_crop(path, crop, settings):
 
 
 def _digest(path):
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return hashlib.sha256(pictures.read_bytes(path)).hexdigest()
 
 
 class _Silent:

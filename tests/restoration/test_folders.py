@@ -171,7 +171,7 @@ def test_pictures_of_many_sizes_do_not_pile_up(tmp_path, monkeypatch):
     for index in range(12):
         pictures.write(tmp_path / "in" / f"{index:02}.png", np.zeros((256, 256 - index), np.uint8))
     model, done_when_read, load = Negative(), [], pictures.load
-    monkeypatch.setattr(pictures, "load", lambda path: done_when_read.append(len(model.batches)) or load(path))
+    monkeypatch.setattr(pictures, "load", lambda *args: done_when_read.append(len(model.batches)) or load(*args))
     Restorer(model, batch_size=2).restore_folder(tmp_path / "in", tmp_path / "out")
     # Four batches of two 256x256 pictures may wait; the ninth picture pushes the first one out.
     assert done_when_read == [0] * 9 + [1, 2, 3] and len(model.batches) == 12
