@@ -1,8 +1,8 @@
 """Find faces and five points in each.
 
 The detector is MTCNN (Zhang et al. 2016, Joint Face Detection and Alignment using Multitask Cascaded Convolutional
-Networks) as the ``mtcnn`` package implements it, with its own weights. It finds some faces that are turned far, and puts
-their points as if they were upright; ``faces.orientation`` notices that.
+Networks) as the ``mtcnn`` package implements it, with its own weights. It finds some faces that are turned far, and
+puts their points as if they were upright; ``faces.orientation`` puts that right.
 """
 
 import functools
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from deblur_zoo.faces import orientation
+from deblur_zoo.files import forks
 
 # The smallest face that MTCNN looks for, in pixels of the picture that it is given. Its pyramid breaks with other
 # values: a level can come out smaller than the network's 12 pixels, and the error is taken for "no face".
@@ -79,6 +80,7 @@ class Detector:
     def _find(self, image, scale):
         import cv2
 
+        forks.guard()
         if self._network is None:
             from mtcnn import MTCNN
 
@@ -107,7 +109,8 @@ class Detector:
     def _last_network(self, patches):
         """MTCNN's last network: (scores, points as ``orientation.checked`` wants them) of 48x48 patches."""
         _, points, scores = self._network.get_stage(stage_id=3).model((patches.astype(np.float32) - 127.5) / 128)
-        return np.asarray(scores)[:, 1], np.asarray(points).reshape(-1, 2, 5).transpose(0, 2, 1) * orientation.SIDE - 0.5
+        points = np.asarray(points).reshape(-1, 2, 5).transpose(0, 2, 1)
+        return np.asarray(scores)[:, 1], points * orientation.SIDE - 0.5
 
 
 @functools.lru_cache(maxsize=4)

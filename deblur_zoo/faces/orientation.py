@@ -22,6 +22,8 @@ _RESIDUAL = 0.06
 # The votes that agree, each up to 1. Of 25 people turned by 0 to 345 degrees, right ones had 2.8 and more, wrong ones
 # up to 2.0.
 _NEEDED = 2.5
+# Where more than this share of the votes is for the rotation that was found, it is not clear which of the two is right.
+_RIVAL = 0.5
 # Points nearer than this to the voted rotation are right.
 _NEAR = 12
 
@@ -37,19 +39,23 @@ def checked(image, box, points, network):
 
     Returns:
         points: float64 (5, 2); those given where they agree with the vote.
-        certainty: in [0, 1]; below 1 where few turns agree.
+        certainty: in [0, 1]; below 1 where few turns agree, or many on each of two rotations.
     """
-    centre, side = (box[:2] + box[2:]) / 2, max(box[2:] - box[:2])
-    voted, angle, votes = _vote(image, centre, side, network)
-    if abs(_difference(_rotation(points), angle)) > _NEAR:
-        # Once more, around the points: the box was that of another view of the face.
-        again, angle, votes = _vote(image, voted.mean(axis=0), side, network)
-        points = again
-    return points, min(1.0, votes / _NEEDED)
+    side, given = max(box[2:] - box[:2]), _rotation(points)
+    voted, angle, votes, votes_given = _vote(image, (box[:2] + box[2:]) / 2, side, network, given)
+    certainty = min(1.0, votes / _NEEDED)
+    if abs(_difference(given, angle)) <= _NEAR:
+        return points, certainty
+    if votes_given > _RIVAL * votes:
+        return points, (1 - _RIVAL) * certainty
+    # Once more, around the points: the box was that of another view of the face.
+    again, second, votes, _ = _vote(image, voted.mean(axis=0), side, network, given)
+    certainty = min(certainty, votes / _NEEDED)
+    return again, certainty if abs(_difference(second, angle)) <= _NEAR else (1 - _RIVAL) * certainty
 
 
-def _vote(image, centre, side, network):
-    """The points that most turns agree on, their rotation, and the votes for it."""
+def _vote(image, centre, side, network, given):
+    """The points that most turns agree on, their rotation, the votes for it, and those for the rotation ``given``."""
     # All turns are cut from one smaller picture around the face: photos are large.
     to_face = _matrix(2 * SIDE / side, 0, centre, _CUT)
     face = warp(image, to_face, _CUT)
@@ -61,11 +67,12 @@ def _vote(image, centre, side, network):
     rotations = np.array([_rotation(p) for p in points])
     residuals = np.array([_residual(p) for p in points])
     weights = scores * (scores > 0.5) * np.exp(-((residuals / _RESIDUAL) ** 2))
-    candidates = np.arange(-180, 180, 5)
+    candidates = np.append(np.arange(-180, 180, 5), given)
     agreement = np.exp(-((_difference(rotations, candidates[:, None]) / _AGREE) ** 2)) * weights
-    best = agreement.sum(axis=1).argmax()
-    share = agreement[best] / max(agreement[best].sum(), 1e-9)
-    return np.tensordot(share, points, axes=1), candidates[best], agreement[best].sum()
+    votes = agreement.sum(axis=1)
+    best = votes[:-1].argmax()
+    share = agreement[best] / max(votes[best], 1e-9)
+    return np.tensordot(share, points, axes=1), candidates[best], votes[best], votes[-1]
 
 
 def _matrix(scale, turn, centre, side):

@@ -22,6 +22,22 @@ def existing_folder(folder):
     return folder
 
 
+def real_path(path):
+    """The path without links, for comparing; unlike ``Path.resolve``, also where a link leads to itself."""
+    return Path(os.path.realpath(path))
+
+
+def without_results(paths, source, target):
+    """Those paths of a folder ``source`` that do not lie in the folder of results ``target``, with all links followed.
+
+    All of them where ``source`` is ``target`` or lies in it.
+    """
+    target, source = real_path(target), real_path(source)
+    if target in (source, *source.parents):
+        return paths
+    return [path for path in paths if target not in real_path(path).parents]
+
+
 def list_files(folder, endings):
     """Paths of all files with these endings, sorted, as ``find_files``; what is passed over is logged as a warning.
 

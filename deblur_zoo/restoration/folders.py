@@ -9,6 +9,7 @@ import numpy as np
 
 from deblur_zoo.files import atomic_file
 from deblur_zoo.files import pictures as picture_files
+from deblur_zoo.files.folders import real_path, without_results
 
 # A batch holds at most ``batch_size`` pictures of this many pixels, and fewer of larger ones.
 _PIXELS_PER_PICTURE = 256 * 256
@@ -82,15 +83,13 @@ def plan_folder(source, target, overwrite=False):
     source, target = Path(source), Path(target)
     if target.exists() and not target.is_dir():
         raise NotADirectoryError(f"{target} is a file; the results of a folder go into a folder.")
-    paths = picture_files.list_pictures(source)
-    if source.resolve() in target.resolve().parents:
-        paths = [path for path in paths if target.resolve() not in path.resolve().parents]
+    paths = without_results(picture_files.list_pictures(source), source, target)
     if not paths:
         raise ValueError(f"There are no pictures ({', '.join(picture_files.WRITE_FORMATS)}) in {source}.")
     jobs = {path: target / path.relative_to(source) for path in paths}
     if not overwrite:
-        read = {path.resolve() for path in paths}
-        clash = next((result for result in jobs.values() if result.resolve() in read), None)
+        read = {real_path(path) for path in paths}
+        clash = next((result for result in jobs.values() if real_path(result) in read), None)
         if clash is not None:
             raise ValueError(f"{clash} is read and would be overwritten: give another folder, or allow overwriting.")
     return jobs
