@@ -24,8 +24,8 @@ _RESIDUAL = 0.06
 _NEEDED = 2.0
 # Where more than this share of the votes is for the rotation that was found, it is not clear which of the two is right.
 _RIVAL = 0.5
-# Points nearer than this to the voted rotation are right.
-_NEAR = 12
+# Points within this of the voted rotation are right, and good ones if the face is within that of upright.
+_NEAR, _UPRIGHT = 12, 30
 
 
 def checked(image, box, points, network):
@@ -38,15 +38,16 @@ def checked(image, box, points, network):
         network: function of uint8 (n, SIDE, SIDE, 3) to scores (n,) and points (n, 5, 2) in pixels of the patches.
 
     Returns:
-        points: float64 (5, 2); those given where they agree with the vote.
+        points: float64 (5, 2); those given where they agree with the vote and the face is nearly upright.
         certainty: in [0, 1]; below 1 where few turns agree, or many on each of two rotations.
     """
     side, given = max(box[2:] - box[:2]), _rotation(points)
     voted, angle, votes, votes_given = _vote(image, (box[:2] + box[2:]) / 2, side, network, given)
     certainty = min(1.0, votes / _NEEDED)
-    if abs(_difference(given, angle)) <= _NEAR:
+    agree = abs(_difference(given, angle)) <= _NEAR
+    if agree and abs(angle) <= _UPRIGHT:
         return points, certainty
-    if votes_given > _RIVAL * votes:
+    if not agree and votes_given > _RIVAL * votes:
         return points, (1 - _RIVAL) * certainty
     # Once more, around the points: the box was that of another view of the face.
     again, second, votes, _ = _vote(image, voted.mean(axis=0), side, network, given)

@@ -133,7 +133,9 @@ def decode_image(image, name, maximum_pixels, as_stored=False):
     except MemoryError:
         raise ValueError(f"{name} has {width}x{height} pixels, for which there is not enough memory.") from None
     except Exception as error:  # Damaged files make Pillow raise nearly anything.
-        raise ValueError(f"{name} is damaged or of a kind that cannot be read ({error}).") from error
+        raise ValueError(
+            f"{name} is damaged or of a kind that cannot be read ({str(error) or type(error).__name__})."
+        ) from error
     try:
         orientation = image.getexif().get(_ORIENTATION)
     except Exception:  # Malformed EXIF can raise anything, and the picture itself is sound.
