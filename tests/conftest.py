@@ -1,6 +1,8 @@
 """What every test shares."""
 
+import importlib.util
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -49,3 +51,12 @@ def tiny_preset(tmp_path, tiny_model):
 
     save_preset(tiny_model, tmp_path / "tiny", "tiny", paper={"title": "A paper"}, license={"code": "Apache-2.0"})
     return tmp_path / "tiny"
+
+
+@pytest.fixture(scope="session")
+def colour_profiles():
+    """The module ``colour_profiles.py``, which writes profiles; tests are no package, so it is loaded by its path."""
+    spec = importlib.util.spec_from_file_location("colour_profiles", Path(__file__).parent / "colour_profiles.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

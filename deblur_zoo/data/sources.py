@@ -139,7 +139,7 @@ def _folder_entries(folder, labels):
         label_paths = [path if path in maps else None for path in label_paths]
 
     def load(picture, label):
-        return decode_sample(picture.read_bytes(), label.read_bytes() if label else None)
+        return decode_sample(picture_files.read_bytes(picture), label.read_bytes() if label else None)
 
     return [
         Entry(face, lambda face=face, label=label: load(face, label))

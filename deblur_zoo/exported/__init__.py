@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from deblur_zoo.exported import saved_model_folder
+from deblur_zoo.files import forks
 from deblur_zoo.files import pictures as picture_files
 
 SAVED_MODEL = "deblur_zoo.exported.saved_model_folder"
@@ -31,6 +32,7 @@ class ExportedDeblurrer:
     kind = "deblurrer"
 
     def __init__(self, run, information):
+        forks.guard()
         self.name = information.get("preset")
         self.information = information
         self._run = run
@@ -49,6 +51,7 @@ class ExportedDeblurrer:
             TypeError: pictures that are not of floating point, and would be clipped to white.
             ValueError: another shape, a size that the file does not take, or ``training``.
         """
+        forks.check()
         if training:
             raise ValueError(f"{self.name} was exported: it can be run, not trained")
         images = np.asarray(images)

@@ -10,7 +10,7 @@ command goes on where a killed run stopped.
 from absl import flags
 
 from deblur_zoo.faces.acceptance import Rules
-from deblur_zoo.files import command_line_tools
+from deblur_zoo.files import command_line_tools, pictures
 from deblur_zoo.files.command_line_tools import UsageError
 
 FLAGS = flags.FLAGS
@@ -26,6 +26,7 @@ flags.DEFINE_list(
     "longest_sides", None, "photos are shrunk to this side for detection; further numbers are tried where no face is "
     "found (default: 320,1024; with --all_faces 1280)"
 )  # fmt: skip
+flags.DEFINE_integer("max_pixels", pictures.MAXIMUM_PIXELS, "larger photos are left out; memory grows with them", 1)
 flags.DEFINE_float("minimum_confidence", _RULES.minimum_confidence, "of the detector", 0, 1)
 flags.DEFINE_float(
     "maximum_residual", _RULES.maximum_residual, "distance of the points from their places, as a share of the size", 0
@@ -55,7 +56,11 @@ def align_photos(arguments):
     )
     try:
         summary = align_folder(
-            FLAGS.photos, FLAGS.out, settings, progress=lambda **numbers: tqdm(unit="photo", **numbers)
+            FLAGS.photos,
+            FLAGS.out,
+            settings,
+            progress=lambda **numbers: tqdm(unit="photo", **numbers),
+            maximum_pixels=FLAGS.max_pixels,
         )
     except ValueError as error:
         raise UsageError(str(error)) from None

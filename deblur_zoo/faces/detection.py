@@ -1,13 +1,17 @@
 """Find faces and five points in each.
 
 The detector is MTCNN (Zhang et al. 2016, Joint Face Detection and Alignment using Multitask Cascaded Convolutional
-Networks) as the ``mtcnn`` package implements it, with its own weights.
+Networks) as the ``mtcnn`` package implements it, with its own weights. It finds some faces that are turned far, and
+puts their points as if they were upright; ``faces.orientation`` puts that right.
 """
 
 import functools
 from dataclasses import dataclass
 
 import numpy as np
+
+from deblur_zoo.faces import orientation
+from deblur_zoo.files import forks
 
 # The smallest face that MTCNN looks for, in pixels of the picture that it is given. Its pyramid breaks with other
 # values: a level can come out smaller than the network's 12 pixels, and the error is taken for "no face".
@@ -21,7 +25,7 @@ class Face:
     Attributes:
         box: float64 (4,): left, top, right, bottom. May reach beyond the photo.
         points: float64 (5, 2) of (x, y) in the order of ``deblur_zoo.faces.alignment.POINT_NAMES``.
-        confidence: the detector's, in [0, 1].
+        confidence: the detector's, in [0, 1]; less where it is unclear which way up the face is.
     """
 
     box: np.ndarray
@@ -76,6 +80,7 @@ class Detector:
     def _find(self, image, scale):
         import cv2
 
+        forks.guard()
         if self._network is None:
             from mtcnn import MTCNN
 
@@ -97,8 +102,15 @@ class Detector:
             if row[5] >= self.minimum_confidence:
                 box = (row[1:5].reshape(2, 2) + 0.5) / factors - 0.5
                 points = (row[6:16].reshape(2, 5).T + 0.5) / factors - 0.5
-                faces.append(Face(box.reshape(4), points, float(row[5])))
-        return faces
+                points, certainty = orientation.checked(image, box.reshape(4), points, self._last_network)
+                faces.append(Face(box.reshape(4), points, float(row[5]) * certainty))
+        return [face for face in faces if face.confidence >= self.minimum_confidence]
+
+    def _last_network(self, patches):
+        """MTCNN's last network: (scores, points as ``orientation.checked`` wants them) of 48x48 patches."""
+        _, points, scores = self._network.get_stage(stage_id=3).model((patches.astype(np.float32) - 127.5) / 128)
+        points = np.asarray(points).reshape(-1, 2, 5).transpose(0, 2, 1)
+        return np.asarray(scores)[:, 1], points * orientation.SIDE - 0.5
 
 
 @functools.lru_cache(maxsize=4)

@@ -14,7 +14,8 @@ from deblur_zoo.faces.detection import as_rgb
 from deblur_zoo.faces.journal import NOT_USED, UNREADABLE, USED, Row
 from deblur_zoo.faces.warp import align
 from deblur_zoo.files import pictures
-from deblur_zoo.files.atomic_file import atomic_path
+from deblur_zoo.files.atomic_file import atomic_path, ends_a_run
+from deblur_zoo.files.folders import without_results
 
 REPORT, SETTINGS = "report.tsv", "settings.json"
 
@@ -62,7 +63,7 @@ class Summary:
         return Counter(reason.split(":")[0] for _, reason in self.left_out)
 
 
-def align_folder(photos, out, settings=None, detector=None, progress=None):
+def align_folder(photos, out, settings=None, detector=None, progress=None, maximum_pixels=pictures.MAXIMUM_PIXELS):
     """Cut the faces out of all photos in a folder and its sub-folders.
 
     Crops keep the sub-folder and the stem of the photo's name. ``out`` also gets report.tsv, a row a face, and
@@ -74,6 +75,7 @@ def align_folder(photos, out, settings=None, detector=None, progress=None):
         settings: Settings, or None for the defaults.
         detector: function of a uint8 (H, W, 3) photo that gives a list of Face; ``detection.Detector`` if None.
         progress: function (total, done) -> context manager giving an object with ``update(n)``, such as tqdm.
+        maximum_pixels: larger photos are left out.
 
     Returns:
         Summary.
@@ -116,7 +118,7 @@ def align_folder(photos, out, settings=None, detector=None, progress=None):
         (progress or _Silent)(total=len(names), initial=len(names) - len(waiting)) as bar,
     ):
         for name in waiting:
-            new = _align_photo(photos / name, name, out, stems[name], settings, detector)
+            new = _align_photo(photos / name, name, out, stems[name], settings, detector, maximum_pixels)
             report.write(journal.encode(new))
             rows += new
             bar.update(1)
@@ -156,7 +158,7 @@ def _list_photos(photos, out):
             raise NotADirectoryError(f"{out} is a file, not a folder for crops")
         if out.resolve() == photos.resolve():
             raise ValueError(f"the crops need another folder than that of the photos, {photos}")
-        paths = [path for path in paths if out.resolve() not in path.resolve().parents]
+        paths = without_results(paths, photos, out)
     if not paths:
         raise FileNotFoundError(f"there are no pictures ({', '.join(pictures.WRITE_FORMATS)}) in {photos}")
     return paths
@@ -178,7 +180,7 @@ def _check_out(out, wanted):
                 f"{out} holds crops made with other settings ({', '.join(differing) or 'of another version'}): "
                 "repeat those, or choose another folder"
             )
-    elif out.exists() and pictures.list_pictures(out):
+    elif out.exists() and pictures.holds_pictures(out):
         raise ValueError(f"{out} holds pictures that this command did not write: choose an empty or new folder")
 
 
@@ -218,13 +220,13 @@ def _crop_name(stem, face, settings):
     return f"{stem}{number}.{settings.format}"
 
 
-def _align_photo(path, name, out, stem, settings, detector):
+def _align_photo(path, name, out, stem, settings, detector, maximum_pixels):
     """Rows of one photo; its crops are written."""
     try:
-        data = path.read_bytes()
+        data = pictures.read_bytes(path)
         # Not from the path once more: the digest is of what was aligned.
-        image = as_rgb(pictures.decode(data))
-    except (ValueError, OSError) as error:
+        image = as_rgb(pictures.decode(data, maximum_pixels))
+    except (ValueError, OSError, MemoryError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         return [Row(name, status=UNREADABLE, reason=f"cannot be read: {reason}")]
     digest = hashlib.sha256(data).hexdigest()
@@ -242,7 +244,12 @@ def _align_photo(path, name, out, stem, settings, detector):
         crop_name = "" if reason else _crop_name(stem, place, settings)
         if crop_name:
             crop, _ = align(image, face.points, settings.size, settings.margin)
-            _write_crop(out / crop_name, crop, settings)
+            try:
+                _write_crop(out / crop_name, crop, settings)
+            except OSError as error:
+                if ends_a_run(error):
+                    raise
+                reason, crop_name = f"cannot be written: {error.strerror}", ""
         rows.append(
             Row(
                 photo=name,
@@ -278,7 +285,7 @@ def _write_crop(path, crop, settings):
 
 
 def _digest(path):
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return hashlib.sha256(pictures.read_bytes(path)).hexdigest()
 
 
 class _Silent:

@@ -80,7 +80,8 @@ def paste_back(image, crop, matrix, feather=None):
 
     Args:
         image: uint8 (H, W), (H, W, 3) or (H, W, 4). An alpha channel is kept; a grey photo gets the crop's luma.
-        crop: uint8 (S, S), (S, S, 1) or (S, S, 3), as ``align`` gave it or restored from that.
+        crop: uint8 (S, S), (S, S, 1), (S, S, 3) or (S, S, 4), as ``align`` gave it or restored from that; its alpha
+            channel is left out.
         matrix: (2, 3), photo to crop, as ``align`` gave it.
         feather: width of the transition inside the crop's edge, in pixels of the crop; a tenth of its side if None.
 
@@ -97,9 +98,12 @@ def paste_back(image, crop, matrix, feather=None):
         raise ValueError(
             f"a photo is a uint8 array (H, W), (H, W, 3) or (H, W, 4), not {image.dtype} of shape {image.shape}"
         )
-    square = crop.ndim in (2, 3) and crop.shape[0] == crop.shape[1] and (crop.ndim == 2 or crop.shape[2] in (1, 3))
+    square = crop.ndim in (2, 3) and crop.shape[0] == crop.shape[1] and (crop.ndim == 2 or crop.shape[2] in (1, 3, 4))
     if crop.dtype != np.uint8 or not square:
-        raise ValueError(f"a crop is a square uint8 array (S, S, 3) or (S, S), not {crop.dtype} of shape {crop.shape}")
+        raise ValueError(
+            f"a crop is a square uint8 array (S, S), (S, S, 3) or (S, S, 4), not {crop.dtype} of shape {crop.shape}"
+        )
+    crop = crop if crop.ndim == 2 else crop[:, :, :3]
     side = crop.shape[0]
     feather = side / 10 if feather is None else feather
     if feather < 0:

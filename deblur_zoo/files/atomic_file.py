@@ -1,9 +1,18 @@
 """Writing a file so that it is there complete or not at all."""
 
+import errno
 import os
 import secrets
 from contextlib import contextmanager
 from pathlib import Path
+
+# Faults of the place and not of the file: the next file would meet them too.
+_NO_FURTHER = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
+
+
+def ends_a_run(error):
+    """Whether an OSError of writing one file (disk full, no permission) would meet every other file too."""
+    return error.errno in _NO_FURTHER
 
 
 @contextmanager
@@ -15,6 +24,7 @@ def atomic_path(target):
 
     Raises:
         FileNotFoundError: the folder of ``target`` does not exist.
+        OSError: it cannot be written; the error names ``target``.
     """
     target = Path(target)
     if not target.absolute().parent.is_dir():
@@ -24,5 +34,9 @@ def atomic_path(target):
     try:
         yield temporary
         os.replace(temporary, target)
+    except OSError as error:
+        if error.filename in (None, str(temporary)):
+            error.filename, error.filename2 = str(target), None
+        raise
     finally:
         temporary.unlink(missing_ok=True)

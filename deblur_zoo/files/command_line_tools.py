@@ -1,5 +1,6 @@
 """What every command line of the project shares: one clear sentence and exit code 2 on bad input."""
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -23,6 +24,9 @@ def run(main, name):
     A ``UsageError`` or ``OSError`` (missing or forbidden file, full disk) becomes one sentence on standard error and
     exit code 2; Ctrl-C gives 130. Other exceptions are bugs and keep their traceback.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Names of files need not be valid UTF-8; standard error prints them so anyway.
+        sys.stdout.reconfigure(errors="backslashreplace")
     if "help" not in flags.FLAGS:
         flags.DEFINE_boolean("help", False, "show this text", short_name="h")
     try:

@@ -1,12 +1,12 @@
 """Picture files, PIL images and arrays to one form, and back to the form they came in.
 
-The one form is float32 RGB in [0, 1], layout (N, H, W, 3). Files come upright (EXIF orientation applied), as 8 bit:
-16-bit RGB files are read by their high bytes, 16-bit grey ones in full. An animation gives its first frame.
+The one form is float32 RGB in [0, 1], layout (N, H, W, 3), sRGB. Files come upright (EXIF orientation applied) and
+without their colour profile, as 8 bit: 16-bit RGB files are read by their high bytes, 16-bit grey ones in full.
+docs/pictures.md has what is accepted.
 """
 
+import dataclasses
 import os
-import struct
-import zlib
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -14,37 +14,31 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from deblur_zoo.files import decoding
 from deblur_zoo.files.atomic_file import atomic_path
+from deblur_zoo.files.colours import ColourProfile
+from deblur_zoo.files.decoding import MAXIMUM_PIXELS, TooManyPixels, check_pixels, to_uint8
+from deblur_zoo.files.folders import find_files, list_files
 
-# A named list: Pillow's full one holds formats that start other programs (EPS) or reach for other files.
-READ_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 WRITE_FORMATS = {
     ".png": "PNG",
     ".jpg": "JPEG",
     ".jpeg": "JPEG",
+    ".jpe": "JPEG",
+    ".jfif": "JPEG",
     ".webp": "WEBP",
     ".bmp": "BMP",
     ".tif": "TIFF",
     ".tiff": "TIFF",
 }
 _WRITE_OPTIONS = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True, "exact": True}}
-MAXIMUM_PIXELS = 64_000_000
+# What can hold a colour profile, by the profile's kind of pixels; WebP has no grey.
+_HOLD_PROFILE = {"RGB": ("PNG", "JPEG", "WEBP", "TIFF"), "L": ("PNG", "JPEG", "TIFF")}
+# What a network is given as one picture: its memory grows with the pixels (docs/pictures.md has how much).
+MAXIMUM_RESTORED_PIXELS = 2048 * 2048
 # Rec. 601, the weights of Pillow's and OpenCV's conversions to grey.
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _ACCEPTED_ARRAYS = "arrays of shape (H, W), (H, W, C) or (N, H, W, C) with C = 1, 3 or 4"
-# What damaged files make Pillow raise, beside OSError.
-_DECODER_ERRORS = (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, TypeError, OverflowError,
-                   struct.error, zlib.error, Image.DecompressionBombError, Image.DecompressionBombWarning)  # fmt: skip
-# EXIF orientation to the operation that makes the picture upright.
-_UPRIGHT = {
-    2: lambda pixels: pixels[:, ::-1],
-    3: lambda pixels: pixels[::-1, ::-1],
-    4: lambda pixels: pixels[::-1],
-    5: lambda pixels: pixels.swapaxes(0, 1),
-    6: lambda pixels: pixels.swapaxes(0, 1)[:, ::-1],
-    7: lambda pixels: pixels.swapaxes(0, 1)[::-1, ::-1],
-    8: lambda pixels: pixels.swapaxes(0, 1)[::-1],
-}
 
 
 @dataclass(frozen=True)
@@ -56,12 +50,16 @@ class Picture:
         shape: shape of the array (or of the upright picture) that they came as.
         grey: the picture has one colour channel, or three equal ones (grey with alpha).
         alpha: uint8 (N, H, W), or None.
+        profile: ColourProfile of the file or PIL image, if results can be given back in it; or None.
+        own: uint8 pixels in the colours of ``profile``, or None.
     """
 
     rgb: np.ndarray
     shape: tuple
     grey: bool
     alpha: np.ndarray | None
+    profile: ColourProfile | None = None
+    own: np.ndarray | None = None
 
     def rebuild(self, rgb):
         """Give ``rgb`` the shape that this picture came in.
@@ -70,8 +68,8 @@ class Picture:
             rgb: float (N, H, W, 3) in [0, 1] (clipped), of the same size as ``self.rgb``.
 
         Returns:
-            uint8 array of the input's shape, rounded to nearest. Grey pictures give Rec. 601 luma; an alpha channel
-            is the input's.
+            uint8 array of the input's shape, sRGB, rounded to nearest. Grey pictures give Rec. 601 luma; an alpha
+            channel is the input's.
 
         Raises:
             ValueError: another shape, or NaN.
@@ -88,6 +86,35 @@ class Picture:
             pixels = np.concatenate([np.broadcast_to(pixels, self.rgb.shape), self.alpha[..., None]], axis=-1)
         return pixels.reshape(self.shape)
 
+    def save(self, path, rgb):
+        """Write a result as a picture file, in the colour profile that this picture's file has.
+
+        Colours outside sRGB, which ``rgb`` cannot hold, are the picture's own where the result is near to it; where a
+        channel has changed by 32 levels or more, nothing of them is left. A format without profiles gets sRGB.
+
+        Args:
+            path: its ending names the format.
+            rgb: as for ``rebuild``.
+
+        Raises:
+            As ``rebuild`` and ``write``.
+        """
+        pixels, profile = self.rebuild(rgb), None
+        check_ending(path)
+        if self.profile is not None and WRITE_FORMATS[Path(path).suffix.lower()] in _HOLD_PROFILE[self.profile.mode]:
+            profile = self.profile.data
+            pixels = self._in_own_colours(pixels)
+        write(path, pixels, profile)
+
+    def _in_own_colours(self, pixels):
+        colours = pixels[..., :3] if pixels.ndim == 3 else pixels
+        before = to_uint8(self.rgb[0] if pixels.ndim == 3 else self.rgb[0, ..., 0])
+        change = np.abs(colours.astype(np.int16) - before)
+        share = np.clip(1 - (change.max(axis=-1, keepdims=True) if pixels.ndim == 3 else change) / 32, 0, 1)
+        lost = self.own.astype(np.int16) - self.profile.from_srgb(before)
+        own = np.rint(np.clip(self.profile.from_srgb(colours) + share * lost, 0, 255)).astype(np.uint8)
+        return own if pixels.ndim == 2 else np.concatenate([own, pixels[..., 3:]], axis=2)
+
 
 def load(source, maximum_pixels=MAXIMUM_PIXELS):
     """Read a picture, or take an array, for a model.
@@ -95,7 +122,7 @@ def load(source, maximum_pixels=MAXIMUM_PIXELS):
     Args:
         source: a path, a PIL image, or an array of shape (H, W), (H, W, C) or (N, H, W, C), C = 1, 3 or 4: uint8,
             uint16 (0 to 65535) or float in [0, 1]. Colour order RGB, alpha last.
-        maximum_pixels: larger files and PIL images are refused.
+        maximum_pixels: larger ones are refused.
 
     Returns:
         Picture.
@@ -106,15 +133,28 @@ def load(source, maximum_pixels=MAXIMUM_PIXELS):
         TypeError: none of the accepted kinds.
     """
     if isinstance(source, (str, os.PathLike)):
-        return _from_array(*_read_upright(source, maximum_pixels))
+        return _from_decoded(decoding.decode_file(source, maximum_pixels))
     if isinstance(source, Image.Image):
-        return _from_array(*_upright_pixels(source, "The PIL image", maximum_pixels))
+        return _from_decoded(decoding.decode_image(source, "The PIL image", maximum_pixels))
     if hasattr(source, "__array__"):
-        return _from_array(np.asarray(source), False)
+        picture = _from_array(np.asarray(source), False)
+        check_pixels("The array", *picture.rgb.shape[1:3], maximum_pixels)
+        return picture
     hint = "; pictures.decode reads encoded bytes" if isinstance(source, (bytes, bytearray)) else ""
     raise TypeError(
         f"A picture is a path, a PIL image or an array (H, W), (H, W, C) or (N, H, W, C), not {type(source)}{hint}."
     )
+
+
+def load_to_restore(source, maximum_pixels=MAXIMUM_RESTORED_PIXELS):
+    """``load`` for a network, whose memory grows with the pixels; raises the same, and says how to raise the limit."""
+    try:
+        return load(source, maximum_pixels)
+    except TooManyPixels as error:
+        raise ValueError(
+            f"{error} Cut out the face (python -m deblur_zoo.faces), or raise the limit (--max_pixels; "
+            "Restorer(maximum_pixels=...))."
+        ) from None
 
 
 def repeated(function, passes):
@@ -148,7 +188,7 @@ def restored(source, function, batch_size):
     Raises:
         FileNotFoundError, ValueError, TypeError: as ``load``, and what the function raises.
     """
-    picture = load(source)
+    picture = load_to_restore(source)
     return picture.rebuild(in_batches(function, picture.rgb, batch_size))
 
 
@@ -158,28 +198,39 @@ def in_batches(function, images, batch_size):
     return np.concatenate([function(images[start : start + batch_size]) for start in starts])
 
 
-def read(path, maximum_pixels=MAXIMUM_PIXELS):
-    """Read a picture file: uint8 (H, W) for grey, (H, W, 3) for RGB, (H, W, 4) with alpha; upright.
+def read(path, maximum_pixels=MAXIMUM_PIXELS, as_stored=False):
+    """Read a picture file: uint8 (H, W) for grey, (H, W, 3) for RGB, (H, W, 4) with alpha; upright, sRGB.
+
+    Args:
+        path: of the file.
+        maximum_pixels: larger ones are refused.
+        as_stored: leave a colour profile alone, for pixels that are no colours, such as label maps.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: not a picture, damaged, or more than ``maximum_pixels``.
     """
-    return _to_uint8(_read_upright(path, maximum_pixels)[0])
+    return to_uint8(decoding.decode_file(path, maximum_pixels, as_stored).pixels)
 
 
 def decode(data, maximum_pixels=MAXIMUM_PIXELS):
     """Read an encoded picture from bytes; as ``read``."""
-    with _open(BytesIO(data), "The data", maximum_pixels) as image:
-        return _to_uint8(_upright_pixels(image, "The data", maximum_pixels)[0])
+    return to_uint8(decoding.decode_bytes(data, maximum_pixels).pixels)
 
 
-def encode(pixels, format="png"):
+def read_bytes(path):
+    """A file's bytes; raises as ``read`` where there is no such file, or a pipe, a device or a socket."""
+    with decoding.open_file(path) as file:
+        return file.read()
+
+
+def encode(pixels, format="png", profile=None):
     """Encode uint8 pixels (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) as a picture file.
 
     Args:
         pixels: uint8, RGB order, alpha last.
         format: "png", "jpeg" (quality 95, full chroma), "webp" (lossless), "bmp" or "tiff".
+        profile: bytes of a colour profile to put into the file; None: the pixels are sRGB.
 
     Raises:
         ValueError: another format, shape or kind of array, or alpha in a format that cannot hold it.
@@ -200,15 +251,20 @@ def encode(pixels, format="png"):
         raise ValueError("JPEG holds no alpha channel: write PNG or WebP, or leave the fourth channel out.")
     buffer = BytesIO()
     try:
-        Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, name, **_WRITE_OPTIONS.get(name, {}))
+        image = Image.fromarray(np.ascontiguousarray(pixels))
+        image.save(buffer, name, icc_profile=profile, **_WRITE_OPTIONS.get(name, {}))
     except (OSError, ValueError) as error:
         size = f"{pixels.shape[1]}x{pixels.shape[0]}"
         raise ValueError(f"A picture of {size} pixels cannot be written as {name} ({error}).") from error
     return buffer.getvalue()
 
 
-def write(path, pixels):
+def write(path, pixels, profile=None):
     """Write uint8 pixels to a picture file, in the format that the path's ending names; complete or not at all.
+
+    Args:
+        path: of the file.
+        pixels, profile: as for ``encode``.
 
     Raises:
         FileNotFoundError: the folder does not exist.
@@ -216,7 +272,7 @@ def write(path, pixels):
     """
     path = Path(path)
     check_ending(path)
-    data = encode(pixels, path.suffix)
+    data = encode(pixels, path.suffix, profile)
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)
 
@@ -227,108 +283,22 @@ def check_ending(path):
         raise ValueError(f"The picture {Path(path).name!r} must end in one of {', '.join(WRITE_FORMATS)}.")
 
 
-def existing_folder(folder):
-    """The folder as a Path.
-
-    Raises:
-        FileNotFoundError, NotADirectoryError: there is no such folder.
-    """
-    folder = Path(folder)
-    if not folder.exists():
-        raise FileNotFoundError(f"There is no folder {folder}.")
-    if not folder.is_dir():
-        raise NotADirectoryError(f"{folder} is a file, not a folder.")
-    return folder
-
-
 def list_pictures(folder):
-    """Paths of all picture files (by ending) in a folder and its sub-folders, sorted; hidden ones are left out.
+    """Paths of all picture files (by ending) in a folder and its sub-folders, sorted; see ``folders.list_files``.
 
     Raises:
         FileNotFoundError, NotADirectoryError: there is no such folder.
     """
-    folder = existing_folder(folder)
-    found = []
-    for place, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [
-            Path(place, name)
-            for name in names
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in WRITE_FORMATS
-        ]
-    return sorted(found)
+    return list_files(folder, WRITE_FORMATS)
 
 
-def _read_upright(path, maximum_pixels):
-    path = Path(path)
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder, not a picture.")
-    try:
-        file = open(path, "rb")
-    except FileNotFoundError:
-        raise FileNotFoundError(f"There is no file {path}.") from None
-    with file, _open(file, str(path), maximum_pixels) as image:
-        return _upright_pixels(image, str(path), maximum_pixels)
+def holds_pictures(folder):
+    """Whether there are picture files in a folder or its sub-folders; raises as ``list_pictures``."""
+    return bool(find_files(folder, WRITE_FORMATS)[0])
 
 
-def _open(file, name, maximum_pixels):
-    try:
-        return Image.open(file, formats=READ_FORMATS)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise ValueError(f"{name} has more than {maximum_pixels:,} pixels, the most that are read.") from None
-    except _DECODER_ERRORS:
-        raise ValueError(f"{name} is not a picture that can be read ({', '.join(READ_FORMATS)}).") from None
-
-
-def _upright_pixels(image, name, maximum_pixels):
-    """A PIL image's pixels, upright, and whether colour channels are known to be equal."""
-    width, height = image.size
-    if not width or not height:
-        raise ValueError(f"{name} is empty: {width}x{height} pixels.")
-    if width * height > maximum_pixels:
-        raise ValueError(f"{name} has {width}x{height} pixels, more than the {maximum_pixels:,} that are read.")
-    try:
-        image.load()
-        pixels, grey = _pixels(image)
-    except _DECODER_ERRORS as error:
-        raise ValueError(f"{name} is damaged or of a kind that cannot be read ({error}).") from error
-    try:
-        orientation = image.getexif().get(0x0112)
-    except Exception:  # Malformed EXIF can raise anything, and the picture itself is sound.
-        orientation = None
-    if orientation in _UPRIGHT:
-        pixels = _UPRIGHT[orientation](pixels)
-    return np.ascontiguousarray(pixels), grey
-
-
-def _pixels(image):
-    """A PIL image's pixels as uint8, uint16 or float, and whether it is grey with alpha."""
-    mode = image.mode
-    if mode.startswith("I"):
-        pixels = np.asarray(image)
-        # Pillow gives 16-bit PNG as 32-bit integers or as uint16, depending on its version.
-        if pixels.min() < 0 or pixels.max() > 65535:
-            raise ValueError("32-bit integers outside 0 to 65535")
-        return pixels.astype(np.uint16), False
-    if mode == "F":
-        pixels = np.asarray(image)
-        if not (pixels.min() >= -1e-3 and pixels.max() <= 1 + 1e-3):
-            raise ValueError("32-bit floats outside 0 to 1")
-        return pixels, False
-    if image.has_transparency_data:
-        grey = mode in ("1", "L", "LA", "La")
-        # Pre-multiplied modes convert to their plain form only.
-        plain = {"La": "LA", "RGBa": "RGBA"}.get(mode)
-        return np.asarray((image.convert(plain) if plain else image).convert("RGBA")), grey
-    return np.asarray(image.convert("L" if mode in ("1", "L") else "RGB")), False
-
-
-def _to_uint8(pixels):
-    if pixels.dtype == np.uint16:
-        return np.rint(pixels / 257).astype(np.uint8)
-    if pixels.dtype != np.uint8:
-        return np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
-    return pixels
+def _from_decoded(decoded):
+    return dataclasses.replace(_from_array(decoded.pixels, decoded.grey), profile=decoded.profile, own=decoded.own)
 
 
 def _from_array(pixels, grey):
@@ -357,5 +327,5 @@ def _from_array(pixels, grey):
         raise ValueError(f"Pictures are uint8, uint16 or float arrays, not {pixels.dtype}.")
     channels = values.shape[-1]
     rgb = np.repeat(values, 3, axis=-1) if channels == 1 else np.ascontiguousarray(values[..., :3])
-    alpha = _to_uint8(values[..., 3]) if channels == 4 else None
+    alpha = to_uint8(values[..., 3]) if channels == 4 else None
     return Picture(rgb, shape, grey or channels == 1, alpha)

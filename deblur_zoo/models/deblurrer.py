@@ -9,6 +9,7 @@ from keras import ops
 
 from deblur_zoo.files import pictures as picture_files
 from deblur_zoo.layers.mirror_padding import pad_to_multiple
+from deblur_zoo.models.fork_checked import ForkCheckedModel
 
 
 def check_whole_numbers(owner, minimum=1, **values):
@@ -54,7 +55,7 @@ def crop(features, images, divisor=1):
     return features[:, : sizes[0], : sizes[1], :]
 
 
-class Deblurrer(keras.Model):
+class Deblurrer(ForkCheckedModel):
     """A model that takes blurred faces and gives restored ones.
 
     Subclasses set ``size_divisor`` and implement ``restore``. The base class mirrors the border up to the
@@ -130,8 +131,8 @@ class Deblurrer(keras.Model):
 
         Raises:
             FileNotFoundError: there is no such file.
-            ValueError: not a picture, a shape that is no image, NaN, values out of range, or passes that are not a
-                whole number of at least 1.
+            ValueError: not a picture, larger than is restored (docs/pictures.md), a shape that is no image, NaN, values
+                out of range, or passes that are not a whole number of at least 1.
         """
         restore = picture_files.repeated(lambda batch: self(batch, training=False), passes)
         return picture_files.restored(pictures, lambda batch: ops.convert_to_numpy(restore(batch)), batch_size)

@@ -1,14 +1,14 @@
 """The base class of the models that label a face's pixels."""
 
-import keras
 import numpy as np
 from keras import ops
 
 from deblur_zoo.files import pictures as picture_files
 from deblur_zoo.models.deblurrer import check_images
+from deblur_zoo.models.fork_checked import ForkCheckedModel
 
 
-class Parser(keras.Model):
+class Parser(ForkCheckedModel):
     """A model of kind "parser": pictures in, probabilities of classes out.
 
     Subclasses set ``class_names``, in the order of the channels, make the network ``parser``, set ``size_divisor``,
@@ -55,7 +55,7 @@ class Parser(keras.Model):
             FileNotFoundError: there is no such file.
             ValueError: not a picture, a shape that is no image, NaN, or values out of range.
         """
-        picture = picture_files.load(pictures)
+        picture = picture_files.load_to_restore(pictures)
         labels = picture_files.in_batches(
             lambda batch: np.argmax(ops.convert_to_numpy(self(batch, training=False)), axis=-1).astype(np.uint8),
             picture.rgb,

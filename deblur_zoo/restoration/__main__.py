@@ -3,8 +3,8 @@
     deblur-zoo blurred.png -o restored.png
     deblur-zoo crops -o restored --preset one_step_lite
 
-A folder's sub-folders and names are kept. Pictures that cannot be read are listed with the reason, and the exit code
-is then 1. The faces should be aligned as `python -m deblur_zoo.faces` does it.
+A folder's sub-folders and names are kept. Pictures that cannot be read or are too large are listed with the reason, and
+the exit code is then 1. The faces should be aligned as `python -m deblur_zoo.faces` does it.
 """
 
 import os
@@ -12,7 +12,7 @@ import time
 
 from absl import flags
 
-from deblur_zoo.files import command_line_tools
+from deblur_zoo.files import command_line_tools, pictures
 from deblur_zoo.files.command_line_tools import UsageError, source_and_target
 
 FLAGS = flags.FLAGS
@@ -24,6 +24,9 @@ def define_flags():
     flags.DEFINE_string("preset", "one_step_lite", "preset's name, a directory, or a URI")
     flags.DEFINE_integer("batch_size", 16, "pictures that go through the network at once", lower_bound=1)
     flags.DEFINE_integer("passes", 1, "how many times a picture goes through the network", lower_bound=1)
+    flags.DEFINE_integer(
+        "max_pixels", pictures.MAXIMUM_RESTORED_PIXELS, "larger pictures are refused; memory grows with the pixels", 1
+    )
     flags.DEFINE_bool("overwrite", False, "allow results to replace the pictures that they are made from")
 
 
@@ -37,8 +40,8 @@ def restore(arguments):
 
     try:
         # Faults of the input are told before Keras is imported, which takes seconds.
-        plan(source, target, FLAGS.overwrite)
-        restorer = Restorer(FLAGS.preset, FLAGS.batch_size, FLAGS.passes)
+        plan(source, target, FLAGS.overwrite, FLAGS.max_pixels)
+        restorer = Restorer(FLAGS.preset, FLAGS.batch_size, FLAGS.passes, FLAGS.max_pixels)
         start = time.perf_counter()
         if source.is_dir():
             report = _restore_folder(restorer, source, target)

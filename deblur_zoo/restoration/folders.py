@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from deblur_zoo.files import atomic_file
 from deblur_zoo.files import pictures as picture_files
+from deblur_zoo.files.folders import real_path, without_results
 
 # A batch holds at most ``batch_size`` pictures of this many pixels, and fewer of larger ones.
 _PIXELS_PER_PICTURE = 256 * 256
@@ -51,17 +53,17 @@ def counted(count):
     return f"{count} picture{'' if count == 1 else 's'}"
 
 
-def plan(source, target, overwrite=False):
+def plan(source, target, overwrite=False, maximum_pixels=picture_files.MAXIMUM_PIXELS):
     """Path of every picture with the path of its result, for a file or a folder.
 
     Raises:
-        As ``plan_file`` and ``plan_folder``; for a single file also as ``picture_files.load``.
+        As ``plan_file`` and ``plan_folder``; for a single file also as ``picture_files.load_to_restore``.
     """
     source = Path(source)
     if source.is_dir():
         return plan_folder(source, target, overwrite)
     jobs = {source: plan_file(source, target, overwrite)}
-    picture_files.load(source)
+    picture_files.load_to_restore(source, maximum_pixels)
     return jobs
 
 
@@ -81,15 +83,13 @@ def plan_folder(source, target, overwrite=False):
     source, target = Path(source), Path(target)
     if target.exists() and not target.is_dir():
         raise NotADirectoryError(f"{target} is a file; the results of a folder go into a folder.")
-    paths = picture_files.list_pictures(source)
-    if source.resolve() in target.resolve().parents:
-        paths = [path for path in paths if target.resolve() not in path.resolve().parents]
+    paths = without_results(picture_files.list_pictures(source), source, target)
     if not paths:
         raise ValueError(f"There are no pictures ({', '.join(picture_files.WRITE_FORMATS)}) in {source}.")
     jobs = {path: target / path.relative_to(source) for path in paths}
     if not overwrite:
-        read = {path.resolve() for path in paths}
-        clash = next((result for result in jobs.values() if result.resolve() in read), None)
+        read = {real_path(path) for path in paths}
+        clash = next((result for result in jobs.values() if real_path(result) in read), None)
         if clash is not None:
             raise ValueError(f"{clash} is read and would be overwritten: give another folder, or allow overwriting.")
     return jobs
@@ -102,13 +102,21 @@ class Restorer:
         model: a ``Deblurrer``, or what ``deblur_zoo.load`` takes (a preset's name, a directory, a URI).
         batch_size: how many pictures up to 256x256 go through the network at once; fewer of larger ones.
         passes: how many times each picture goes through the network.
+        maximum_pixels: larger pictures are refused, since the network's memory grows with the pixels.
 
     Raises:
-        As ``deblur_zoo.load``; ValueError for a batch size or passes below 1.
+        As ``deblur_zoo.load``; ValueError for a batch size, passes or maximum below 1.
     """
 
-    def __init__(self, model="one_step_lite", batch_size=16, passes=1):
-        for name, value in (("batch_size", batch_size), ("passes", passes)):
+    def __init__(
+        self,
+        model="one_step_lite",
+        batch_size=16,
+        passes=1,
+        maximum_pixels=picture_files.MAXIMUM_RESTORED_PIXELS,
+    ):
+        numbers = {"batch_size": batch_size, "passes": passes, "maximum_pixels": maximum_pixels}
+        for name, value in numbers.items():
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} is a whole number of at least 1, not {value!r}.")
         if isinstance(model, (str, os.PathLike)):
@@ -119,6 +127,7 @@ class Restorer:
         self.model = model
         self.batch_size = batch_size
         self.passes = passes
+        self.maximum_pixels = maximum_pixels
         self._compiled = False
 
     def restore(self, pictures):
@@ -134,7 +143,7 @@ class Restorer:
         Raises:
             FileNotFoundError, ValueError, TypeError: as ``deblur_zoo.files.pictures.load``.
         """
-        picture = picture_files.load(pictures)
+        picture = picture_files.load_to_restore(pictures, self.maximum_pixels)
         return picture.rebuild(self._restore_batch(picture.rgb))
 
     def restore_file(self, source, target, overwrite=False):
@@ -153,13 +162,15 @@ class Restorer:
             ValueError: not a picture, a target of unknown format, or the source itself.
         """
         target = plan_file(source, target, overwrite)
-        picture_files.write(target, self.restore(source))
+        picture = picture_files.load_to_restore(source, self.maximum_pixels)
+        picture.save(target, self._restore_batch(picture.rgb))
         return target
 
     def restore_folder(self, source, target, progress=None, overwrite=False):
         """Restore all pictures in a folder and its sub-folders, under the same names in another folder.
 
-        Pictures of one size go through the network together. Files that cannot be read are left out and reported.
+        Pictures of one size go through the network together. Files that cannot be read, restored or written are left
+        out and reported.
 
         Args:
             source: folder with pictures; hidden files and files of other endings are ignored.
@@ -173,7 +184,7 @@ class Restorer:
         Raises:
             FileNotFoundError, NotADirectoryError: ``source`` or ``target`` is no folder.
             ValueError: no pictures, or results would replace pictures that are read.
-            OSError: a result cannot be written.
+            OSError: nothing more can be written (disk full, no permission).
         """
         jobs = plan_folder(source, target, overwrite)
         report = Report()
@@ -182,13 +193,21 @@ class Restorer:
 
         def finish(size):
             batch = waiting.pop(size)
-            restored = self._restore_batch(np.concatenate([picture.rgb for _, picture in batch]))
-            for (path, picture), rgb in zip(batch, restored, strict=True):
+            try:
+                restored = self._restore_batch(np.concatenate([picture.rgb for _, picture in batch]))
+            except Exception as error:
+                if not _is_out_of_memory(error):
+                    raise
+                report.failed += [(path, f"{path} needs more memory than there is.") for path, _ in batch]
+                restored = []
+            for (path, picture), rgb in zip(batch, restored, strict=False):
                 try:
                     jobs[path].parent.mkdir(parents=True, exist_ok=True)
-                    picture_files.write(jobs[path], picture.rebuild(rgb[None]))
+                    picture.save(jobs[path], rgb[None])
                     report.restored.append(jobs[path])
-                except ValueError as error:
+                except (ValueError, OSError) as error:
+                    if isinstance(error, OSError) and atomic_file.ends_a_run(error):
+                        raise
                     report.failed.append((path, str(error)))
             tell()
             return len(batch) * size[0] * size[1]
@@ -200,8 +219,8 @@ class Restorer:
         tell()
         for path in jobs:
             try:
-                picture = picture_files.load(path)
-            except (ValueError, OSError) as error:
+                picture = picture_files.load_to_restore(path, self.maximum_pixels)
+            except (ValueError, OSError, MemoryError) as error:
                 report.failed.append((path, str(error)))
                 tell()
                 continue
@@ -236,3 +255,11 @@ class Restorer:
         # XLA is JAX's compiler; under TensorFlow on a processor its convolutions are the slower ones.
         self.model.jit_compile = keras.backend.backend() == "jax"
         return self.model.predict_on_batch(rgb)
+
+
+def _is_out_of_memory(error):
+    """Whether a network's error means that; each backend has a class of its own for it."""
+    return isinstance(error, MemoryError) or any(
+        words in f"{type(error).__name__} {error}"
+        for words in ("ResourceExhausted", "RESOURCE_EXHAUSTED", "OutOfMemory")
+    )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from deblur_zoo.files.pictures import existing_folder
+from deblur_zoo.files.folders import list_files
 
 # By the name's ending; what is inside decides whether a file can be read.
 ENDINGS = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".ogv", ".3gp")
@@ -31,19 +31,12 @@ class VideoInfo:
 
 
 def list_videos(folder):
-    """Paths of all video files (by ending) in a folder and its sub-folders, sorted; hidden ones are left out.
+    """Paths of all video files (by ending) in a folder and its sub-folders, sorted; see ``folders.list_files``.
 
     Raises:
         FileNotFoundError, NotADirectoryError: there is no such folder.
     """
-    folder = existing_folder(folder)
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in ENDINGS
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
+    return list_files(folder, ENDINGS)
 
 
 def read_info(path):

@@ -4,6 +4,7 @@ import pytest
 from skimage.data import astronaut
 
 from deblur_zoo.faces import Detector, align, detect
+from deblur_zoo.faces.alignment import canonical_points
 from deblur_zoo.faces.detection import as_rgb
 
 # Pupils, nose tip and corners of the mouth, read off the enlarged picture by eye.
@@ -94,3 +95,54 @@ def test_wrong_input_is_named():
             as_rgb(wrong)
     with pytest.raises(ValueError, match="at least 64"):
         Detector((20,))
+
+
+def turned(photo, angle):
+    """A photo turned counter-clockwise by degrees, as a viewer sees it, and the matrix (2, 3) to it."""
+    height, width = photo.shape[:2]
+    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, 1)
+    side = int(np.hypot(height, width)) + 1
+    matrix[:, 2] += (side - np.array([width, height])) / 2
+    return cv2.warpAffine(photo, matrix, (side, side), flags=cv2.INTER_CUBIC, borderValue=(128,) * 3), matrix
+
+
+@pytest.mark.parametrize("angle", [30, 60, 120, 150, 180, 210, 240, 300])
+def test_a_turned_face_has_its_own_points_or_is_not_found(detector, angle):
+    photo, matrix = turned(astronaut(), angle)
+    expected = POINTS @ matrix[:, :2].T + matrix[:, 2]
+    for face in detector(photo):
+        # Upright ones of hers are off by up to 4; other faces are not in the picture.
+        assert np.linalg.norm(face.points - expected, axis=1).max() < 8
+
+
+def test_a_face_that_is_turned_far_is_found(detector):
+    """MTCNN answers with upright points here."""
+    photo, matrix = turned(astronaut(), 225)
+    assert np.abs(only_face(detector(photo)).points - (POINTS @ matrix[:, :2].T + matrix[:, 2])).max() < 8
+
+
+def test_rotations_that_share_the_votes_are_uncertain():
+    from deblur_zoo.faces import orientation
+
+    points = canonical_points(100) + 10
+    photo, box = np.zeros((128, 128, 3), np.uint8), np.array([10.0, 10, 110, 110])
+
+    def of_upright_face(patches):
+        """What a network finds that is right: the points turn with the patch, scores are high near upright."""
+        found = []
+        for turn in np.radians(np.arange(0, 360, 15)):
+            rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+            found.append(((points - 60) @ rotation.T) * 0.48 + 23.5)
+        return np.full(24, 0.9), np.array(found)
+
+    def of_anything(patches):
+        """The same upright points, whatever it is shown."""
+        return np.full(len(patches), 0.9), np.repeat(canonical_points(48)[None], len(patches), axis=0)
+
+    for given in (points, 120 - points):
+        found, certainty = orientation.checked(photo, box, given, of_upright_face)
+        # The second look is around the mean of the points, which lies 0.4 pixels off the box's middle.
+        np.testing.assert_allclose(found, points, atol=0.5)
+        assert certainty == 1
+    assert orientation.checked(photo, box, points, of_anything)[1] < 0.9
+    assert orientation.checked(photo, box, points, lambda patches: (np.zeros(24), of_anything(patches)[1]))[1] == 0

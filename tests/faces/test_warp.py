@@ -6,6 +6,7 @@ from skimage.data import astronaut
 
 from deblur_zoo.faces.alignment import CANONICAL_POINTS, canonical_points
 from deblur_zoo.faces.warp import align, paste_back, rotation_of, scale_of, share_inside, warp
+from deblur_zoo.files import pictures
 
 # Read off the picture by eye.
 ASTRONAUT_POINTS = np.array([[201, 112], [244, 109], [229, 131], [208, 152], [244, 150]], np.float64)
@@ -184,3 +185,18 @@ def test_a_crop_partly_or_wholly_outside_the_photo():
 def test_wrong_input_is_named(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+def test_a_photo_with_alpha_through_the_documented_loop():
+    """Aligned, restored and pasted back: the photo's alpha stays, and colours change as without alpha."""
+    photo = np.random.default_rng(0).integers(0, 256, (80, 90, 4), np.uint8)
+    points = canonical_points(48) + (20, 15)
+    crop, matrix = align(photo, points, 48)
+    restored = pictures.restored(crop, lambda rgb: 1 - rgb, 1)
+    assert restored.shape == (48, 48, 4)
+    result = paste_back(photo, restored, matrix)
+    np.testing.assert_array_equal(result[..., 3], photo[..., 3])
+    np.testing.assert_array_equal(result[..., :3], paste_back(photo[..., :3], restored[..., :3], matrix))
+    assert (result != photo).any()
+    grey = paste_back(photo[..., 0], restored, matrix)
+    np.testing.assert_array_equal(grey, paste_back(photo[..., 0], restored[..., :3], matrix))

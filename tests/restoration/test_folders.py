@@ -1,3 +1,7 @@
+import errno
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -171,7 +175,7 @@ def test_pictures_of_many_sizes_do_not_pile_up(tmp_path, monkeypatch):
     for index in range(12):
         pictures.write(tmp_path / "in" / f"{index:02}.png", np.zeros((256, 256 - index), np.uint8))
     model, done_when_read, load = Negative(), [], pictures.load
-    monkeypatch.setattr(pictures, "load", lambda path: done_when_read.append(len(model.batches)) or load(path))
+    monkeypatch.setattr(pictures, "load", lambda *args: done_when_read.append(len(model.batches)) or load(*args))
     Restorer(model, batch_size=2).restore_folder(tmp_path / "in", tmp_path / "out")
     # Four batches of two 256x256 pictures may wait; the ninth picture pushes the first one out.
     assert done_when_read == [0] * 9 + [1, 2, 3] and len(model.batches) == 12
@@ -239,3 +243,100 @@ def test_a_large_folder_is_restored_by_the_compiled_network(tiny_model, tmp_path
         expected = by_hand(tiny_model, pictures.read(source / f"{number}.png"))
         result = pictures.read(tmp_path / "restored" / f"{number}.png")
         np.testing.assert_allclose(result.astype(int), expected, atol=1)
+
+
+def test_one_bad_file_fails_alone(tmp_path):
+    source, long = tmp_path / "in", "n" * 251 + ".png"
+    source.mkdir()
+    for name in ("a.png", "z.png", long):
+        pictures.write(source / name, random_pixels(6, 5, 3))
+    with open(os.fsencode(source) + b"/\xff.png", "wb") as file:
+        file.write((source / "a.png").read_bytes())
+    (source / "loop.png").symlink_to("loop.png")
+    (source / "broken.png").symlink_to("absent.png")
+    os.mkfifo(source / "pipe.png")
+    Image.new("1", (2049, 2048)).save(source / "large.png")
+    report = Restorer(Negative()).restore_folder(source, tmp_path / "out")
+    failed = {path.name: reason for path, reason in report.failed}
+    assert failed.keys() == {"loop.png", "broken.png", "pipe.png", "large.png"}
+    for name, words in {
+        "loop.png": "symbolic links",
+        "broken.png": "no file",
+        "pipe.png": "a pipe, a device or a socket",
+        "large.png": "2049x2048 pixels, more than the 4,194,304",
+    }.items():
+        assert words in failed[name]
+    assert sorted(os.fsencode(path.name) for path in (tmp_path / "out").iterdir()) == sorted(
+        [b"a.png", b"z.png", long.encode(), b"\xff.png"]
+    )
+    assert Restorer(Negative(), maximum_pixels=2049 * 2048).restore(source / "large.png").shape == (2048, 2049)
+
+
+def test_a_picture_for_which_the_memory_does_not_suffice_fails_alone(tmp_path):
+    (tmp_path / "in").mkdir()
+    for name, shape in (("a.png", (6, 5)), ("b.png", (7, 5)), ("c.png", (6, 5))):
+        pictures.write(tmp_path / "in" / name, random_pixels(*shape))
+
+    class ResourceExhaustedError(Exception):
+        pass
+
+    def model(rgb, training):
+        if rgb.shape[1] == 7:
+            raise ResourceExhaustedError("OOM when allocating tensor")
+        return rgb
+
+    report = Restorer(model).restore_folder(tmp_path / "in", tmp_path / "out")
+    assert [path.name for path in report.restored] == ["a.png", "c.png"]
+    ((path, reason),) = report.failed
+    assert path.name == "b.png" and "more memory than there is" in reason
+
+    def faulty(rgb, training):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        Restorer(faulty).restore_folder(tmp_path / "in", tmp_path / "out")
+
+
+def test_a_result_that_cannot_be_written_fails_alone_but_a_full_disk_ends_the_run(folder, tmp_path, monkeypatch):
+    write_bytes = Path.write_bytes
+
+    def failing(number):
+        def write(path, data):
+            if path.name.endswith("1.png"):
+                raise OSError(number, os.strerror(number))
+            return write_bytes(path, data)
+
+        monkeypatch.setattr(Path, "write_bytes", write)
+        return Restorer(Negative()).restore_folder(folder, tmp_path / "out")
+
+    report = failing(errno.EINVAL)
+    assert len(report.restored) == 7
+    assert [path.name for path, _ in report.failed] == ["damaged.png", "1.png"]
+    with pytest.raises(OSError, match="No space left on device.*people/a/1.png"):
+        failing(errno.ENOSPC)
+    assert not list((tmp_path / "out").rglob(".partial-*"))
+
+
+def test_linked_folders_are_restored_and_other_files_named(folder, tmp_path, caplog):
+    (tmp_path / "disk").mkdir()
+    pictures.write(tmp_path / "disk" / "far.png", random_pixels(6, 5, 3))
+    (folder / "linked").symlink_to(tmp_path / "disk")
+    (folder / "IMG_1.HEIC").touch()
+    report = Restorer(Negative()).restore_folder(folder, tmp_path / "out")
+    assert tmp_path / "out" / "linked" / "far.png" in report.restored
+    assert "1 .heic" in caplog.text and "IMG_1.HEIC" in caplog.text
+
+
+def test_a_file_keeps_its_colour_profile(colour_profiles, tmp_path):
+    (tmp_path / "in").mkdir()
+    profile = colour_profiles.rgb_profile(colour_profiles.DISPLAY_P3, 2.2)
+    Image.new("RGB", (8, 8), (255, 0, 0)).save(tmp_path / "in" / "a.png", icc_profile=profile)
+    same = Restorer(lambda rgb, training: rgb)
+    same.restore_folder(tmp_path / "in", tmp_path / "folder")
+    same.restore_file(tmp_path / "in" / "a.png", tmp_path / "one.jpg")
+    with Image.open(tmp_path / "folder" / "a.png") as image:
+        assert image.getpixel((0, 0)) == (255, 0, 0) and image.info["icc_profile"] == profile
+    with Image.open(tmp_path / "one.jpg") as image:
+        assert image.info["icc_profile"] == profile
+    # As an array it is sRGB, whose red Display P3's lies beyond.
+    np.testing.assert_array_equal(same.restore(tmp_path / "in" / "a.png")[0, 0], [255, 0, 0])

@@ -69,7 +69,7 @@ def read_labels(path, style):
         FileNotFoundError: there is no such file.
         ValueError: no picture, or values that the style does not have.
     """
-    labels = pictures.read(path)
+    labels = pictures.read(path, as_stored=True)
     if labels.ndim == 3:
         if not (labels[:, :, :1] == labels[:, :, :3]).all():
             raise ValueError(f"{path} is a coloured picture; labels are a grey one whose values are the classes")
@@ -203,7 +203,7 @@ def _check_out(out, photos, record):
     if (out / SETTINGS).exists():
         if (out / SETTINGS).read_text() != _as_text(record):
             raise ValueError(f"{out} holds pairs of other photos or settings: choose another folder")
-    elif out.exists() and pictures.list_pictures(out):
+    elif out.exists() and pictures.holds_pictures(out):
         raise ValueError(f"{out} holds pictures that this command did not write: choose an empty or new folder")
     else:
         out.mkdir(parents=True, exist_ok=True)

@@ -84,29 +84,26 @@ def _restore_all(client, jobs):
     """Restore and write; (``Report``, the error that ended it or None)."""
     from tqdm import tqdm
 
-    from deblur_zoo.files import pictures
+    from deblur_zoo.files.atomic_file import ends_a_run
     from deblur_zoo.restoration.folders import Report
     from deblur_zoo.serving.client.errors import InvalidRequest, ServingError, ServingTimeout
 
     report, timeouts = Report(), 0
-    results = client.deblur_many(jobs, FLAGS.in_flight, return_errors=True)
+    results = client.deblur_files(jobs.items(), FLAGS.in_flight)
     with tqdm(total=len(jobs), unit="picture", desc="deblurring") as bar:
-        for (path, result_path), result in zip(jobs.items(), results, strict=True):
+        for path, result in zip(jobs, results, strict=True):
             timeouts = timeouts + 1 if isinstance(result, ServingTimeout) else 0
             # One slow picture is that picture's fault; where each one is too slow, or nobody answers, it is the
             # server's, and waiting for each of the rest would take days.
             of_server = isinstance(result, ServingError) and not isinstance(result, (InvalidRequest, ServingTimeout))
             if of_server or timeouts > FLAGS.in_flight:
                 return report, result
+            if isinstance(result, OSError) and ends_a_run(result):
+                raise result
             if isinstance(result, Exception):
                 report.failed.append((path, str(result)))
             else:
-                try:
-                    result_path.parent.mkdir(parents=True, exist_ok=True)
-                    pictures.write(result_path, result)
-                    report.restored.append(result_path)
-                except ValueError as error:
-                    report.failed.append((path, str(error)))
+                report.restored.append(result)
             bar.update()
     return report, None
 

@@ -8,8 +8,10 @@ smaller than numbers in JSON, and a server may batch requests of different sizes
 arrays) go to ``serving_default`` as float32, with all their digits.
 """
 
+import functools
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -145,13 +147,15 @@ class Client:
             InvalidRequest, ModelNotFound, ServingUnavailable, ServingTimeout, UnreadableAnswer: as
                 ``deblur_zoo.serving.client.errors`` says; all are ServingError.
         """
-        return self._restore(self._prepare(pictures), batch_size)
+        prepared = self._prepare(pictures)
+        return prepared.picture.rebuild(self._restored(prepared, batch_size))
 
     def deblur_encoded(self, files, batch_size=16):
         """Restore picture files by ``serving_bytes``; their sizes may differ.
 
         Args:
-            files: list of ``bytes``, each a JPEG or PNG file; upright, since the server reads no EXIF data.
+            files: list of ``bytes``, each a JPEG or PNG file; upright and in sRGB, since the server reads neither EXIF
+                data nor colour profiles.
             batch_size: files in a request. A file that is no picture fails its request, and with it this call.
 
         Returns:
@@ -192,6 +196,29 @@ class Client:
         """
         return self._ask("predict", self._deadline(), signature, values)
 
+    def deblur_files(self, jobs, in_flight=8):
+        """Restore picture files into others, in their colour profiles, while several requests are under way.
+
+        Args:
+            jobs: iterable of (path of a picture, path of its result); folders are made.
+            in_flight: how many may be under way.
+
+        Returns:
+            generator, in order, of the result's path, or of the ValueError, OSError or ServingError that was met.
+
+        Raises:
+            ValueError: ``in_flight`` is no whole number from 1.
+        """
+        _check_whole("in_flight", in_flight, 1)
+
+        def save(picture, restored, target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            picture.save(target, restored)
+            return target
+
+        jobs = ((path, functools.partial(save, target=Path(target))) for path, target in jobs)
+        return self._results(self._under_way(jobs, in_flight), return_errors=True)
+
     def deblur_many(self, pictures, in_flight=8, return_errors=False):
         """Restore pictures one by one while several requests are under way, so that the server can batch them.
 
@@ -210,23 +237,29 @@ class Client:
             ValueError: ``in_flight`` is no whole number from 1.
         """
         _check_whole("in_flight", in_flight, 1)
+        jobs = ((picture, picture_files.Picture.rebuild) for picture in pictures)
+        return self._results(self._under_way(jobs, in_flight), return_errors)
+
+    def _under_way(self, jobs, in_flight):
+        """Futures of jobs (picture, finish), in order; ``finish(picture, rgb)`` gives the result."""
 
         def prepared():
-            for picture in pictures:
+            for source, finish in jobs:
                 try:
-                    yield self._prepare(picture)
+                    yield self._prepare(source), finish
                 except (ValueError, OSError, TypeError) as error:
-                    yield error
+                    yield error, None
 
         def restore(item):
-            if isinstance(item, Exception):
-                raise item
-            return self._restore(item, 16)
+            prepared, finish = item
+            if isinstance(prepared, Exception):
+                raise prepared
+            return finish(prepared.picture, self._restored(prepared, 16))
 
         def may_meet(item, other):
-            return isinstance(item, Exception) or isinstance(other, Exception) or item.may_meet(other)
+            return any(isinstance(one, Exception) for one in (item[0], other[0])) or item[0].may_meet(other[0])
 
-        return self._results(pipeline.in_order(restore, prepared(), in_flight, may_meet), return_errors)
+        return pipeline.in_order(restore, prepared(), in_flight, may_meet)
 
     @staticmethod
     def _results(futures, return_errors):
@@ -266,14 +299,12 @@ class Client:
         picture = picture_files.load(pictures)
         return _Prepared(picture, self.signature or (BYTES_SIGNATURE if _is_8_bit(picture.rgb) else FLOAT_SIGNATURE))
 
-    def _restore(self, prepared, batch_size):
+    def _restored(self, prepared, batch_size):
         deadline = self._deadline()
         rgb = prepared.picture.rgb
         if prepared.signature == FLOAT_SIGNATURE:
-            restored = self._restore_floats(rgb, batch_size, deadline)
-        else:
-            restored = self._restore_pngs(rgb, batch_size, deadline)
-        return prepared.picture.rebuild(restored)
+            return self._restore_floats(rgb, batch_size, deadline)
+        return self._restore_pngs(rgb, batch_size, deadline)
 
     def _restore_floats(self, rgb, batch_size, deadline):
         restored = []

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from deblur_zoo.files import pictures
 
@@ -70,6 +71,17 @@ def test_a_folder_with_an_unreadable_file(fake, folder, tmp_path, protocol):
     assert files(out) == ["a.png", "b.png", "sub/c.png"]
     for name in files(out):
         np.testing.assert_array_equal(pictures.read(out / name), 255 - pictures.read(folder / name)[:, ::-1])
+
+
+def test_colours_follow_the_profile_and_the_profile_is_kept(fake, colour_profiles, tmp_path):
+    (tmp_path / "in").mkdir()
+    profile = colour_profiles.rgb_profile(colour_profiles.DISPLAY_P3, 2.2)
+    Image.new("RGB", (8, 8), (180, 120, 90)).save(tmp_path / "in" / "a.png", icc_profile=profile)
+    assert run(tmp_path / "in", "-o", tmp_path / "out", "--server", fake.rest).returncode == 0
+    with Image.open(tmp_path / "out" / "a.png") as image:
+        assert image.info["icc_profile"] == profile
+    # The server inverts sRGB: (192, 117, 83) by the matrix from linear P3 and sRGB's curve.
+    np.testing.assert_allclose(pictures.read(tmp_path / "out" / "a.png")[0, 0], [63, 138, 172], atol=2)
 
 
 def test_a_file_and_what_is_there_already(fake, folder, tmp_path):

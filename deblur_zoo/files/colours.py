@@ -1,0 +1,91 @@
+"""Colour profiles (ICC): a picture's pixels to sRGB, and results back into the picture's own colours.
+
+Both ways are relative colorimetric with black point compensation: a colour that both spaces hold stays the colour it
+is, greys stay grey and black stays black. (Perceptual conversion moves every colour, each profile in a way of its own.)
+"""
+
+from io import BytesIO
+
+import numpy as np
+from PIL import Image, ImageCms
+
+# What a profile calls its kind of colours, and Pillow's mode for their pixels.
+_MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
+
+
+class ColourProfile:
+    """A picture's colour profile.
+
+    Args:
+        data: the profile's bytes.
+        mode: Pillow's mode of the picture's pixels: "L", "RGB" or "CMYK".
+
+    Attributes:
+        data: as given.
+        mode: Pillow's mode of the profile's colours: "L", "RGB" or "CMYK".
+        can_return: whether results can be converted back; some profiles describe one way only.
+
+    Raises:
+        ValueError: the profile is damaged or describes another kind of pixels; the sentence has no full stop.
+    """
+
+    def __init__(self, data, mode):
+        self.data = data
+        try:
+            profile = ImageCms.ImageCmsProfile(BytesIO(data))
+            space = profile.profile.xcolor_space.strip()
+            self.mode = _MODES.get(space)
+            # Grey pixels may have the profile of a colour picture, whose greys they then are.
+            if self.mode is None or (self.mode != mode and (self.mode, mode) != ("RGB", "L")):
+                raise ValueError(f"its colour profile is for {space} colours, its pixels are {mode}")
+            self._to_srgb = _transform(profile, ImageCms.createProfile("sRGB"), self.mode, "RGB")
+        except (OSError, TypeError, ImageCms.PyCMSError) as error:
+            raise ValueError(f"its colour profile is damaged ({error})") from error
+        try:
+            self._from_srgb = _transform(ImageCms.createProfile("sRGB"), profile, "RGB", self.mode)
+        except ImageCms.PyCMSError:
+            self._from_srgb = None
+        # Results are grey or RGB.
+        self.can_return = self._from_srgb is not None and self.mode == mode != "CMYK"
+
+    def to_srgb(self, pixels):
+        """Pixels in the profile's colours to sRGB.
+
+        Args:
+            pixels: uint8 (H, W), (H, W, 3), (H, W, 4) for CMYK; or grey ones as uint16 (H, W), or float in [0, 1].
+
+        Returns:
+            uint8 (H, W) or (H, W, 3); float32 (H, W) for grey pixels that are not uint8.
+        """
+        if pixels.ndim == 3:
+            return _applied(self._to_srgb, pixels, self.mode)
+        ramp = Image.fromarray(np.arange(256, dtype=np.uint8)[None]).convert(self.mode)
+        levels = np.asarray(ImageCms.applyTransform(ramp, self._to_srgb))[0, :, 1]
+        if pixels.dtype == np.uint8:
+            return levels[pixels]
+        top = np.iinfo(pixels.dtype).max if pixels.dtype.kind == "u" else 1.0
+        return np.interp(pixels / top, np.linspace(0, 1, 256), levels / 255).astype(np.float32)
+
+    def from_srgb(self, pixels):
+        """sRGB pixels, uint8 (H, W) or (H, W, 3), to the profile's colours: uint8 of the same shape."""
+        if pixels.ndim == 3:
+            return _applied(self._from_srgb, pixels, "RGB")
+        ramp = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, axis=2)
+        return _applied(self._from_srgb, ramp, "RGB")[0][pixels]
+
+
+def _transform(source, target, source_mode, target_mode):
+    return ImageCms.buildTransform(
+        source,
+        target,
+        source_mode,
+        target_mode,
+        renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+        flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+    )
+
+
+def _applied(transform, pixels, mode):
+    height, width = pixels.shape[:2]
+    image = Image.frombytes(mode, (width, height), np.ascontiguousarray(pixels).tobytes())
+    return np.asarray(ImageCms.applyTransform(image, transform))

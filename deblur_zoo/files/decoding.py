@@ -1,0 +1,221 @@
+"""Encoded pictures and PIL images to pixels: upright, in sRGB, or one sentence that says why not.
+
+What is accepted stands in docs/pictures.md; an animation or a file of several pages gives its first picture.
+"""
+
+import os
+import stat
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from deblur_zoo.files.colours import ColourProfile
+
+# A named list: Pillow's full one holds formats that start other programs (EPS) or reach for other files.
+READ_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
+MAXIMUM_PIXELS = 64_000_000
+_ORIENTATION = 0x0112
+_BITS, _COMPRESSION, _PHOTOMETRIC, _PLANAR, _SAMPLE_FORMAT = 258, 259, 262, 284, 339
+# EXIF orientation to the operation that makes the picture upright.
+_UPRIGHT = {
+    2: lambda pixels: pixels[:, ::-1],
+    3: lambda pixels: pixels[::-1, ::-1],
+    4: lambda pixels: pixels[::-1],
+    5: lambda pixels: pixels.swapaxes(0, 1),
+    6: lambda pixels: pixels.swapaxes(0, 1)[:, ::-1],
+    7: lambda pixels: pixels.swapaxes(0, 1)[::-1, ::-1],
+    8: lambda pixels: pixels.swapaxes(0, 1)[::-1],
+}
+
+
+class TooManyPixels(ValueError):
+    """A picture is larger than is accepted."""
+
+
+def check_pixels(name, height, width, maximum_pixels):
+    """Raise TooManyPixels where a picture called ``name`` in the sentence is larger than ``maximum_pixels``."""
+    if height * width > maximum_pixels:
+        raise TooManyPixels(f"{name} has {width}x{height} pixels, more than the {maximum_pixels:,} that are accepted.")
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A picture, upright.
+
+    Attributes:
+        pixels: sRGB, uint8 (H, W) for grey, (H, W, 3), or (H, W, 4) with alpha; uint16 or float32 (H, W) where the file
+            has grey that 8 bits do not hold.
+        grey: whether the colours of (H, W, 4) are known to be equal.
+        profile: ColourProfile that results can be given back in, or None.
+        own: uint8 pixels in the colours of ``profile``, alpha left out; None without one.
+    """
+
+    pixels: np.ndarray
+    grey: bool = False
+    profile: ColourProfile | None = None
+    own: np.ndarray | None = None
+
+
+def open_file(path):
+    """Open a regular file for reading bytes.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        IsADirectoryError: a folder.
+        ValueError: a pipe, a device or a socket, whose reading might never end.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder, not a picture.")
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise ValueError(f"{path} is a pipe, a device or a socket; pictures are read from files.")
+        return open(path, "rb")
+    except FileNotFoundError:
+        raise FileNotFoundError(f"There is no file {path}.") from None
+
+
+def decode_file(path, maximum_pixels, as_stored=False):
+    """``Decoded`` of a file; raises as ``open_file`` and ``decode_image``."""
+    with open_file(path) as file:
+        return _decode(file, str(path), maximum_pixels, as_stored)
+
+
+def decode_bytes(data, maximum_pixels, as_stored=False):
+    """``Decoded`` of an encoded picture; raises as ``decode_image``."""
+    return _decode(BytesIO(data), "The data", maximum_pixels, as_stored)
+
+
+def _decode(file, name, maximum_pixels, as_stored):
+    try:
+        image = Image.open(file, formats=READ_FORMATS)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise TooManyPixels(f"{name} has more than the {maximum_pixels:,} pixels that are accepted.") from None
+    except Exception:  # Damaged files make Pillow raise nearly anything.
+        raise ValueError(f"{name} is not a picture that can be read ({', '.join(READ_FORMATS)}).") from None
+    with image:
+        return decode_image(image, name, maximum_pixels, as_stored)
+
+
+def decode_image(image, name, maximum_pixels, as_stored=False):
+    """``Decoded`` of a PIL image.
+
+    Args:
+        image: PIL image, not necessarily loaded.
+        name: what to call it in error messages.
+        maximum_pixels: the most that are accepted.
+        as_stored: leave a colour profile alone, for pixels that are no colours (label maps).
+
+    Raises:
+        ValueError: empty, too large, damaged, with a damaged colour profile, or of a kind that is not read.
+    """
+    width, height = image.size
+    if not width or not height:
+        raise ValueError(f"{name} is empty: {width}x{height} pixels.")
+    check_pixels(name, height, width, maximum_pixels)
+    try:
+        profile = None if as_stored else _profile(image)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}. Without the profile it is read as sRGB: remove or replace it.") from error
+    try:
+        inverted = image.format == "TIFF" and _is_inverted_tiff(image)
+        image.load()
+        if image.mode == "CMYK" and profile:
+            # Results are RGB, so that they are not given back in this profile.
+            pixels, grey, profile = profile.to_srgb(np.asarray(image)), False, None
+        else:
+            pixels, grey = _pixels(image)
+        if inverted:
+            pixels = np.iinfo(pixels.dtype).max - pixels
+    except MemoryError:
+        raise ValueError(f"{name} has {width}x{height} pixels, for which there is not enough memory.") from None
+    except Exception as error:  # Damaged files make Pillow raise nearly anything.
+        raise ValueError(
+            f"{name} is damaged or of a kind that cannot be read ({str(error) or type(error).__name__})."
+        ) from error
+    try:
+        orientation = image.getexif().get(_ORIENTATION)
+    except Exception:  # Malformed EXIF can raise anything, and the picture itself is sound.
+        orientation = None
+    if orientation in _UPRIGHT:
+        pixels = _UPRIGHT[orientation](pixels)
+    pixels = np.ascontiguousarray(pixels)
+    return Decoded(pixels, grey) if profile is None else _in_srgb(pixels, grey, profile)
+
+
+def to_uint8(pixels):
+    """uint8, uint16 or float in [0, 1] to uint8, rounded to nearest."""
+    if pixels.dtype == np.uint16:
+        return np.rint(pixels / 257).astype(np.uint8)
+    if pixels.dtype != np.uint8:
+        return np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
+    return pixels
+
+
+def _is_inverted_tiff(image):
+    """Whether a TIFF's grey pixels are to be inverted after Pillow; kinds that Pillow reads wrongly are refused."""
+    tags = image.tag_v2
+    bits = max(tags.get(_BITS, (1,)))
+    if any(format not in (1, 3, 4) for format in tags.get(_SAMPLE_FORMAT, (1,))):
+        raise ValueError("a TIFF with signed or complex numbers")
+    # Pillow takes the planes of an uncompressed file for 8-bit ones.
+    if tags.get(_PLANAR) == 2 and bits == 16 and tags.get(_COMPRESSION, 1) == 1:
+        raise ValueError("an uncompressed TIFF of 16-bit planes; interleave the channels, compress, or save as PNG")
+    # 0: white is zero. Pillow inverts it up to 8 bits.
+    if tags.get(_PHOTOMETRIC) == 0 and bits > 8:
+        if not image.mode.startswith("I;16"):
+            raise ValueError(f"a TIFF of {bits}-bit grey in which white is zero")
+        return True
+    return False
+
+
+def _profile(image):
+    """The ColourProfile of a PIL image, or None."""
+    # None where Pillow found a damaged one and dropped it.
+    data = image.info.get("icc_profile", b"")
+    if data is None and image.format:
+        raise ValueError("its colour profile is damaged")
+    if not data:
+        return None
+    # Of colours that are neither grey nor CMYK Pillow makes RGB.
+    grey = image.mode in ("1", "L", "LA", "La", "F") or image.mode.startswith("I")
+    return ColourProfile(data, "L" if grey else image.mode if image.mode == "CMYK" else "RGB")
+
+
+def _pixels(image):
+    """A PIL image's pixels as uint8, uint16 or float, and whether it is grey with alpha."""
+    mode = image.mode
+    if mode.startswith("I"):
+        pixels = np.asarray(image)
+        # Pillow gives 16-bit PNG as 32-bit integers or as uint16, depending on its version.
+        if pixels.min() < 0 or pixels.max() > 65535:
+            raise ValueError("32-bit integers outside 0 to 65535")
+        return pixels.astype(np.uint16), False
+    if mode == "F":
+        pixels = np.asarray(image)
+        if not (pixels.min() >= -1e-3 and pixels.max() <= 1 + 1e-3):
+            raise ValueError("32-bit floats outside 0 to 1")
+        return pixels, False
+    if image.has_transparency_data:
+        grey = mode in ("1", "L", "LA", "La")
+        # Pre-multiplied modes convert to their plain form only.
+        plain = {"La": "LA", "RGBa": "RGBA"}.get(mode)
+        return np.asarray((image.convert(plain) if plain else image).convert("RGBA")), grey
+    return np.asarray(image.convert("L" if mode in ("1", "L") else "RGB")), False
+
+
+def _in_srgb(pixels, grey, profile):
+    """``Decoded`` of upright pixels that are in the colours of a profile."""
+    if pixels.ndim == 2:
+        own, srgb = to_uint8(pixels), profile.to_srgb(pixels)
+    else:
+        own = pixels[..., :3]
+        # Grey with alpha comes as RGBA.
+        srgb = np.repeat(profile.to_srgb(own[..., 0])[..., None], 3, axis=2) if grey else profile.to_srgb(own)
+        srgb = np.concatenate([srgb, pixels[..., 3:]], axis=2)
+    # A profile of grey colours does not describe RGBA pixels.
+    returns = profile.can_return and not grey
+    return Decoded(srgb, grey, profile if returns else None, own if returns else None)
