@@ -55,7 +55,7 @@ def align_photos(arguments):
     )
     try:
         summary = align_folder(
-            FLAGS.photos, FLAGS.out, settings, progress=lambda **numbers: tqdm(unit="photo", **numbers)
+            FLAGS.photos, FLAGS.out, settings, progress=lambda **numbers: tqdm(unit="photo", disable=None, **numbers)
         )
     except ValueError as error:
         raise UsageError(str(error)) from None

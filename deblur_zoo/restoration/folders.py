@@ -51,13 +51,23 @@ def counted(count):
     return f"{count} picture{'' if count == 1 else 's'}"
 
 
-def plan(source, target, overwrite=False):
-    """Path of every picture with the path of its result, for a file or a folder.
+def plan(sources, target, overwrite=False):
+    """Path of every picture with the path of its result, for files and folders.
+
+    Args:
+        sources: paths; one file's result is ``target`` as for ``plan_file``, one folder's as for ``plan_folder``. Those
+            of several go into the folder ``target`` under their own names, a folder's into a folder of its name.
+        target: file or folder to write.
+        overwrite: allow results to replace pictures that are read.
 
     Raises:
         As ``plan_file`` and ``plan_folder``; for a single file also as ``picture_files.load``.
+        ValueError: two pictures would have the same result, or a picture two.
     """
-    source = Path(source)
+    sources = [Path(source) for source in sources]
+    if len(sources) > 1:
+        return _plan_several(sources, target, overwrite)
+    (source,) = sources
     if source.is_dir():
         return plan_folder(source, target, overwrite)
     jobs = {source: plan_file(source, target, overwrite)}
@@ -67,8 +77,11 @@ def plan(source, target, overwrite=False):
 
 def plan_file(source, target, overwrite=False):
     """Where ``Restorer.restore_file`` writes; raises what it raises before it reads the picture."""
-    source, target = Path(source), Path(target)
-    if target.is_dir():
+    source, folder = Path(source), os.fspath(target).endswith(("/", os.sep))
+    target = Path(target)
+    if folder:
+        _check_folder(target)
+    if folder or target.is_dir():
         target = target / source.name
     picture_files.check_ending(target)
     if not overwrite and target.resolve() == source.resolve():
@@ -79,20 +92,52 @@ def plan_file(source, target, overwrite=False):
 def plan_folder(source, target, overwrite=False):
     """Path of every picture that ``Restorer.restore_folder`` reads, with the path of its result; raises the same."""
     source, target = Path(source), Path(target)
+    _check_folder(target)
+    jobs = {path: target / path.relative_to(source) for path in _pictures_in(source, target)}
+    _check_overwriting(jobs, overwrite)
+    return jobs
+
+
+def _plan_several(sources, target, overwrite):
+    target, jobs, sources_of = Path(target), {}, {}
+    _check_folder(target)
+    for source in sources:
+        name = source.resolve().name
+        if source.is_dir():
+            found = {path: target / name / path.relative_to(source) for path in _pictures_in(source, target)}
+        else:
+            found = {source: target / name}
+            picture_files.check_ending(source)
+        for path, result in found.items():
+            if jobs.setdefault(path, result) != result:
+                raise ValueError(f"{path} is given twice, to be restored to {jobs[path]} and to {result}.")
+            other = sources_of.setdefault(result, path)
+            if other != path:
+                raise ValueError(f"{other} and {path} would both be restored to {result}: restore them one by one.")
+    _check_overwriting(jobs, overwrite)
+    return jobs
+
+
+def _check_folder(target):
     if target.exists() and not target.is_dir():
-        raise NotADirectoryError(f"{target} is a file; the results of a folder go into a folder.")
+        raise NotADirectoryError(f"{target} is a file; the results go into a folder.")
+
+
+def _pictures_in(source, target):
+    """The pictures in a folder, without those in ``target``."""
     paths = picture_files.list_pictures(source)
     if source.resolve() in target.resolve().parents:
         paths = [path for path in paths if target.resolve() not in path.resolve().parents]
     if not paths:
         raise ValueError(f"There are no pictures ({', '.join(picture_files.WRITE_FORMATS)}) in {source}.")
-    jobs = {path: target / path.relative_to(source) for path in paths}
-    if not overwrite:
-        read = {path.resolve() for path in paths}
-        clash = next((result for result in jobs.values() if result.resolve() in read), None)
-        if clash is not None:
-            raise ValueError(f"{clash} is read and would be overwritten: give another folder, or allow overwriting.")
-    return jobs
+    return paths
+
+
+def _check_overwriting(jobs, overwrite):
+    read = set() if overwrite else {path.resolve() for path in jobs}
+    clash = next((result for result in jobs.values() if result.resolve() in read), None)
+    if clash is not None:
+        raise ValueError(f"{clash} is read and would be overwritten: give another folder, or allow overwriting.")
 
 
 class Restorer:
@@ -142,7 +187,8 @@ class Restorer:
 
         Args:
             source: the blurred picture.
-            target: file to write (its ending names the format), or an existing folder, for the same name there.
+            target: file to write (its ending names the format); or a folder, for the same name there: one that exists,
+                or one given with a "/" at its end. Missing folders are made.
             overwrite: allow ``target`` to be ``source``. Another older file at ``target`` is always replaced.
 
         Returns:
@@ -150,11 +196,14 @@ class Restorer:
 
         Raises:
             FileNotFoundError: no such file.
+            NotADirectoryError: ``target`` is given as a folder and is a file.
             ValueError: not a picture, a target of unknown format, or the source itself.
         """
-        target = plan_file(source, target, overwrite)
-        picture_files.write(target, self.restore(source))
-        return target
+        path = plan_file(source, target, overwrite)
+        restored = self.restore(source)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture_files.write(path, restored)
+        return path
 
     def restore_folder(self, source, target, progress=None, overwrite=False):
         """Restore all pictures in a folder and its sub-folders, under the same names in another folder.
@@ -175,7 +224,21 @@ class Restorer:
             ValueError: no pictures, or results would replace pictures that are read.
             OSError: a result cannot be written.
         """
-        jobs = plan_folder(source, target, overwrite)
+        return self.restore_planned(plan_folder(source, target, overwrite), progress)
+
+    def restore_planned(self, jobs, progress=None):
+        """Restore picture files, those of one size together. Files that cannot be read are left out and reported.
+
+        Args:
+            jobs: dict of each picture's path to the path of its result, as ``plan`` gives it.
+            progress: as for ``restore_folder``.
+
+        Returns:
+            Report.
+
+        Raises:
+            OSError: a result cannot be written.
+        """
         report = Report()
         self._compiled = self._compiled or len(jobs) >= _WORTH_COMPILING
         waiting, waiting_pixels = {}, 0
