@@ -5,9 +5,14 @@ Networks) as the ``mtcnn`` package implements it, with its own weights.
 """
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
+
+from deblur_zoo.annotations import Array
 
 # The smallest face that MTCNN looks for, in pixels of the picture that it is given. Its pyramid breaks with other
 # values: a level can come out smaller than the network's 12 pixels, and the error is taken for "no face".
@@ -29,7 +34,7 @@ class Face:
     confidence: float
 
     @property
-    def area(self):
+    def area(self) -> float:
         return float(np.prod(np.maximum(self.box[2:] - self.box[:2], 0)))
 
 
@@ -46,14 +51,14 @@ class Detector:
         ValueError: a side is under 64.
     """
 
-    def __init__(self, longest_sides=(320, 1024), minimum_confidence=0.9):
+    def __init__(self, longest_sides: Sequence[int] = (320, 1024), minimum_confidence: float = 0.9) -> None:
         if not longest_sides or min(longest_sides) < 64:
             raise ValueError(f"longest_sides must be one or more numbers of at least 64, not {longest_sides}")
         self.longest_sides = tuple(sorted(longest_sides))
         self.minimum_confidence = minimum_confidence
-        self._network = None
+        self._network: Any = None
 
-    def __call__(self, image):
+    def __call__(self, image: ArrayLike) -> list[Face]:
         """Faces in a photo, the largest first.
 
         Args:
@@ -65,15 +70,15 @@ class Detector:
         Raises:
             ValueError: not such an array.
         """
-        image = as_rgb(image)
-        longer = max(image.shape[:2])
+        photo = as_rgb(image)
+        longer = max(photo.shape[:2])
         for side in self.longest_sides:
-            faces = self._find(image, min(1.0, side / longer))
+            faces = self._find(photo, min(1.0, side / longer))
             if faces or side >= longer:
                 break
         return sorted(faces, key=lambda face: -face.area)
 
-    def _find(self, image, scale):
+    def _find(self, image: Array, scale: float) -> list[Face]:
         import cv2
 
         if self._network is None:
@@ -102,11 +107,11 @@ class Detector:
 
 
 @functools.lru_cache(maxsize=4)
-def _detector(longest_sides, minimum_confidence):
+def _detector(longest_sides: tuple[int, ...], minimum_confidence: float) -> Detector:
     return Detector(longest_sides, minimum_confidence)
 
 
-def detect(image, longest_sides=(1280,), minimum_confidence=0.9):
+def detect(image: ArrayLike, longest_sides: Sequence[int] = (1280,), minimum_confidence: float = 0.9) -> list[Face]:
     """Faces in a photo, the largest first; arguments and errors as for ``Detector``, which is kept for the next call.
 
     Returns:
@@ -115,7 +120,7 @@ def detect(image, longest_sides=(1280,), minimum_confidence=0.9):
     return _detector(tuple(longest_sides), minimum_confidence)(image)
 
 
-def as_rgb(image):
+def as_rgb(image: ArrayLike) -> Array:
     """uint8 (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) to (H, W, 3); an alpha channel is dropped."""
     image = np.asarray(image)
     if image.ndim == 2:

@@ -2,12 +2,19 @@
 
 import os
 import sys
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from deblur_zoo.annotations import Array, Pictures, StrPath
 from deblur_zoo.files import pictures as picture_files
+
+if TYPE_CHECKING:
+    from deblur_zoo.models.deblurrer import Deblurrer
+
 
 # A batch holds at most ``batch_size`` pictures of this many pixels, and fewer of larger ones.
 _PIXELS_PER_PICTURE = 256 * 256
@@ -26,10 +33,10 @@ class Report:
         failed: (path, reason) of the files that could not be restored.
     """
 
-    restored: list = field(default_factory=list)
-    failed: list = field(default_factory=list)
+    restored: list[Path] = field(default_factory=list)
+    failed: list[tuple[Path, str]] = field(default_factory=list)
 
-    def tell(self, target, by, seconds):
+    def tell(self, target: StrPath | None, by: str, seconds: float) -> None:
         """Print it for a person at a command line.
 
         Args:
@@ -46,12 +53,12 @@ class Report:
                 print(f"  {path}: {reason}", file=sys.stderr)
 
 
-def counted(count):
+def counted(count: int) -> str:
     """ "1 picture", "2 pictures"."""
     return f"{count} picture{'' if count == 1 else 's'}"
 
 
-def plan(sources, target, overwrite=False):
+def plan(sources: Iterable[StrPath], target: StrPath, overwrite: bool = False) -> dict[Path, Path]:
     """Path of every picture with the path of its result, for files and folders.
 
     Args:
@@ -64,10 +71,10 @@ def plan(sources, target, overwrite=False):
         As ``plan_file`` and ``plan_folder``; for a single file also as ``picture_files.load``.
         ValueError: two pictures would have the same result, or a picture two.
     """
-    sources = [Path(source) for source in sources]
-    if len(sources) > 1:
-        return _plan_several(sources, target, overwrite)
-    (source,) = sources
+    paths = [Path(source) for source in sources]
+    if len(paths) > 1:
+        return _plan_several(paths, target, overwrite)
+    (source,) = paths
     if source.is_dir():
         return plan_folder(source, target, overwrite)
     jobs = {source: plan_file(source, target, overwrite)}
@@ -75,7 +82,7 @@ def plan(sources, target, overwrite=False):
     return jobs
 
 
-def plan_file(source, target, overwrite=False):
+def plan_file(source: StrPath, target: StrPath, overwrite: bool = False) -> Path:
     """Where ``Restorer.restore_file`` writes; raises what it raises before it reads the picture."""
     source, folder = Path(source), os.fspath(target).endswith(("/", os.sep))
     target = Path(target)
@@ -89,7 +96,7 @@ def plan_file(source, target, overwrite=False):
     return target
 
 
-def plan_folder(source, target, overwrite=False):
+def plan_folder(source: StrPath, target: StrPath, overwrite: bool = False) -> dict[Path, Path]:
     """Path of every picture that ``Restorer.restore_folder`` reads, with the path of its result; raises the same."""
     source, target = Path(source), Path(target)
     _check_folder(target)
@@ -152,7 +159,7 @@ class Restorer:
         As ``deblur_zoo.load``; ValueError for a batch size or passes below 1.
     """
 
-    def __init__(self, model="one_step_lite", batch_size=16, passes=1):
+    def __init__(self, model: "Deblurrer | StrPath" = "one_step_lite", batch_size: int = 16, passes: int = 1) -> None:
         for name, value in (("batch_size", batch_size), ("passes", passes)):
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} is a whole number of at least 1, not {value!r}.")
@@ -166,7 +173,7 @@ class Restorer:
         self.passes = passes
         self._compiled = False
 
-    def restore(self, pictures):
+    def restore(self, pictures: Pictures) -> Array:
         """Restore a picture or a batch.
 
         Args:
@@ -182,7 +189,7 @@ class Restorer:
         picture = picture_files.load(pictures)
         return picture.rebuild(self._restore_batch(picture.rgb))
 
-    def restore_file(self, source, target, overwrite=False):
+    def restore_file(self, source: StrPath, target: StrPath, overwrite: bool = False) -> Path:
         """Restore a picture file.
 
         Args:
@@ -205,7 +212,13 @@ class Restorer:
         picture_files.write(path, restored)
         return path
 
-    def restore_folder(self, source, target, progress=None, overwrite=False):
+    def restore_folder(
+        self,
+        source: StrPath,
+        target: StrPath,
+        progress: Callable[[int, int], object] | None = None,
+        overwrite: bool = False,
+    ) -> Report:
         """Restore all pictures in a folder and its sub-folders, under the same names in another folder.
 
         Pictures of one size go through the network together. Files that cannot be read are left out and reported.
@@ -226,7 +239,9 @@ class Restorer:
         """
         return self.restore_planned(plan_folder(source, target, overwrite), progress)
 
-    def restore_planned(self, jobs, progress=None):
+    def restore_planned(
+        self, jobs: Mapping[Path, Path], progress: Callable[[int, int], object] | None = None
+    ) -> Report:
         """Restore picture files, those of one size together. Files that cannot be read are left out and reported.
 
         Args:
@@ -241,7 +256,8 @@ class Restorer:
         """
         report = Report()
         self._compiled = self._compiled or len(jobs) >= _WORTH_COMPILING
-        waiting, waiting_pixels = {}, 0
+        waiting: dict[tuple[int, ...], list[tuple[Path, picture_files.Picture]]] = {}
+        waiting_pixels = 0
 
         def finish(size):
             batch = waiting.pop(size)
