@@ -6,6 +6,7 @@ from pathlib import Path
 # The floors, from the ground up: folders of the library, and top-level packages with the folders in them. An import
 # leads to a lower floor or stays in its folder.
 ROWS = (
+    ("annotations",),
     ("layers", "losses", "metrics", "files", "hub_models"),
     ("models", "faces", "blur", "exported"),
     ("video", "features", "zoo", "data"),
@@ -63,6 +64,7 @@ CONFINED = {
     "deblur_zoo.video.frame_averages": {"numpy"},
     "deblur_zoo.video.frame_sequence": {"numpy"},
     "deblur_zoo.video.frame_sum": {"numpy"},
+    "deblur_zoo.annotations": {"numpy", "PIL"},
     "deblur_zoo.files.command_line_tools": {"absl"},
     "deblur_zoo.files.atomic_file": set(),
     "deblur_zoo.files.checksum": set(),

@@ -21,6 +21,7 @@ class Parser(keras.Model):
 
     kind = "parser"
     class_names: tuple[str, ...] = ()
+    built: bool
 
     def __init__(self, **kwargs: Any) -> None:
         # Pictures stay float32 under mixed precision.
