@@ -11,7 +11,6 @@ BIN := $(VENV)/bin
 TEST_PROCESSES ?= 2
 
 .PHONY: demo test slow-test lint train results clean
-export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 14), f"Python 3.11 to 3.13 is needed, this is {sys.version}"'
