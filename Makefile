@@ -1,5 +1,5 @@
 # make demo   deblur the example photo with the weights in this repository
-# make test   run the linter and the tests, in TEST_PROCESSES processes, 2 unless given: each takes up to 2.5 GB of memory
+# make test   run the linters and the tests, in TEST_PROCESSES processes, 2 unless given: each takes up to 2.5 GB of memory
 # make train PRESET=one_step_lite FACES=crops/train [DEVELOPMENT=crops/development] [OUT=runs/one_step_lite] [FLAGS=...]
 #             train a preset by the recipe that it carries; FLAGS are more flags of `python -m trainers`
 # make results FACES=crops/development [OUT=docs/results.md] [FLAGS=...]
@@ -11,7 +11,6 @@ BIN := $(VENV)/bin
 TEST_PROCESSES ?= 2
 
 .PHONY: demo test slow-test lint train results clean
-export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 14), f"Python 3.11 to 3.13 is needed, this is {sys.version}"'
@@ -25,6 +24,7 @@ demo: $(VENV)/installed
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 test: lint
 	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile

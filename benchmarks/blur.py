@@ -141,7 +141,7 @@ def main(arguments):
             print(json.dumps([row for size in FLAGS.sizes for row in measure(int(size), False, progress)]))
         return
     tables = {}
-    with tqdm(desc="ways timed", unit="way") as progress:
+    with tqdm(desc="ways timed", unit="way", disable=None) as progress:
         for size in map(int, FLAGS.sizes):
             tables[size] = measure(size, True, progress)
             if keras.backend.backend() == "tensorflow":

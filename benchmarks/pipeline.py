@@ -169,7 +169,7 @@ def main(arguments):
         make_batches(begin)
     pairs = FLAGS.batch * FLAGS.batches
     rates, steps = {way: [] for way in ways}, []
-    for _ in tqdm(range(FLAGS.rounds), desc="rounds", unit="round"):
+    for _ in tqdm(range(FLAGS.rounds), desc="rounds", unit="round", disable=None):
         steps.append(FLAGS.batch * 3 / timed(lambda: [step() for _ in range(3)]))
         for way, begin in ways.items():
             rates[way].append(pairs / timed(lambda begin=begin: make_batches(begin)))

@@ -1,27 +1,12 @@
 """Five published methods for removing motion blur from face photos, in Keras 3, loaded by name.
 
-``load``, ``list_models``, ``describe`` and ``Restorer`` are resolved on first use: importing this package
+    deblur_zoo.load("one_step_lite").deblur("face.jpg")
+
+The packages of the library and the names listed in ``__init__.pyi`` are imported on first use: importing this one
 imports neither Keras nor TensorFlow.
 """
 
-import importlib
+import lazy_loader
 
 __version__ = "0.1.0"
-
-_LAZY = {
-    "load": "deblur_zoo.zoo",
-    "list_models": "deblur_zoo.zoo",
-    "describe": "deblur_zoo.zoo",
-    "Restorer": "deblur_zoo.restoration",
-}
-__all__ = ["__version__", *_LAZY]
-
-
-def __getattr__(name):
-    if name in _LAZY:
-        return getattr(importlib.import_module(_LAZY[name]), name)
-    raise AttributeError(f"module 'deblur_zoo' has no attribute {name!r}; it has {', '.join(__all__)}")
-
-
-def __dir__():
-    return sorted(__all__)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -5,7 +5,6 @@
 Writes restored.png and side_by_side.png (blurred, restored, sharp) and prints PSNR before and after and the time.
 """
 
-import os
 import time
 from pathlib import Path
 
@@ -106,8 +105,6 @@ def deblur_example(preset, out):
 def demo(arguments):
     if arguments:
         raise UsageError(f"Only flags are taken, not {arguments[0]!r}; see --help.")
-    # TensorFlow reports a missing GPU as an error.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         deblur_example(FLAGS.preset, FLAGS.out)
     except ValueError as error:

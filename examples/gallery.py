@@ -171,8 +171,6 @@ def make(arguments):
         raise UsageError(f"--out must end in .png, got {out}")
     if not os.path.isdir(os.path.dirname(os.path.abspath(out))):
         raise UsageError(f"there is no folder to write {out} into")
-    # TensorFlow reports a missing GPU as an error.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from deblur_zoo import zoo
     from deblur_zoo.files import pictures as picture_files
     from deblur_zoo.zoo.presets import read_config

@@ -1,10 +1,12 @@
 """Who may import whom: the floors of docs/architecture.md as a table, and a reader of a file's imports."""
 
 import ast
+from pathlib import Path
 
 # The floors, from the ground up: folders of the library, and top-level packages with the folders in them. An import
 # leads to a lower floor or stays in its folder.
 ROWS = (
+    ("annotations",),
     ("layers", "losses", "metrics", "files", "hub_models"),
     ("models", "faces", "blur", "exported"),
     ("video", "features", "zoo", "data"),
@@ -62,14 +64,26 @@ CONFINED = {
     "deblur_zoo.video.frame_averages": {"numpy"},
     "deblur_zoo.video.frame_sequence": {"numpy"},
     "deblur_zoo.video.frame_sum": {"numpy"},
+    "deblur_zoo.annotations": {"numpy", "PIL"},
     "deblur_zoo.files.command_line_tools": {"absl"},
     "deblur_zoo.files.atomic_file": set(),
     "deblur_zoo.files.checksum": set(),
+    "deblur_zoo.files.tensorflow_messages": set(),
 }
 HEAVY = {"keras", "tensorflow", "jax", "cv2", "mtcnn", "dlib"}
-# Names that `deblur_zoo` resolves on first use, and where they are.
-LAZY = {name: "deblur_zoo.zoo" for name in ("load", "list_models", "describe")} | {"Restorer": "deblur_zoo.restoration"}
+# Packages that any module may name.
+EVERYWHERE = {"lazy_loader"}
 OURS = ("deblur_zoo", "trainers", "exporters", "hub_models", "benchmarks", "examples")
+
+
+def _lazy_names():
+    """Names that `deblur_zoo` resolves on first use, and where they are."""
+    stub = ast.parse((Path(__file__).parent.parent / "deblur_zoo" / "__init__.pyi").read_text(encoding="utf-8"))
+    found = [node for node in stub.body if isinstance(node, ast.ImportFrom) and node.module]
+    return {alias.name: f"deblur_zoo.{node.module}" for node in found for alias in node.names}
+
+
+LAZY = _lazy_names()
 
 
 def imports(source, module, modules, is_package=False):
@@ -98,6 +112,8 @@ def imports(source, module, modules, is_package=False):
                     full = full or f"{base}.{alias.name}"
                     found.append((full if full in modules else base, at_start))
             inside = isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+            # What only type checkers read is imported by none of them.
+            inside = inside or (isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING")
             visit(child, at_start and not inside)
 
     visit(ast.parse(source), True)
@@ -150,7 +166,7 @@ def package_violations(module, imported, standard_library):
         if package in RESTRICTED and _longest_prefix(module, RESTRICTED[package]) is None:
             allowed = ", ".join(RESTRICTED[package]) or "nobody"
             sentences.append(f"{module} imports {package}, which is for {allowed}")
-        elif confined and package not in CONFINED[confined] | set(OURS) | standard_library:
+        elif confined and package not in CONFINED[confined] | set(OURS) | EVERYWHERE | standard_library:
             sentences.append(
                 f"{module} imports {package}; {confined} imports {', '.join(CONFINED[confined]) or 'none'}"
             )

@@ -64,6 +64,12 @@ def test_every_module_is_inside_and_nothing_else(installed):
     assert top == set(packages)
 
 
+def test_the_stubs_and_the_mark_for_type_checkers_are_inside(installed):
+    stubs = {path.relative_to(ROOT) for path in (ROOT / "deblur_zoo").rglob("*.pyi")}
+    assert len(stubs) > 10 and {path.relative_to(installed) for path in installed.rglob("*.pyi")} == stubs
+    assert (installed / "deblur_zoo" / "py.typed").is_file()
+
+
 def test_metadata(installed):
     (metadata,) = installed.glob("*.dist-info/METADATA")
     text = metadata.read_text()

@@ -57,7 +57,7 @@ def main(arguments):
 
     try:
         sizes = parse_sizes(FLAGS.sizes) if FLAGS.sizes is not None else None
-        with tqdm(total=FLAGS.count, unit="kernel", desc=f"{FLAGS.kind} {FLAGS.split}", delay=0.3) as bar:
+        with tqdm(total=FLAGS.count, unit="kernel", desc=f"{FLAGS.kind} {FLAGS.split}", delay=0.3, disable=None) as bar:
             bank = make_bank(FLAGS.kind, FLAGS.count, sizes, FLAGS.seed, FLAGS.split, bar.update)
     except ValueError as error:
         raise UsageError(error) from error

@@ -44,7 +44,7 @@ def main(arguments):
     # What is skipped is listed at the end.
     logging.getLogger("deblur_zoo.data").setLevel(logging.ERROR)
     try:
-        with tqdm(unit="face", desc="read", delay=0.3) as bar:
+        with tqdm(unit="face", desc="read", delay=0.3, disable=None) as bar:
             packed = pack_faces(
                 FLAGS.faces, FLAGS.out, FLAGS.format, FLAGS.labels, FLAGS.quality, FLAGS.shards, FLAGS.minimum_size,
                 bar.update,

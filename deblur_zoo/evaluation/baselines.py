@@ -169,7 +169,7 @@ def candidates(baseline, faces, protocol, progress=False):
 
     batches = list(protocol.batches(faces))
     found = []
-    for constants in tqdm(baseline.candidates, desc=baseline.title, disable=not progress):
+    for constants in tqdm(baseline.candidates, desc=baseline.title, disable=None if progress else True):
         tried = replace(baseline, constants=constants)
         measurement = evaluate(tried, faces, protocol, sharp_in=False, batches=batches, knows_kernels=baseline.oracle)
         found.append((constants, measurement.psnr))

@@ -196,4 +196,4 @@ def _score(sharp, estimate, embed, sharp_embeddings):
 def _progress_bar(shown, total):
     from tqdm import tqdm
 
-    return tqdm(total=total, unit="face", disable=not shown)
+    return tqdm(total=total, unit="face", disable=None if shown else True)

@@ -4,10 +4,14 @@ Each format has a module with ``information(path)`` and ``open_runner(path)``; i
 """
 
 import importlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from deblur_zoo.annotations import Array, Pictures, StrPath
 from deblur_zoo.exported import saved_model_folder
 from deblur_zoo.files import forks
 from deblur_zoo.files import pictures as picture_files
@@ -29,15 +33,15 @@ class ExportedDeblurrer:
         information: dict that the file carries: input, output, alignment, licence, paper.
     """
 
-    kind = "deblurrer"
+    kind: str = "deblurrer"
 
-    def __init__(self, run, information):
+    def __init__(self, run: Callable[[Array], Array], information: dict[str, Any]) -> None:
         forks.guard()
         self.name = information.get("preset")
         self.information = information
         self._run = run
 
-    def __call__(self, images, training=False):
+    def __call__(self, images: ArrayLike, training: bool = False) -> Array:
         """Restore a batch.
 
         Args:
@@ -65,11 +69,11 @@ class ExportedDeblurrer:
             raise ValueError(f"images must be of shape (N, H, W, 3), got {images.shape}")
         return self._run(images)
 
-    def predict_on_batch(self, images):
+    def predict_on_batch(self, images: ArrayLike) -> Array:
         """As calling it; what a ``keras.Model`` offers too."""
         return self(images)
 
-    def deblur(self, pictures, batch_size=16, passes=1):
+    def deblur(self, pictures: Pictures, batch_size: int = 16, passes: int = 1) -> Array:
         """Restore a picture or a batch and give it back in the form it came in; see ``Deblurrer.deblur``.
 
         Args:
@@ -87,7 +91,7 @@ class ExportedDeblurrer:
         return picture_files.restored(pictures, picture_files.repeated(self, passes), batch_size)
 
 
-def reader_of(path):
+def reader_of(path: StrPath) -> str | None:
     """Name of the module that reads an exported file or folder; None where the path is none."""
     path = Path(path)
     if path.is_dir():
@@ -96,7 +100,7 @@ def reader_of(path):
     return next((ENDINGS[ending] for ending in endings), None) if path.is_file() else None
 
 
-def open_exported(path):
+def open_exported(path: StrPath) -> ExportedDeblurrer:
     """An exported file or folder as an ``ExportedDeblurrer``.
 
     Args:

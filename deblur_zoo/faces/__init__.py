@@ -2,19 +2,6 @@
 ``python -m deblur_zoo.faces`` aligns a folder of photos into crops.
 """
 
-import importlib
+import lazy_loader
 
-_LAZY = {
-    "Detector": "deblur_zoo.faces.detection",
-    "Face": "deblur_zoo.faces.detection",
-    "detect": "deblur_zoo.faces.detection",
-    "align": "deblur_zoo.faces.warp",
-    "paste_back": "deblur_zoo.faces.warp",
-}
-__all__ = list(_LAZY)
-
-
-def __getattr__(name):
-    if name in _LAZY:
-        return getattr(importlib.import_module(_LAZY[name]), name)
-    raise AttributeError(f"module 'deblur_zoo.faces' has no attribute {name!r}; it has {', '.join(__all__)}")
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

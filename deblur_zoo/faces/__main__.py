@@ -59,7 +59,7 @@ def align_photos(arguments):
             FLAGS.photos,
             FLAGS.out,
             settings,
-            progress=lambda **numbers: tqdm(unit="photo", **numbers),
+            progress=lambda **numbers: tqdm(unit="photo", disable=None, **numbers),
             maximum_pixels=FLAGS.max_pixels,
         )
     except ValueError as error:

@@ -7,6 +7,9 @@ Only numbers stand here; detecting and warping live in ``deblur_zoo.faces``.
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
+
+from deblur_zoo.annotations import Array
 
 POINT_NAMES = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
 CANONICAL_POINTS = np.array(
@@ -23,7 +26,7 @@ ARCFACE_POINTS = np.array(
 )
 
 
-def canonical_points(size=CROP_SIZE, margin=0):
+def canonical_points(size: int = CROP_SIZE, margin: int = 0) -> Array:
     """The canonical points in pixels of a square crop.
 
     Args:
@@ -36,7 +39,7 @@ def canonical_points(size=CROP_SIZE, margin=0):
     return CANONICAL_POINTS * size + margin
 
 
-def similarity_transform(source, target):
+def similarity_transform(source: ArrayLike, target: ArrayLike) -> Array:
     """Least-squares similarity (rotation, uniform scale, shift) that takes ``source`` to ``target``.
 
     Source: Umeyama 1991, eqs. (40)-(42), in two dimensions and without reflection.

@@ -6,10 +6,14 @@ puts their points as if they were upright; ``faces.orientation`` puts that right
 """
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from deblur_zoo.annotations import Array
 from deblur_zoo.faces import orientation
 from deblur_zoo.files import forks
 
@@ -33,7 +37,7 @@ class Face:
     confidence: float
 
     @property
-    def area(self):
+    def area(self) -> float:
         return float(np.prod(np.maximum(self.box[2:] - self.box[:2], 0)))
 
 
@@ -50,14 +54,14 @@ class Detector:
         ValueError: a side is under 64.
     """
 
-    def __init__(self, longest_sides=(320, 1024), minimum_confidence=0.9):
+    def __init__(self, longest_sides: Sequence[int] = (320, 1024), minimum_confidence: float = 0.9) -> None:
         if not longest_sides or min(longest_sides) < 64:
             raise ValueError(f"longest_sides must be one or more numbers of at least 64, not {longest_sides}")
         self.longest_sides = tuple(sorted(longest_sides))
         self.minimum_confidence = minimum_confidence
-        self._network = None
+        self._network: Any = None
 
-    def __call__(self, image):
+    def __call__(self, image: ArrayLike) -> list[Face]:
         """Faces in a photo, the largest first.
 
         Args:
@@ -69,15 +73,15 @@ class Detector:
         Raises:
             ValueError: not such an array.
         """
-        image = as_rgb(image)
-        longer = max(image.shape[:2])
+        photo = as_rgb(image)
+        longer = max(photo.shape[:2])
         for side in self.longest_sides:
-            faces = self._find(image, min(1.0, side / longer))
+            faces = self._find(photo, min(1.0, side / longer))
             if faces or side >= longer:
                 break
         return sorted(faces, key=lambda face: -face.area)
 
-    def _find(self, image, scale):
+    def _find(self, image: Array, scale: float) -> list[Face]:
         import cv2
 
         forks.guard()
@@ -114,11 +118,11 @@ class Detector:
 
 
 @functools.lru_cache(maxsize=4)
-def _detector(longest_sides, minimum_confidence):
+def _detector(longest_sides: tuple[int, ...], minimum_confidence: float) -> Detector:
     return Detector(longest_sides, minimum_confidence)
 
 
-def detect(image, longest_sides=(1280,), minimum_confidence=0.9):
+def detect(image: ArrayLike, longest_sides: Sequence[int] = (1280,), minimum_confidence: float = 0.9) -> list[Face]:
     """Faces in a photo, the largest first; arguments and errors as for ``Detector``, which is kept for the next call.
 
     Returns:
@@ -127,7 +131,7 @@ def detect(image, longest_sides=(1280,), minimum_confidence=0.9):
     return _detector(tuple(longest_sides), minimum_confidence)(image)
 
 
-def as_rgb(image):
+def as_rgb(image: ArrayLike) -> Array:
     """uint8 (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) to (H, W, 3); an alpha channel is dropped."""
     image = np.asarray(image)
     if image.ndim == 2:

@@ -4,13 +4,16 @@ import hashlib
 import json
 import re
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from io import BytesIO
 from pathlib import Path, PurePosixPath
+from typing import Any
 
+from deblur_zoo.annotations import Array, StrPath
 from deblur_zoo.faces import acceptance, journal
 from deblur_zoo.faces.alignment import CROP_SIZE
-from deblur_zoo.faces.detection import as_rgb
+from deblur_zoo.faces.detection import Face, as_rgb
 from deblur_zoo.faces.journal import NOT_USED, UNREADABLE, USED, Row
 from deblur_zoo.faces.warp import align
 from deblur_zoo.files import pictures
@@ -38,7 +41,7 @@ class Settings:
     format: str = "webp"
     quality: int = 100
     all_faces: bool = False
-    longest_sides: tuple = (320, 1024)
+    longest_sides: tuple[int, ...] = (320, 1024)
     rules: acceptance.Rules = field(default_factory=acceptance.Rules)
 
 
@@ -58,12 +61,19 @@ class Summary:
     crops: int
     left_out: list
 
-    def kinds(self):
+    def kinds(self) -> Counter[str]:
         """Counter of the kinds of reasons."""
         return Counter(reason.split(":")[0] for _, reason in self.left_out)
 
 
-def align_folder(photos, out, settings=None, detector=None, progress=None, maximum_pixels=pictures.MAXIMUM_PIXELS):
+def align_folder(
+    photos: StrPath,
+    out: StrPath,
+    settings: Settings | None = None,
+    detector: Callable[[Array], list[Face]] | None = None,
+    progress: Callable[..., Any] | None = None,
+    maximum_pixels: int = pictures.MAXIMUM_PIXELS,
+) -> Summary:
     """Cut the faces out of all photos in a folder and its sub-folders.
 
     Crops keep the sub-folder and the stem of the photo's name. ``out`` also gets report.tsv, a row a face, and

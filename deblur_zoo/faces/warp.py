@@ -1,14 +1,17 @@
 """Cut a face out of a photo in the canonical alignment, and paste it back."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from deblur_zoo.annotations import Array
 from deblur_zoo.faces.alignment import CROP_SIZE, canonical_points, similarity_transform
 from deblur_zoo.files.pictures import LUMA
 
 
-def align(image, points, size=CROP_SIZE, margin=0):
+def align(image: ArrayLike, points: ArrayLike, size: int = CROP_SIZE, margin: int = 0) -> tuple[Array, Array]:
     """Cut out a face in the canonical alignment.
 
     Args:
@@ -33,7 +36,7 @@ def align(image, points, size=CROP_SIZE, margin=0):
     return warp(image, matrix, size + 2 * margin), matrix
 
 
-def warp(image, matrix, side):
+def warp(image: ArrayLike, matrix: ArrayLike, side: int) -> Array:
     """Resample a photo into a square, mirrored at its borders (OpenCV REFLECT_101), without aliasing.
 
     A photo that is to be shrunk is first resampled on a grid so much finer that no photo pixel is passed over, and
@@ -75,7 +78,7 @@ def warp(image, matrix, side):
     return result.reshape(side, side, *image.shape[2:])
 
 
-def paste_back(image, crop, matrix, feather=None):
+def paste_back(image: ArrayLike, crop: ArrayLike, matrix: ArrayLike, feather: float | None = None) -> Array:
     """Put a crop (restored, say) in its place in the photo, blended over at its edges.
 
     Args:
@@ -143,19 +146,19 @@ def paste_back(image, crop, matrix, feather=None):
     return result
 
 
-def scale_of(matrix):
+def scale_of(matrix: ArrayLike) -> float:
     """Factor by which a similarity enlarges (above 1) or shrinks (below 1)."""
     matrix = np.asarray(matrix, np.float64)
     return math.hypot(matrix[0, 0], matrix[1, 0])
 
 
-def rotation_of(matrix):
+def rotation_of(matrix: ArrayLike) -> float:
     """Angle in degrees by which a similarity turns; positive from x to y, which is clockwise as pictures are seen."""
     matrix = np.asarray(matrix, np.float64)
     return math.degrees(math.atan2(matrix[1, 0], matrix[0, 0]))
 
 
-def share_inside(matrix, size, margin, shape):
+def share_inside(matrix: ArrayLike, size: int, margin: int, shape: Sequence[int]) -> float:
     """Share of the canonical crop's pixels that lie inside a photo of shape (H, W, ...), in [0, 1]."""
     matrix = np.asarray(matrix, np.float64)
     x, y = np.meshgrid(np.arange(size) + margin, np.arange(size) + margin)
@@ -164,7 +167,7 @@ def share_inside(matrix, size, margin, shape):
     return float(inside.all(axis=-1).mean())
 
 
-def _reduced(image, matrix):
+def _reduced(image: Array, matrix: Array) -> tuple[Array, Array]:
     """Shrink by a whole factor first where the face is so large that the finer grid would be huge."""
     import cv2
 
@@ -182,14 +185,14 @@ def _reduced(image, matrix):
     return small, reduced
 
 
-def _to_finer_grid(matrix, factor):
+def _to_finer_grid(matrix: Array, factor: int) -> Array:
     """The matrix to a grid with ``factor`` times as many pixels over the same square."""
     fine = matrix * factor
     fine[:, 2] += 0.5 * factor - 0.5
     return fine
 
 
-def _bounds(matrix, side, shape):
+def _bounds(matrix: Array, side: int, shape: Sequence[int]) -> tuple[int, int, int, int]:
     """Rectangle of photo pixels (left, top, right, bottom; end exclusive) that the crop touches."""
     corners = np.array([[-0.5, -0.5], [side - 0.5, -0.5], [-0.5, side - 0.5], [side - 0.5, side - 0.5]])
     photo = (corners - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T

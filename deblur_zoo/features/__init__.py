@@ -2,6 +2,6 @@
 Input conversion (range, channel order, warp) is part of each network.
 """
 
-from deblur_zoo.features.factory import load_feature_network
+import lazy_loader
 
-__all__ = ["load_feature_network"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

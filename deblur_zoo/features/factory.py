@@ -2,6 +2,12 @@
 
 import importlib
 import inspect
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from deblur_zoo.features.network import FeatureNetwork
+
 
 # Kind to module, class and fixed arguments. The modules import Keras, so they wait until one is asked for.
 _KINDS = {
@@ -13,7 +19,7 @@ _KINDS = {
 }
 
 
-def load_feature_network(specification):
+def load_feature_network(specification: Mapping[str, Any]) -> "FeatureNetwork":
     """Load a frozen feature network.
 
     Args:

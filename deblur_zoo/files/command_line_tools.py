@@ -7,6 +7,8 @@ from pathlib import Path
 
 from absl import flags
 
+from deblur_zoo.files import tensorflow_messages
+
 
 class UsageError(Exception):
     """Bad input from the person at the command line; its text is the one sentence that they see."""
@@ -22,11 +24,12 @@ def run(main, name):
         name: the command's name, put before an error sentence.
 
     A ``UsageError`` or ``OSError`` (missing or forbidden file, full disk) becomes one sentence on standard error and
-    exit code 2; Ctrl-C gives 130. Other exceptions are bugs and keep their traceback.
+    exit code 2; Ctrl-C gives 130. Other exceptions are bugs and keep their traceback. TensorFlow starts quietly.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Names of files need not be valid UTF-8; standard error prints them so anyway.
         sys.stdout.reconfigure(errors="backslashreplace")
+    tensorflow_messages.quieten()
     if "help" not in flags.FLAGS:
         flags.DEFINE_boolean("help", False, "show this text", short_name="h")
     try:
@@ -78,21 +81,25 @@ def _complain(name, error):
     print(f"{name}: {' '.join(str(error).split())}", file=sys.stderr)
 
 
-def source_and_target(arguments, output):
+def sources_and_target(arguments, output):
     """Paths of what to deblur and where to write.
 
     Args:
         arguments: what the command line has beside flags.
         output: the flag, or None.
 
+    Returns:
+        (list of paths, the output as it was given: a "/" at its end says that it is a folder).
+
     Raises:
-        UsageError: something else than one argument, no output, or nothing at the source.
+        UsageError: no argument, no output, or nothing at a source.
     """
-    if len(arguments) != 1:
-        raise UsageError(f"One file or folder to deblur is needed, {len(arguments)} were given; see --help.")
+    if not arguments:
+        raise UsageError("A file or folder to deblur is needed; see --help.")
     if not output:
         raise UsageError("Where to write is missing: give -o FILE or -o FOLDER.")
-    source = Path(arguments[0])
-    if not source.exists():
-        raise UsageError(f"There is no file or folder {source}.")
-    return source, Path(output)
+    sources = [Path(argument) for argument in arguments]
+    for source in sources:
+        if not source.exists():
+            raise UsageError(f"There is no file or folder {source}.")
+    return sources, output

@@ -10,16 +10,18 @@ was rounded to 0 or 1 has no gradient; a Wasserstein critic has no sigmoid at al
 
 from keras import ops
 
+from deblur_zoo.annotations import Tensor
+
 # Inside the square root of the penalty: its gradient is finite where the critic's is zero.
 _EPSILON = 1e-12
 
 
-def sigmoid_discriminator(truth_logits, estimate_logits):
+def sigmoid_discriminator(truth_logits: Tensor, estimate_logits: Tensor) -> Tensor:
     """-log D(truth) - log(1 - D(estimate)), D the sigmoid of the logits (Shen et al. 2020, eq. 9)."""
     return _mean(ops.softplus(-_single(truth_logits))) + _mean(ops.softplus(_single(estimate_logits)))
 
 
-def sigmoid_generator(truth_logits, estimate_logits):
+def sigmoid_generator(truth_logits: Tensor, estimate_logits: Tensor) -> Tensor:
     """-log D(estimate), the form that does not saturate (Shen et al. 2020, eq. 10).
 
     The truth is not used; it is taken so that all losses are called alike.
@@ -28,18 +30,18 @@ def sigmoid_generator(truth_logits, estimate_logits):
     return _mean(ops.softplus(-_single(estimate_logits)))
 
 
-def wasserstein_critic(truth_scores, estimate_scores):
+def wasserstein_critic(truth_scores: Tensor, estimate_scores: Tensor) -> Tensor:
     """Critic's score of the estimate minus that of the truth (Qi et al. 2020, eq. 5, sign turned to be minimised)."""
     return _mean(_single(estimate_scores)) - _mean(_single(truth_scores))
 
 
-def wasserstein_generator(truth_scores, estimate_scores):
+def wasserstein_generator(truth_scores: Tensor, estimate_scores: Tensor) -> Tensor:
     """Minus the critic's score of the estimate. The truth is not used."""
     del truth_scores
     return -_mean(_single(estimate_scores))
 
 
-def between(truth, estimate, share):
+def between(truth: Tensor, estimate: Tensor, share: Tensor) -> Tensor:
     """Points on the line between truth and estimate, at which the gradient penalty is taken.
 
     Args:
@@ -53,7 +55,7 @@ def between(truth, estimate, share):
     return (1.0 - share) * _single(truth) + share * _single(estimate)
 
 
-def gradient_penalty(gradients):
+def gradient_penalty(gradients: Tensor) -> Tensor:
     """(norm of the gradient - 1) squared (Qi et al. 2020, eq. 5; the factor lambda is the recipe's).
 
     Args:
@@ -66,10 +68,10 @@ def gradient_penalty(gradients):
     return ops.square(ops.sqrt(squares + _EPSILON) - 1.0)
 
 
-def _single(values):
+def _single(values: Tensor) -> Tensor:
     return ops.cast(values, "float32")
 
 
-def _mean(values):
+def _mean(values: Tensor) -> Tensor:
     # Flattened first: one value an image may come as (N,) too.
     return ops.mean(ops.reshape(values, (ops.shape(values)[0], -1)), axis=-1)

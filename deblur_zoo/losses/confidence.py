@@ -2,10 +2,13 @@
 
 from keras import ops
 
+from deblur_zoo.annotations import Tensor
 from deblur_zoo.losses.content import absolute
 
 
-def confidence_guided(truth, estimate, masks, confidences, weight=0.01, smallest=1e-6):
+def confidence_guided(
+    truth: Tensor, estimate: Tensor, masks: Tensor, confidences: Tensor, weight: float = 0.01, smallest: float = 1e-6
+) -> Tensor:
     """Sum over classes of C_i L(m_i estimate, m_i truth) - weight log(C_i) (eq. 4, where lambda is the weight).
 
     L is the mean absolute difference over all pixels of the image and its channels, so that a small class gives a small

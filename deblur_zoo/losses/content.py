@@ -1,34 +1,37 @@
 """Pixel losses. Each takes (truth, estimate), float (N, H, W, C), and gives one value per image, float32 (N,)."""
 
 import math
+from collections.abc import Callable, Sequence
 
 from keras import ops
 
+from deblur_zoo.annotations import Tensor
 
-def _difference(truth, estimate):
+
+def _difference(truth: Tensor, estimate: Tensor) -> Tensor:
     return ops.cast(estimate, "float32") - ops.cast(truth, "float32")
 
 
-def _mean_over_image(values):
+def _mean_over_image(values: Tensor) -> Tensor:
     return ops.mean(values, axis=tuple(range(1, len(values.shape))))
 
 
-def absolute(values):
+def absolute(values: Tensor) -> Tensor:
     """Absolute values whose gradient at 0 is 0 on every backend; JAX has 1 there, which pulls at a perfect result."""
     return values * ops.stop_gradient(ops.sign(values))
 
 
-def l1(truth, estimate):
+def l1(truth: Tensor, estimate: Tensor) -> Tensor:
     """Mean absolute difference over pixels and channels."""
     return _mean_over_image(absolute(_difference(truth, estimate)))
 
 
-def l2(truth, estimate):
+def l2(truth: Tensor, estimate: Tensor) -> Tensor:
     """Mean squared difference over pixels and channels (one-step paper, eq. 5)."""
     return _mean_over_image(ops.square(_difference(truth, estimate)))
 
 
-def negative_psnr(truth, estimate):
+def negative_psnr(truth: Tensor, estimate: Tensor) -> Tensor:
     """Minus the PSNR in dB of images in [0, 1] (Chen et al. 2021, HINet, CVPR workshops, section 3.3).
 
     A mean squared error over images is that of the worst of them; decibels weigh a small blur as much as a large one.
@@ -37,7 +40,7 @@ def negative_psnr(truth, estimate):
     return (10 / math.log(10)) * ops.log(l2(truth, estimate) + 1e-4)
 
 
-def total_variation(truth, estimate):
+def total_variation(truth: Tensor, estimate: Tensor) -> Tensor:
     """Mean squared difference between neighbouring pixels of the estimate (one-step paper, eq. 6).
 
     The paper sums over the image; a mean over the same terms keeps its weight independent of the image's size.
@@ -52,7 +55,13 @@ def total_variation(truth, estimate):
     return (ops.sum(horizontal, axis=(1, 2, 3)) + ops.sum(vertical, axis=(1, 2, 3))) / pixels
 
 
-def multi_scale(loss, truths, estimates, *others, weights=None):
+def multi_scale(
+    loss: Callable[..., Tensor],
+    truths: Sequence[Tensor],
+    estimates: Sequence[Tensor],
+    *others: Sequence[Tensor],
+    weights: Sequence[float] | None = None,
+) -> Tensor:
     """Sum of a loss over the scales of an image (Shen et al. 2020, eq. 5, where it is l1 at half and full scale).
 
     Args:

@@ -2,11 +2,13 @@
 
 from keras import ops
 
+from deblur_zoo.annotations import Tensor
+
 # Keeps the gradient of the square root finite where two feature vectors are equal.
 _EPSILON = 1e-12
 
 
-def facial(truth_features, estimate_features):
+def facial(truth_features: Tensor, estimate_features: Tensor) -> Tensor:
     """Euclidean distance between two feature vectors (one-step paper, eq. 7).
 
     Args:

@@ -2,13 +2,15 @@
 
 from keras import ops
 
+from deblur_zoo.annotations import Tensor
+
 UNKNOWN = 255
 
 # A probability of 0 (float16 rounds to it) must cost a finite amount and still pull.
 _EPSILON = 1e-7
 
 
-def cross_entropy(truth, estimate, from_logits=False):
+def cross_entropy(truth: Tensor, estimate: Tensor, from_logits: bool = False) -> Tensor:
     """Mean over the pixels of known label of -log of the true class's probability (Shen et al. 2020, eq. 4).
 
     An image without a known pixel costs 0.

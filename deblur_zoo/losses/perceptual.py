@@ -3,10 +3,17 @@
 The caller runs the network, which lives in ``deblur_zoo.features``: these are functions of what came out of it.
 """
 
+from collections.abc import Callable, Mapping
+
+from deblur_zoo.annotations import Tensor
 from deblur_zoo.losses import content
 
 
-def l1(truth_features, estimate_features, weights=None):
+def l1(
+    truth_features: Mapping[str, Tensor],
+    estimate_features: Mapping[str, Tensor],
+    weights: Mapping[str, float] | None = None,
+) -> Tensor:
     """Sum over layers of the mean absolute difference (Shen et al. 2020, eq. 8).
 
     The paper sums over a layer; a mean keeps a layer's weight independent of its size.
@@ -21,7 +28,11 @@ def l1(truth_features, estimate_features, weights=None):
     return _sum_over_layers(content.l1, truth_features, estimate_features, weights)
 
 
-def l2(truth_features, estimate_features, weights=None):
+def l2(
+    truth_features: Mapping[str, Tensor],
+    estimate_features: Mapping[str, Tensor],
+    weights: Mapping[str, float] | None = None,
+) -> Tensor:
     """Sum over layers of the mean squared difference (Qi et al. 2020, eq. 4; Yasarla et al. 2020, eq. 5).
 
     Arguments as those of ``l1``.
@@ -29,7 +40,12 @@ def l2(truth_features, estimate_features, weights=None):
     return _sum_over_layers(content.l2, truth_features, estimate_features, weights)
 
 
-def _sum_over_layers(distance, truth_features, estimate_features, weights):
+def _sum_over_layers(
+    distance: Callable[[Tensor, Tensor], Tensor],
+    truth_features: Mapping[str, Tensor],
+    estimate_features: Mapping[str, Tensor],
+    weights: Mapping[str, float] | None,
+) -> Tensor:
     names = sorted(truth_features)
     if not names:
         raise ValueError("A perceptual loss needs at least one layer; no activations were given.")

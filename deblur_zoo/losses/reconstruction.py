@@ -5,10 +5,11 @@ The paper's norms are sums or means, it does not say; here they are means, so th
 
 from keras import ops
 
+from deblur_zoo.annotations import Tensor
 from deblur_zoo.losses import content
 
 
-def gradient(truth, estimate):
+def gradient(truth: Tensor, estimate: Tensor) -> Tensor:
     """Mean absolute difference of the image gradients (second term of eq. 4).
 
     The gradients are differences of neighbouring pixels, across and down; both are summed and divided by the number of
@@ -26,7 +27,7 @@ def gradient(truth, estimate):
     return (ops.sum(across, axis=(1, 2, 3)) + ops.sum(down, axis=(1, 2, 3))) / values
 
 
-def projection(truth_features, estimate_features):
+def projection(truth_features: Tensor, estimate_features: Tensor) -> Tensor:
     """Mean absolute difference of the discriminator's penultimate features (eq. 5).
 
     Args:
@@ -36,7 +37,7 @@ def projection(truth_features, estimate_features):
     return content.l1(truth_features, estimate_features)
 
 
-def reconstruction(truth, decoded):
+def reconstruction(truth: Tensor, decoded: Tensor) -> Tensor:
     """Mean absolute difference of a sharp image from what the auto-encoding pathway G_s makes of it (eq. 6).
 
     Args:

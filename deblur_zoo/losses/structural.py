@@ -2,6 +2,7 @@
 
 from keras import ops
 
+from deblur_zoo.annotations import Tensor
 from deblur_zoo.losses.content import absolute
 
 # Labels of the components in the project's parsing: both brows, both eyes, nose, upper lip, inner mouth (teeth), lower
@@ -9,7 +10,7 @@ from deblur_zoo.losses.content import absolute
 COMPONENT_LABELS = (2, 3, 4, 5, 6, 7, 8, 9)
 
 
-def component_masks(labels):
+def component_masks(labels: Tensor) -> Tensor:
     """Masks of the eight components from a parsing.
 
     Args:
@@ -22,7 +23,7 @@ def component_masks(labels):
     return ops.cast(ops.equal(labels, ops.convert_to_tensor(COMPONENT_LABELS, "int32")), "float32")
 
 
-def equal_structural(truth, estimate, masks):
+def equal_structural(truth: Tensor, estimate: Tensor, masks: Tensor) -> Tensor:
     """Sum over components of the mean absolute difference inside the component (eq. 6, weights of 1 as in 2018).
 
     The mean is over all pixels and channels of the image, so that a small component gives a small value.
@@ -37,7 +38,9 @@ def equal_structural(truth, estimate, masks):
     return _weighted(truth, estimate, ops.sum(ops.cast(masks, "float32"), axis=-1, keepdims=True))
 
 
-def adaptive_structural(truth, estimate, masks, constant=None, minimum_size=0.0):
+def adaptive_structural(
+    truth: Tensor, estimate: Tensor, masks: Tensor, constant: float | None = None, minimum_size: float = 0.0
+) -> Tensor:
     """Sum over components, each weighted by w_k = c / A_k with A_k its size in pixels (eq. 6 and 7).
 
     An absent component adds nothing, and neither divides by zero.
@@ -65,6 +68,6 @@ def adaptive_structural(truth, estimate, masks, constant=None, minimum_size=0.0)
     return _weighted(truth, estimate, ops.sum(weights * masks, axis=-1, keepdims=True))
 
 
-def _weighted(truth, estimate, weight_map):
+def _weighted(truth: Tensor, estimate: Tensor, weight_map: Tensor) -> Tensor:
     difference = absolute(ops.cast(estimate, "float32") - ops.cast(truth, "float32"))
     return ops.mean(weight_map * difference, axis=(1, 2, 3))

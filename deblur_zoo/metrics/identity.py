@@ -2,8 +2,10 @@
 
 from keras import ops
 
+from deblur_zoo.annotations import Tensor
 
-def identity_cosine(truth, estimate):
+
+def identity_cosine(truth: Tensor, estimate: Tensor) -> Tensor:
     """Cosine of the angle between identity embeddings.
 
     Args:

@@ -8,12 +8,14 @@ import keras
 import numpy as np
 from keras import ops
 
+from deblur_zoo.annotations import Array, Tensor
+
 SSIM_TAPS = 11
 SSIM_SIGMA = 1.5
 _C1, _C2 = 0.01**2, 0.03**2
 
 
-def psnr(truth, estimate):
+def psnr(truth: Tensor, estimate: Tensor) -> Tensor:
     """Peak signal-to-noise ratio over all pixels and the three channels, with peak 1.
 
     Args:
@@ -31,7 +33,7 @@ def psnr(truth, estimate):
     return -10.0 * ops.log10(error)
 
 
-def ssim(truth, estimate):
+def ssim(truth: Tensor, estimate: Tensor) -> Tensor:
     """Structural similarity (Wang et al. 2004), averaged over windows inside the image and over channels.
 
     Gaussian window of 11 taps and sigma 1.5, population covariance, K1 = 0.01, K2 = 0.03, peak 1: the same as
@@ -64,13 +66,13 @@ def ssim(truth, estimate):
     return ops.mean(luminance * contrast_structure, axis=(1, 2, 3))
 
 
-def _window():
+def _window() -> Array:
     distance = np.arange(SSIM_TAPS) - (SSIM_TAPS - 1) / 2
     window = np.exp(-(distance**2) / (2 * SSIM_SIGMA**2))
     return (window / window.sum()).astype(np.float32)
 
 
-def _smooth(maps):
+def _smooth(maps: Tensor) -> Tensor:
     """The gaussian window at every place where it fits: (N, H, W, C) -> (N, H - 10, W - 10, C)."""
     channels = maps.shape[-1]
     kernel = np.tile(_window()[:, None, None, None], (1, 1, channels, 1))
@@ -78,7 +80,7 @@ def _smooth(maps):
     return ops.depthwise_conv(maps, kernel.transpose(1, 0, 2, 3), padding="valid", data_format="channels_last")
 
 
-def _as_float_pair(truth, estimate):
+def _as_float_pair(truth: Tensor, estimate: Tensor) -> list[Tensor]:
     pair = []
     for name, images in (("truth", truth), ("estimate", estimate)):
         images = ops.convert_to_tensor(images)

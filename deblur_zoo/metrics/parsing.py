@@ -1,6 +1,11 @@
 """How well a parsing agrees with the labels: F-score by component (Shen et al. 2020, table 3)."""
 
+from collections.abc import Iterable
+
 import numpy as np
+from numpy.typing import ArrayLike
+
+from deblur_zoo.annotations import Array
 
 UNKNOWN = 255
 CLASSES = 11
@@ -15,7 +20,7 @@ MERGED = {"brows": (2, 3), "eyes": (4, 5), "mouth": (7, 8, 9)}
 UMSN_CLASSES = {"class-1": (0,), "class-2": (1,), "class-3": (2, 3, 4, 5, 6, 7, 8, 9), "class-4": (10,)}
 
 
-def confusion(truth, estimate, classes=CLASSES):
+def confusion(truth: ArrayLike, estimate: ArrayLike, classes: int = CLASSES) -> Array:
     """How many pixels of each true class are given each class.
 
     Args:
@@ -40,7 +45,7 @@ def confusion(truth, estimate, classes=CLASSES):
     return np.bincount(truth * classes + estimate, minlength=classes**2).reshape(classes, classes)
 
 
-def f_scores(counts, groups=None):
+def f_scores(counts: ArrayLike, groups: Iterable[Iterable[int]] | None = None) -> Array:
     """F-score of every class: 2 TP / (2 TP + FP + FN), over all pixels that were counted.
 
     Args:
@@ -55,10 +60,10 @@ def f_scores(counts, groups=None):
     """
     counts = np.asarray(counts, np.float64)
     if groups is not None:
-        groups = [sorted(set(group)) for group in groups]
-        if any(not group or group[0] < 0 or group[-1] >= len(counts) for group in groups):
-            raise ValueError(f"groups are of classes from 0 to {len(counts) - 1}, not {groups}")
-        members = np.array([np.isin(np.arange(len(counts)), group) for group in groups], np.float64).reshape(
+        chosen = [sorted(set(group)) for group in groups]
+        if any(not group or group[0] < 0 or group[-1] >= len(counts) for group in chosen):
+            raise ValueError(f"groups are of classes from 0 to {len(counts) - 1}, not {chosen}")
+        members = np.array([np.isin(np.arange(len(counts)), group) for group in chosen], np.float64).reshape(
             -1, len(counts)
         )
         hits = np.einsum("gi,ij,gj->g", members, counts, members)
@@ -69,7 +74,7 @@ def f_scores(counts, groups=None):
     return np.divide(2 * hits, sizes, out=np.full(len(sizes), np.nan), where=sizes > 0)
 
 
-def component_scores(counts):
+def component_scores(counts: ArrayLike) -> dict[str, float]:
     """F-scores by component and their average, as table 3 has them.
 
     Args:
@@ -84,7 +89,7 @@ def component_scores(counts):
     return {**table, "average": float(np.mean(present)) if present else float("nan")}
 
 
-def group_scores(counts):
+def group_scores(counts: ArrayLike) -> dict[str, float]:
     """F-scores of brows, eyes and mouth, left and right or lips together, and of the four classes of UMSN.
 
     Args:

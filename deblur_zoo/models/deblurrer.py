@@ -4,15 +4,18 @@ Input and output of every model: float RGB in [0, 1], layout (N, H, W, 3), any h
 A network that works in another range or needs a size that divides by 8 converts inside.
 """
 
+from typing import Any
+
 import keras
 from keras import ops
 
+from deblur_zoo.annotations import Array, Pictures, Tensor
 from deblur_zoo.files import pictures as picture_files
 from deblur_zoo.layers.mirror_padding import pad_to_multiple
 from deblur_zoo.models.fork_checked import ForkCheckedModel
 
 
-def check_whole_numbers(owner, minimum=1, **values):
+def check_whole_numbers(owner: str, minimum: int = 1, **values: Any) -> None:
     """Refuse constructor arguments that are not whole numbers, or sequences of them, of at least ``minimum``.
 
     Raises:
@@ -24,7 +27,7 @@ def check_whole_numbers(owner, minimum=1, **values):
                 raise ValueError(f"{owner}: {name} must be whole numbers of at least {minimum}, got {value!r}")
 
 
-def check_images(owner, images):
+def check_images(owner: str, images: Tensor) -> None:
     """Refuse anything but a batch of float RGB pictures; integers would silently be clipped to white.
 
     Raises:
@@ -44,7 +47,7 @@ def check_images(owner, images):
         raise ValueError(f"{owner} takes {accepted}; got the shape {tuple(images.shape)}.")
 
 
-def crop(features, images, divisor=1):
+def crop(features: Tensor, images: Tensor, divisor: int = 1) -> Tensor:
     """Undo mirror padding: the first H / divisor rows and W / divisor columns, for ``images`` (N, H, W, C)."""
     sizes = []
     for axis in (1, 2):
@@ -63,26 +66,27 @@ class Deblurrer(ForkCheckedModel):
     that every pixel has a gradient.
     """
 
-    kind = "deblurrer"
-    size_divisor = 1
+    kind: str = "deblurrer"
+    size_divisor: int = 1
+    built: bool
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         # Images stay float32 under mixed precision: a residual added in bfloat16 would round the picture itself.
         kwargs.setdefault("autocast", False)
         super().__init__(**kwargs)
 
-    def restore(self, images, training=False):
+    def restore(self, images: Tensor, training: bool = False) -> Tensor:
         """Map float32 images (N, H, W, 3), H and W multiples of ``size_divisor``, to the same shape."""
         raise NotImplementedError
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> None:
         """Create all weights, by running the network on the smallest image that needs no padding."""
         if self.built:
             return
         self.restore(ops.zeros((1, self.size_divisor, self.size_divisor, 3), dtype="float32"), training=False)
         self.built = True
 
-    def call(self, images, training=False):
+    def call(self, images: Tensor, training: bool = False) -> Tensor:
         """Restore a batch.
 
         Args:
@@ -95,7 +99,7 @@ class Deblurrer(ForkCheckedModel):
         restored = self._restored(images, training)
         return restored if training else ops.clip(restored, 0.0, 1.0)
 
-    def training_outputs(self, images, training=True):
+    def training_outputs(self, images: Tensor, training: bool = True) -> dict[str, Tensor]:
         """What losses compare. Methods whose losses need more than the restored image give more.
 
         Args:
@@ -107,17 +111,17 @@ class Deblurrer(ForkCheckedModel):
         """
         return {"restored": self._restored(images, training)}
 
-    def _restored(self, images, training):
+    def _restored(self, images: Tensor, training: bool) -> Tensor:
         """``restore`` for any size, not clipped."""
         check_images(self.name, images)
         images = ops.cast(images, "float32")
         restored = self.restore(pad_to_multiple(images, self.size_divisor), training=training)
         return ops.cast(crop(restored, images), "float32")
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         return tuple(input_shape)
 
-    def deblur(self, pictures, batch_size=16, passes=1):
+    def deblur(self, pictures: Pictures, batch_size: int = 16, passes: int = 1) -> Array:
         """Restore a picture or a batch and give it back in the form it came in.
 
         Args:

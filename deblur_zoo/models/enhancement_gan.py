@@ -28,9 +28,13 @@ Deviations from the paper:
   face passes through unharmed from the first step on.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import layers, ops
 
+from deblur_zoo.annotations import Tensor
 from deblur_zoo.models.deblurrer import Deblurrer, check_whole_numbers
 from deblur_zoo.models.enhancement_gan_blocks import (
     DRDBU,
@@ -114,29 +118,36 @@ class EnhancementGan(Deblurrer):
 
     def __init__(
         self,
-        widths=(32, 64, 128, 256),
-        blocks=3,
-        enhancement_blocks=None,
-        recurrences=2,
-        growth=8,
-        dense_depth=5,
-        dense_blocks=3,
-        dense_units=3,
-        residual_scale=0.2,
-        enhancement_module=True,
-        dense_unit=True,
-        recurrent_blocks=True,
-        residual_blocks=True,
-        normalization="instance",
-        leaky_slope=0.0,
-        scale=1,
-        image_skip=False,
-        channel_attention=False,
-        **kwargs,
-    ):
+        widths: Sequence[int] = (32, 64, 128, 256),
+        blocks: int = 3,
+        enhancement_blocks: int | None = None,
+        recurrences: int = 2,
+        growth: int = 8,
+        dense_depth: int = 5,
+        dense_blocks: int = 3,
+        dense_units: int = 3,
+        residual_scale: float = 0.2,
+        enhancement_module: bool = True,
+        dense_unit: bool = True,
+        recurrent_blocks: bool = True,
+        residual_blocks: bool = True,
+        normalization: str | None = "instance",
+        leaky_slope: float = 0.0,
+        scale: int = 1,
+        image_skip: bool = False,
+        channel_attention: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
-        counts = {"widths": list(widths), "blocks": blocks, "growth": growth, "dense_depth": dense_depth,
-                  "dense_blocks": dense_blocks, "dense_units": dense_units, "scale": scale}  # fmt: skip
+        counts: dict[str, Any] = {
+            "widths": list(widths),
+            "blocks": blocks,
+            "growth": growth,
+            "dense_depth": dense_depth,
+            "dense_blocks": dense_blocks,
+            "dense_units": dense_units,
+            "scale": scale,
+        }
         check_whole_numbers("EnhancementGan", **counts)
         check_whole_numbers("EnhancementGan", minimum=0, recurrences=recurrences)
         if enhancement_blocks is not None:
@@ -148,7 +159,7 @@ class EnhancementGan(Deblurrer):
         switches = {"enhancement_module": enhancement_module, "dense_unit": dense_unit,
                     "recurrent_blocks": recurrent_blocks, "residual_blocks": residual_blocks,
                     "image_skip": image_skip, "channel_attention": channel_attention}  # fmt: skip
-        self.settings = {
+        self.settings: dict[str, Any] = {
             **counts,
             "recurrences": recurrences,
             "enhancement_blocks": enhancement_blocks,
@@ -189,7 +200,7 @@ class EnhancementGan(Deblurrer):
         else:
             self.last = layers.Conv2DTranspose(3, scale, strides=scale, dtype="float32", **last)
 
-    def restore(self, images, training=False):
+    def restore(self, images: Tensor, training: bool = False) -> Tensor:
         features = self.coarse(ops.relu(self.first(2.0 * images - 1.0)))
         for part in self.enhancement:
             features = part(features)
@@ -197,5 +208,5 @@ class EnhancementGan(Deblurrer):
         restored = 0.5 * ops.tanh(self.last(features))
         return restored + (images if self.settings["image_skip"] else 0.5)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **self.settings}

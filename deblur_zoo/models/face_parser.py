@@ -14,9 +14,13 @@ Deviations from the paper:
   of ``scale`` pixels, so that everything between runs on 1/scale of the resolution. For small processors.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import layers, ops
 
+from deblur_zoo.annotations import Tensor
 from deblur_zoo.layers.mirror_padding import pad_to_multiple
 from deblur_zoo.models.deblurrer import check_whole_numbers, crop
 from deblur_zoo.models.parser import Parser
@@ -127,20 +131,22 @@ class FaceParser(Parser):
 
     class_names = CLASS_NAMES
 
-    def __init__(self, widths=WIDTHS, scale=1, synchronized=False, **kwargs):
+    def __init__(
+        self, widths: Sequence[int] = WIDTHS, scale: int = 1, synchronized: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         check_whole_numbers("FaceParser", widths=widths, scale=scale)
         self.settings = {"widths": list(widths), "scale": scale, "synchronized": bool(synchronized)}
         self.parser = ParsingNetwork(widths, scale, synchronized, name="parser")
         self.size_divisor = self.parser.size_divisor
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> None:
         """Create all weights."""
         if not self.built:
             self.parser.build((None, None, None, 3))
             self.built = True
 
-    def training_outputs(self, images, training=True):
+    def training_outputs(self, images: Tensor, training: bool = True) -> dict[str, Tensor]:
         """What the parsing loss needs: ``{"parsing_logits": float32 (N, H, W, 11)}``. Arguments as for calling it."""
         images = ops.cast(images, "float32")
         logits = self.parser(pad_to_multiple(images, self.size_divisor), training=training)

@@ -19,9 +19,13 @@ Deviations from the paper:
   passes through unharmed from the first step on.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import layers, ops
 
+from deblur_zoo.annotations import Tensor
 from deblur_zoo.layers.channel_attention import channel_attention
 from deblur_zoo.models.deblurrer import Deblurrer
 
@@ -127,17 +131,17 @@ class OneStep(Deblurrer):
 
     def __init__(
         self,
-        width=64,
-        reduced_width=32,
-        modules=6,
-        kernel_sizes=(1, 3, 5, 7, 14),
-        reduction=True,
-        scale=1,
-        image_skip=False,
-        leaky_slope=0.01,
-        channel_attention=False,
-        **kwargs,
-    ):
+        width: int = 64,
+        reduced_width: int = 32,
+        modules: int = 6,
+        kernel_sizes: Sequence[int] = (1, 3, 5, 7, 14),
+        reduction: bool = True,
+        scale: int = 1,
+        image_skip: bool = False,
+        leaky_slope: float = 0.01,
+        channel_attention: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         counts = {"width": width, "reduced_width": reduced_width, "modules": modules, "scale": scale}
         for name, value in [*counts.items(), *(("kernel_sizes", size) for size in kernel_sizes)]:
@@ -166,12 +170,12 @@ class OneStep(Deblurrer):
         else:
             self.last = layers.Conv2DTranspose(3, scale, strides=scale, dtype="float32", **last)
 
-    def restore(self, images, training=False):
+    def restore(self, images: Tensor, training: bool = False) -> Tensor:
         features = self.first(images)
         for module in self.inception:
             features = module(features)
         restored = self.last(features)
         return images + restored if self.settings["image_skip"] else restored
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **self.settings}

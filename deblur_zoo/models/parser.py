@@ -1,8 +1,11 @@
 """The base class of the models that label a face's pixels."""
 
+from typing import Any
+
 import numpy as np
 from keras import ops
 
+from deblur_zoo.annotations import Array, Pictures, Tensor
 from deblur_zoo.files import pictures as picture_files
 from deblur_zoo.models.deblurrer import check_images
 from deblur_zoo.models.fork_checked import ForkCheckedModel
@@ -17,14 +20,15 @@ class Parser(ForkCheckedModel):
     """
 
     kind = "parser"
-    class_names = ()
+    class_names: tuple[str, ...] = ()
+    built: bool
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         # Pictures stay float32 under mixed precision.
         kwargs.setdefault("autocast", False)
         super().__init__(**kwargs)
 
-    def call(self, images, training=False):
+    def call(self, images: Tensor, training: bool = False) -> Tensor:
         """Probabilities of the classes.
 
         Args:
@@ -37,10 +41,10 @@ class Parser(ForkCheckedModel):
         check_images(self.name, images)
         return ops.softmax(self.training_outputs(images, training=training)["parsing_logits"], axis=-1)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         return (*input_shape[:-1], len(self.class_names))
 
-    def parse(self, pictures, batch_size=16):
+    def parse(self, pictures: Pictures, batch_size: int = 16) -> Array:
         """The most probable class of every pixel.
 
         Args:
@@ -63,5 +67,5 @@ class Parser(ForkCheckedModel):
         )
         return labels if len(picture.shape) == 4 else labels[0]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **self.settings}

@@ -25,11 +25,14 @@ Deviations from the paper:
 """
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
 from keras import layers, ops
 
+from deblur_zoo.annotations import Tensor
 from deblur_zoo.layers.channel_attention import channel_attention as attend
 from deblur_zoo.layers.mirror_padding import pad_to_multiple
 from deblur_zoo.layers.resampling import halve
@@ -206,26 +209,32 @@ class SemanticFace(Deblurrer):
 
     def __init__(
         self,
-        width=64,
-        residual_width=None,
-        residual_blocks=6,
-        first_kernel=11,
-        kernel_size=5,
-        fine_stages=1,
-        shared_fine_stages=False,
-        coarse_network=True,
-        parser_widths=face_parser.WIDTHS,
-        scale=1,
-        image_skip=False,
-        channel_attention=False,
-        coarse_width=None,
-        coarse_residual_blocks=None,
-        synchronized=False,
-        **kwargs,
-    ):
+        width: int = 64,
+        residual_width: int | None = None,
+        residual_blocks: int = 6,
+        first_kernel: int = 11,
+        kernel_size: int = 5,
+        fine_stages: int = 1,
+        shared_fine_stages: bool = False,
+        coarse_network: bool = True,
+        parser_widths: Sequence[int] = face_parser.WIDTHS,
+        scale: int = 1,
+        image_skip: bool = False,
+        channel_attention: bool = False,
+        coarse_width: int | None = None,
+        coarse_residual_blocks: int | None = None,
+        synchronized: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
-        counts = {"width": width, "residual_blocks": residual_blocks, "first_kernel": first_kernel,
-                  "kernel_size": kernel_size, "scale": scale, "parser_widths": list(parser_widths)}  # fmt: skip
+        counts: dict[str, Any] = {
+            "width": width,
+            "residual_blocks": residual_blocks,
+            "first_kernel": first_kernel,
+            "kernel_size": kernel_size,
+            "scale": scale,
+            "parser_widths": list(parser_widths),
+        }
         optional = {"residual_width": residual_width, "coarse_width": coarse_width,
                     "coarse_residual_blocks": coarse_residual_blocks}  # fmt: skip
         check_whole_numbers("SemanticFace", **counts)
@@ -233,7 +242,7 @@ class SemanticFace(Deblurrer):
         check_whole_numbers("SemanticFace", minimum=0, fine_stages=fine_stages)
         if not coarse_network and fine_stages != 1:
             raise ValueError(f"SemanticFace: without a coarse network fine_stages must be 1, got {fine_stages}")
-        self.settings = {
+        self.settings: dict[str, Any] = {
             **counts,
             **optional,
             "fine_stages": fine_stages,
@@ -247,7 +256,9 @@ class SemanticFace(Deblurrer):
                 "first_kernel": first_kernel, "kernel_size": kernel_size, "scale": scale,
                 "channel_attention": bool(channel_attention)}  # fmt: skip
         coarse = {**fine, "width": coarse_width or width, "residual_blocks": coarse_residual_blocks or residual_blocks}
-        self.coarse = self.parser = self.fine = None
+        self.coarse: Any = None
+        self.parser: Any = None
+        self.fine: Any = None
         self.size_divisor = 2 * scale
         if coarse_network:
             self.coarse = TwoScaleNetwork(image_skip, coarse, name="coarse")
@@ -260,10 +271,12 @@ class SemanticFace(Deblurrer):
             )
             self.size_divisor = math.lcm(self.size_divisor, self.parser.size_divisor)
 
-    def restore(self, images, training=False):
+    def restore(self, images: Tensor, training: bool = False) -> Tensor:
         return self._outputs(images, None, training)["restored"]
 
-    def training_outputs(self, images, labels=None, training=True):
+    def training_outputs(  # type: ignore[override]  # `labels` comes second.
+        self, images: Tensor, labels: Tensor | None = None, training: bool = True
+    ) -> dict[str, Tensor]:
         """What the losses of all stages compare.
 
         Args:
@@ -291,11 +304,11 @@ class SemanticFace(Deblurrer):
         outputs = self._outputs(pad_to_multiple(images, self.size_divisor), labels, training)
         return {name: crop(value, images, 2 if name.endswith("half") else 1) for name, value in outputs.items()}
 
-    def _outputs(self, images, labels, training):
+    def _outputs(self, images: Tensor, labels: Tensor | None, training: bool) -> dict[str, Tensor]:
         """``training_outputs`` for a size that divides; nothing is computed that the restored image does not need."""
         blurred, previous = [images], images
         blurred_half = [halve(images)]
-        outputs = {}
+        outputs: dict[str, Tensor] = {}
         if self.coarse is not None:
             previous, half = self.coarse(images, blurred_half[0])
             outputs |= {"coarse": previous, "coarse_half": half}
@@ -323,5 +336,5 @@ class SemanticFace(Deblurrer):
             outputs |= {name: previous, f"{name}_half": half}
         return outputs
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **self.settings}

@@ -26,10 +26,13 @@ Deviations from the paper, and what it leaves open:
 """
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import ops
 
+from deblur_zoo.annotations import Tensor
 from deblur_zoo.layers.mirror_padding import pad_to_multiple
 from deblur_zoo.models.deblurrer import Deblurrer, check_whole_numbers, crop
 from deblur_zoo.models.hourglass import HourglassNetwork
@@ -68,27 +71,31 @@ class TwoStepGan(Deblurrer):
 
     def __init__(
         self,
-        hourglass_network=True,
-        generator_network=True,
-        hourglass_widths=(64, 128, 128, 256),
-        hourglass_levels=4,
-        hourglass_blocks=1,
-        first_kernel=7,
-        encoder_widths=ENCODER_WIDTHS,
-        decoder_widths=DECODER_WIDTHS,
-        generator_blocks=0,
-        keep_probability=0.5,
-        scale=1,
-        normalization=True,
-        channel_attention=False,
-        image_skip=False,
-        synchronized=False,
-        **kwargs,
-    ):
+        hourglass_network: bool = True,
+        generator_network: bool = True,
+        hourglass_widths: Sequence[int] = (64, 128, 128, 256),
+        hourglass_levels: int = 4,
+        hourglass_blocks: int = 1,
+        first_kernel: int | None = 7,
+        encoder_widths: Sequence[int] = ENCODER_WIDTHS,
+        decoder_widths: Sequence[int] = DECODER_WIDTHS,
+        generator_blocks: int = 0,
+        keep_probability: float = 0.5,
+        scale: int = 1,
+        normalization: bool = True,
+        channel_attention: bool = False,
+        image_skip: bool = False,
+        synchronized: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
-        counts = {"hourglass_widths": list(hourglass_widths), "hourglass_blocks": hourglass_blocks,
-                  "encoder_widths": list(encoder_widths), "decoder_widths": list(decoder_widths),
-                  "scale": scale}  # fmt: skip
+        counts: dict[str, Any] = {
+            "hourglass_widths": list(hourglass_widths),
+            "hourglass_blocks": hourglass_blocks,
+            "encoder_widths": list(encoder_widths),
+            "decoder_widths": list(decoder_widths),
+            "scale": scale,
+        }
         check_whole_numbers("TwoStepGan", **counts)
         if first_kernel is not None:
             check_whole_numbers("TwoStepGan", first_kernel=first_kernel)
@@ -102,7 +109,7 @@ class TwoStepGan(Deblurrer):
             raise ValueError("TwoStepGan: one of hourglass_network and generator_network must be true")
         shared = {"normalization": bool(normalization), "channel_attention": bool(channel_attention),
                   "synchronized": bool(synchronized)}  # fmt: skip
-        self.settings = {
+        self.settings: dict[str, Any] = {
             "hourglass_network": bool(hourglass_network),
             "generator_network": bool(generator_network),
             **counts,
@@ -129,10 +136,10 @@ class TwoStepGan(Deblurrer):
             # Every layer of the encoder but the first halves.
             self.size_divisor = math.lcm(self.size_divisor, scale * 2 ** (len(encoder_widths) - 1))
 
-    def restore(self, images, training=False):
+    def restore(self, images: Tensor, training: bool = False) -> Tensor:
         return self._outputs(images, training)["restored"]
 
-    def training_outputs(self, images, training=True):
+    def training_outputs(self, images: Tensor, training: bool = True) -> dict[str, Tensor]:
         """What the losses of both stages compare.
 
         Args:
@@ -146,7 +153,7 @@ class TwoStepGan(Deblurrer):
         outputs = self._outputs(pad_to_multiple(images, self.size_divisor), training)
         return {name: crop(value, images) for name, value in outputs.items()}
 
-    def _outputs(self, images, training):
+    def _outputs(self, images: Tensor, training: bool) -> dict[str, Tensor]:
         """``training_outputs`` for a size that divides."""
         outputs = {}
         if self.hourglass is not None:
@@ -159,7 +166,7 @@ class TwoStepGan(Deblurrer):
             restored = restored + outputs.get("hourglass", images)
         return {**outputs, "restored": restored}
 
-    def reconstruct(self, pathway, images, training=True):
+    def reconstruct(self, pathway: Any, images: Tensor, training: bool = True) -> Tensor:
         """G_s of the paper: sharp images, encoded by a network of its own, from the shared decoder.
 
         Args:
@@ -189,7 +196,7 @@ class TwoStepGan(Deblurrer):
             weight.assign(value)
         return crop(decoded, images)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **self.settings}
 
 

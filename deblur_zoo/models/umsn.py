@@ -24,9 +24,13 @@ Deviations from the paper:
   unharmed from the first step on.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
+from deblur_zoo.annotations import Tensor
 from deblur_zoo.layers.mirror_padding import pad_to_multiple
 from deblur_zoo.layers.resampling import halve
 from deblur_zoo.models.deblurrer import Deblurrer, check_whole_numbers, crop
@@ -210,30 +214,36 @@ class Umsn(Deblurrer):
 
     def __init__(
         self,
-        width=64,
-        growth=None,
-        hidden_width=None,
-        blocks=4,
-        last_width=16,
-        feature_width=16,
-        feature_blocks=3,
-        scale=1,
-        pooled=True,
-        dilated=True,
-        normalization="instance",
-        one_channel_maps=True,
-        channel_attention=False,
-        image_skip=False,
-        semantic_maps=True,
-        feature_networks=True,
-        nested_residuals=True,
-        parser_width=64,
-        synchronized=False,
-        **kwargs,
-    ):
+        width: int = 64,
+        growth: int | None = None,
+        hidden_width: int | None = None,
+        blocks: int = 4,
+        last_width: int = 16,
+        feature_width: int = 16,
+        feature_blocks: int = 3,
+        scale: int = 1,
+        pooled: bool = True,
+        dilated: bool = True,
+        normalization: str | None = "instance",
+        one_channel_maps: bool = True,
+        channel_attention: bool = False,
+        image_skip: bool = False,
+        semantic_maps: bool = True,
+        feature_networks: bool = True,
+        nested_residuals: bool = True,
+        parser_width: int = 64,
+        synchronized: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
-        counts = {"blocks": blocks, "last_width": last_width, "feature_width": feature_width,
-                  "feature_blocks": feature_blocks, "scale": scale, "parser_width": parser_width}  # fmt: skip
+        counts: dict[str, Any] = {
+            "blocks": blocks,
+            "last_width": last_width,
+            "feature_width": feature_width,
+            "feature_blocks": feature_blocks,
+            "scale": scale,
+            "parser_width": parser_width,
+        }
         optional = {"growth": growth, "hidden_width": hidden_width}
         check_whole_numbers("Umsn", **counts)
         check_whole_numbers("Umsn", minimum=2, width=width)
@@ -246,14 +256,15 @@ class Umsn(Deblurrer):
                  "channel_attention": channel_attention, "image_skip": image_skip, "semantic_maps": semantic_maps,
                  "feature_networks": feature_networks, "nested_residuals": nested_residuals,
                  "synchronized": synchronized}  # fmt: skip
-        self.settings = {
+        self.settings: dict[str, Any] = {
             "width": width,
             **counts,
             **optional,
             "normalization": normalization,
             **{name: bool(value) for name, value in flags.items()},
         }
-        self.parser = self.feature_networks = None
+        self.parser: Any = None
+        self.feature_networks: Any = None
         self.size_divisor = scale * (1 + self.settings["pooled"])
         if semantic_maps:
             self.parser = SemanticNetwork(parser_width, scale, dilated, synchronized, name="parser")
@@ -263,20 +274,20 @@ class Umsn(Deblurrer):
             self.feature_networks = FeatureNetworks(self.settings, name="feature_networks")
         self.base = BaseNetwork(self.settings, name="base")
 
-    def restore(self, images, training=False):
+    def restore(self, images: Tensor, training: bool = False) -> Tensor:
         maps = None
         if self.parser is not None:
             maps = ops.softmax(self.parser(images, training=training)[0], axis=-1)
         residual, _ = self._residuals(images, maps)
         return self.base.output_head.image(images, residual)
 
-    def _residuals(self, images, maps):
+    def _residuals(self, images: Tensor, maps: Tensor | None) -> tuple[Tensor, Tensor | None]:
         features = None
         if self.feature_networks is not None:
             features = self.feature_networks(class_inputs([images] * CLASSES, maps))
         return self.base(images, maps, features)
 
-    def training_outputs(self, images, training=True):
+    def training_outputs(self, images: Tensor, training: bool = True) -> dict[str, Tensor]:
         """What the losses of the whole network compare.
 
         Args:
@@ -294,7 +305,8 @@ class Umsn(Deblurrer):
         images = ops.cast(images, "float32")
         if any(size is not None and size % 2 for size in images.shape[1:3]):
             raise ValueError(f"Umsn trains on images of even height and width, got {tuple(images.shape)}")
-        padded, outputs, maps = pad_to_multiple(images, self.size_divisor), {}, None
+        padded, maps = pad_to_multiple(images, self.size_divisor), None
+        outputs: dict[str, Tensor] = {}
         if self.parser is not None:
             logits, logits_half = self.parser(padded, training=training)
             outputs |= {"parsing_logits": logits, "parsing_logits_half": logits_half}
@@ -305,7 +317,7 @@ class Umsn(Deblurrer):
             outputs["restored_half"] = self.base.output_head.image(halve(padded), residual_half)
         return {name: crop(value, images, 2 if name.endswith("half") else 1) for name, value in outputs.items()}
 
-    def parse(self, images, training=False):
+    def parse(self, images: Tensor, training: bool = False) -> dict[str, Tensor]:
         """The parser's logits for float32 images of any size, as ``FourClassParser.training_outputs`` gives them.
 
         Raises:
@@ -315,7 +327,7 @@ class Umsn(Deblurrer):
             raise ValueError("Umsn: without semantic_maps there is no parser")
         return parsing_outputs(self.parser, images, training)
 
-    def class_features(self, images, maps):
+    def class_features(self, images: Sequence[Tensor], maps: Tensor) -> Tensor:
         """The F-Nets' features of images of their own, as their pre-training takes them.
 
         Args:
@@ -324,7 +336,7 @@ class Umsn(Deblurrer):
         """
         return self.feature_networks(class_inputs(images, maps))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **self.settings}
 
 

@@ -12,9 +12,12 @@ Deviations from the paper:
 - ``dilated=False``, ours: plain convolutions, for networks that work on a small scale.
 """
 
+from typing import Any
+
 import keras
 from keras import layers, ops
 
+from deblur_zoo.annotations import Tensor
 from deblur_zoo.layers.mirror_padding import pad_to_multiple
 from deblur_zoo.layers.resampling import double, halve
 from deblur_zoo.models.deblurrer import check_whole_numbers, crop
@@ -116,7 +119,9 @@ class FourClassParser(Parser):
 
     class_names = CLASS_NAMES
 
-    def __init__(self, width=64, scale=1, dilated=True, synchronized=False, **kwargs):
+    def __init__(
+        self, width: int = 64, scale: int = 1, dilated: bool = True, synchronized: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         check_whole_numbers("FourClassParser", width=width, scale=scale)
         self.settings = {
@@ -128,13 +133,13 @@ class FourClassParser(Parser):
         self.parser = SemanticNetwork(**self.settings, name="parser")
         self.size_divisor = self.parser.size_divisor
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> None:
         """Create all weights, by running the network on a small image."""
         if not self.built:
             self.parser(ops.zeros((1, self.size_divisor, self.size_divisor, 3)))
             self.built = True
 
-    def training_outputs(self, images, training=True):
+    def training_outputs(self, images: Tensor, training: bool = True) -> dict[str, Tensor]:
         """What the parsing loss needs. Arguments as for calling it.
 
         Returns:

@@ -1,19 +1,22 @@
-"""Deblur a face crop, or a folder of them.
+"""Deblur face crops: files, or folders of them.
 
     deblur-zoo blurred.png -o restored.png
     deblur-zoo crops -o restored --preset one_step_lite
+    deblur-zoo a.png b.png -o restored/
+    deblur-zoo --list
 
-A folder's sub-folders and names are kept. Pictures that cannot be read or are too large are listed with the reason, and
-the exit code is then 1. The faces should be aligned as `python -m deblur_zoo.faces` does it.
+A folder's sub-folders and names are kept. Results of several inputs go into a folder, as does that of a file where -o
+ends in "/". Pictures that cannot be read or are too large are listed with the reason, and the exit code is then 1. The
+faces should be aligned as `python -m deblur_zoo.faces` does it.
 """
 
-import os
 import time
 
 from absl import flags
 
+import deblur_zoo
 from deblur_zoo.files import command_line_tools, pictures
-from deblur_zoo.files.command_line_tools import UsageError, source_and_target
+from deblur_zoo.files.command_line_tools import UsageError, sources_and_target
 
 FLAGS = flags.FLAGS
 
@@ -28,41 +31,62 @@ def define_flags():
         "max_pixels", pictures.MAXIMUM_RESTORED_PIXELS, "larger pictures are refused; memory grows with the pixels", 1
     )
     flags.DEFINE_bool("overwrite", False, "allow results to replace the pictures that they are made from")
+    flags.DEFINE_bool("list", False, "show the trained presets and what they reach")
+    flags.DEFINE_bool("version", False, "show the version")
 
 
 def restore(arguments):
     """Check the arguments, restore, and say what was done. Returns the exit code."""
-    source, target = source_and_target(arguments, FLAGS.output)
-    # TensorFlow reports a missing GPU as an error.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if FLAGS.version:
+        print(f"deblur-zoo {deblur_zoo.__version__}")
+        return 0
+    if FLAGS.list:
+        _list_presets()
+        return 0
+    sources, target = sources_and_target(arguments, FLAGS.output)
 
-    from deblur_zoo.restoration.folders import Report, Restorer, plan
+    from deblur_zoo.restoration.folders import Restorer, plan
 
     try:
         # Faults of the input are told before Keras is imported, which takes seconds.
-        plan(source, target, FLAGS.overwrite, FLAGS.max_pixels)
+        jobs = plan(sources, target, FLAGS.overwrite, FLAGS.max_pixels)
         restorer = Restorer(FLAGS.preset, FLAGS.batch_size, FLAGS.passes, FLAGS.max_pixels)
-        start = time.perf_counter()
-        if source.is_dir():
-            report = _restore_folder(restorer, source, target)
-        else:
-            report = Report([restorer.restore_file(source, target, FLAGS.overwrite)])
     except ValueError as error:
         raise UsageError(str(error)) from error
-    report.tell(target if source.is_dir() else None, restorer.model.name, time.perf_counter() - start)
+    start = time.perf_counter()
+    report = _restore(restorer, jobs)
+    folder = target if len(sources) > 1 or sources[0].is_dir() else None
+    report.tell(folder, restorer.model.name, time.perf_counter() - start)
     return 1 if report.failed else 0
 
 
-def _restore_folder(restorer, source, target):
+def _restore(restorer, jobs):
     from tqdm import tqdm
 
-    with tqdm(unit="picture", desc="deblurring") as bar:
+    with tqdm(unit="picture", desc="deblurring", delay=0.5, disable=None) as bar:
 
         def progress(done, total):
             bar.total = total
             bar.update(done - bar.n)
 
-        return restorer.restore_folder(source, target, progress, FLAGS.overwrite)
+        return restorer.restore_planned(jobs, progress)
+
+
+def _list_presets():
+    """A line for each trained preset, from the index alone."""
+    from deblur_zoo.zoo import hub_folder, list_models
+    from deblur_zoo.zoo.presets import read_json
+
+    entries = read_json(hub_folder() / "index.json")["presets"]
+    names = list_models(kind="deblurrer", trained=True)
+    for name in names:
+        entry = entries[name]
+        gain = (entry["measured"] or {}).get("psnr_gain_db")
+        print(
+            f"{name:<{max(map(len, names))}}  {entry['weights_bytes'] / 1e6:4.1f} MB, "
+            f"{entry['gmac_128']:.2f} G multiply-adds for a face of 128x128"
+            + (f", PSNR {gain:+.2f} dB on blurred faces" if gain is not None else "")
+        )
 
 
 def main():

@@ -2,14 +2,21 @@
 
 import os
 import sys
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from deblur_zoo.annotations import Array, Pictures, StrPath
 from deblur_zoo.files import atomic_file
 from deblur_zoo.files import pictures as picture_files
 from deblur_zoo.files.folders import real_path, without_results
+
+if TYPE_CHECKING:
+    from deblur_zoo.models.deblurrer import Deblurrer
+
 
 # A batch holds at most ``batch_size`` pictures of this many pixels, and fewer of larger ones.
 _PIXELS_PER_PICTURE = 256 * 256
@@ -28,10 +35,10 @@ class Report:
         failed: (path, reason) of the files that could not be restored.
     """
 
-    restored: list = field(default_factory=list)
-    failed: list = field(default_factory=list)
+    restored: list[Path] = field(default_factory=list)
+    failed: list[tuple[Path, str]] = field(default_factory=list)
 
-    def tell(self, target, by, seconds):
+    def tell(self, target: StrPath | None, by: str, seconds: float) -> None:
         """Print it for a person at a command line.
 
         Args:
@@ -48,18 +55,34 @@ class Report:
                 print(f"  {path}: {reason}", file=sys.stderr)
 
 
-def counted(count):
+def counted(count: int) -> str:
     """ "1 picture", "2 pictures"."""
     return f"{count} picture{'' if count == 1 else 's'}"
 
 
-def plan(source, target, overwrite=False, maximum_pixels=picture_files.MAXIMUM_PIXELS):
-    """Path of every picture with the path of its result, for a file or a folder.
+def plan(
+    sources: Iterable[StrPath],
+    target: StrPath,
+    overwrite: bool = False,
+    maximum_pixels: int = picture_files.MAXIMUM_RESTORED_PIXELS,
+) -> dict[Path, Path]:
+    """Path of every picture with the path of its result, for files and folders.
+
+    Args:
+        sources: paths; one file's result is ``target`` as for ``plan_file``, one folder's as for ``plan_folder``. Those
+            of several go into the folder ``target`` under their own names, a folder's into a folder of its name.
+        target: file or folder to write.
+        overwrite: allow results to replace pictures that are read.
+        maximum_pixels: a single file with more is refused.
 
     Raises:
         As ``plan_file`` and ``plan_folder``; for a single file also as ``picture_files.load_to_restore``.
+        ValueError: two pictures would have the same result, or a picture two.
     """
-    source = Path(source)
+    paths = [Path(source) for source in sources]
+    if len(paths) > 1:
+        return _plan_several(paths, target, overwrite)
+    (source,) = paths
     if source.is_dir():
         return plan_folder(source, target, overwrite)
     jobs = {source: plan_file(source, target, overwrite)}
@@ -67,32 +90,67 @@ def plan(source, target, overwrite=False, maximum_pixels=picture_files.MAXIMUM_P
     return jobs
 
 
-def plan_file(source, target, overwrite=False):
+def plan_file(source: StrPath, target: StrPath, overwrite: bool = False) -> Path:
     """Where ``Restorer.restore_file`` writes; raises what it raises before it reads the picture."""
-    source, target = Path(source), Path(target)
-    if target.is_dir():
+    source, folder = Path(source), os.fspath(target).endswith(("/", os.sep))
+    target = Path(target)
+    if folder:
+        _check_folder(target)
+    if folder or target.is_dir():
         target = target / source.name
     picture_files.check_ending(target)
-    if not overwrite and target.resolve() == source.resolve():
+    if not overwrite and real_path(target) == real_path(source):
         raise ValueError(f"{target} would be overwritten by its own result: give another name, or allow overwriting.")
     return target
 
 
-def plan_folder(source, target, overwrite=False):
+def plan_folder(source: StrPath, target: StrPath, overwrite: bool = False) -> dict[Path, Path]:
     """Path of every picture that ``Restorer.restore_folder`` reads, with the path of its result; raises the same."""
     source, target = Path(source), Path(target)
+    _check_folder(target)
+    jobs = {path: target / path.relative_to(source) for path in _pictures_in(source, target)}
+    _check_overwriting(jobs, overwrite)
+    return jobs
+
+
+def _plan_several(sources, target, overwrite):
+    target, jobs, sources_of = Path(target), {}, {}
+    _check_folder(target)
+    for source in sources:
+        name = real_path(source).name
+        if source.is_dir():
+            found = {path: target / name / path.relative_to(source) for path in _pictures_in(source, target)}
+        else:
+            found = {source: target / name}
+            picture_files.check_ending(source)
+        for path, result in found.items():
+            if jobs.setdefault(path, result) != result:
+                raise ValueError(f"{path} is given twice, to be restored to {jobs[path]} and to {result}.")
+            other = sources_of.setdefault(result, path)
+            if other != path:
+                raise ValueError(f"{other} and {path} would both be restored to {result}: restore them one by one.")
+    _check_overwriting(jobs, overwrite)
+    return jobs
+
+
+def _check_folder(target):
     if target.exists() and not target.is_dir():
-        raise NotADirectoryError(f"{target} is a file; the results of a folder go into a folder.")
+        raise NotADirectoryError(f"{target} is a file; the results go into a folder.")
+
+
+def _pictures_in(source, target):
+    """The pictures in a folder, without those in ``target``."""
     paths = without_results(picture_files.list_pictures(source), source, target)
     if not paths:
         raise ValueError(f"There are no pictures ({', '.join(picture_files.WRITE_FORMATS)}) in {source}.")
-    jobs = {path: target / path.relative_to(source) for path in paths}
-    if not overwrite:
-        read = {real_path(path) for path in paths}
-        clash = next((result for result in jobs.values() if real_path(result) in read), None)
-        if clash is not None:
-            raise ValueError(f"{clash} is read and would be overwritten: give another folder, or allow overwriting.")
-    return jobs
+    return paths
+
+
+def _check_overwriting(jobs, overwrite):
+    read = set() if overwrite else {real_path(path) for path in jobs}
+    clash = next((result for result in jobs.values() if real_path(result) in read), None)
+    if clash is not None:
+        raise ValueError(f"{clash} is read and would be overwritten: give another folder, or allow overwriting.")
 
 
 class Restorer:
@@ -110,11 +168,11 @@ class Restorer:
 
     def __init__(
         self,
-        model="one_step_lite",
-        batch_size=16,
-        passes=1,
-        maximum_pixels=picture_files.MAXIMUM_RESTORED_PIXELS,
-    ):
+        model: "Deblurrer | StrPath" = "one_step_lite",
+        batch_size: int = 16,
+        passes: int = 1,
+        maximum_pixels: int = picture_files.MAXIMUM_RESTORED_PIXELS,
+    ) -> None:
         numbers = {"batch_size": batch_size, "passes": passes, "maximum_pixels": maximum_pixels}
         for name, value in numbers.items():
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
@@ -130,7 +188,7 @@ class Restorer:
         self.maximum_pixels = maximum_pixels
         self._compiled = False
 
-    def restore(self, pictures):
+    def restore(self, pictures: Pictures) -> Array:
         """Restore a picture or a batch.
 
         Args:
@@ -146,12 +204,13 @@ class Restorer:
         picture = picture_files.load_to_restore(pictures, self.maximum_pixels)
         return picture.rebuild(self._restore_batch(picture.rgb))
 
-    def restore_file(self, source, target, overwrite=False):
+    def restore_file(self, source: StrPath, target: StrPath, overwrite: bool = False) -> Path:
         """Restore a picture file.
 
         Args:
             source: the blurred picture.
-            target: file to write (its ending names the format), or an existing folder, for the same name there.
+            target: file to write (its ending names the format); or a folder, for the same name there: one that exists,
+                or one given with a "/" at its end. Missing folders are made.
             overwrite: allow ``target`` to be ``source``. Another older file at ``target`` is always replaced.
 
         Returns:
@@ -159,14 +218,23 @@ class Restorer:
 
         Raises:
             FileNotFoundError: no such file.
+            NotADirectoryError: ``target`` is given as a folder and is a file.
             ValueError: not a picture, a target of unknown format, or the source itself.
         """
-        target = plan_file(source, target, overwrite)
+        path = plan_file(source, target, overwrite)
         picture = picture_files.load_to_restore(source, self.maximum_pixels)
-        picture.save(target, self._restore_batch(picture.rgb))
-        return target
+        restored = self._restore_batch(picture.rgb)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture.save(path, restored)
+        return path
 
-    def restore_folder(self, source, target, progress=None, overwrite=False):
+    def restore_folder(
+        self,
+        source: StrPath,
+        target: StrPath,
+        progress: Callable[[int, int], object] | None = None,
+        overwrite: bool = False,
+    ) -> Report:
         """Restore all pictures in a folder and its sub-folders, under the same names in another folder.
 
         Pictures of one size go through the network together. Files that cannot be read, restored or written are left
@@ -186,10 +254,27 @@ class Restorer:
             ValueError: no pictures, or results would replace pictures that are read.
             OSError: nothing more can be written (disk full, no permission).
         """
-        jobs = plan_folder(source, target, overwrite)
+        return self.restore_planned(plan_folder(source, target, overwrite), progress)
+
+    def restore_planned(
+        self, jobs: Mapping[Path, Path], progress: Callable[[int, int], object] | None = None
+    ) -> Report:
+        """Restore picture files, those of one size together. Files that cannot be read are left out and reported.
+
+        Args:
+            jobs: dict of each picture's path to the path of its result, as ``plan`` gives it.
+            progress: as for ``restore_folder``.
+
+        Returns:
+            Report.
+
+        Raises:
+            OSError: a result cannot be written.
+        """
         report = Report()
         self._compiled = self._compiled or len(jobs) >= _WORTH_COMPILING
-        waiting, waiting_pixels = {}, 0
+        waiting: dict[tuple[int, ...], list[tuple[Path, picture_files.Picture]]] = {}
+        waiting_pixels = 0
 
         def finish(size):
             batch = waiting.pop(size)

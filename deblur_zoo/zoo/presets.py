@@ -7,12 +7,19 @@ import importlib
 import inspect
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from deblur_zoo.annotations import StrPath
 from deblur_zoo.faces import alignment
 from deblur_zoo.files.atomic_file import atomic_path
 from deblur_zoo.files.checksum import sha256_of
 from deblur_zoo.zoo.weights import load_weights, save_weights_float16
+
+if TYPE_CHECKING:
+    import keras
+
 
 FORMAT_VERSION = 1
 WEIGHTS_FILE = "model.weights.h5"
@@ -169,7 +176,16 @@ def load_preset(folder, weights=True, expected_sha256=None):
     return model
 
 
-def save_preset(model, folder, name, *, weights=True, without_weights=None, paper=None, license=None):
+def save_preset(
+    model: "keras.Model",
+    folder: StrPath,
+    name: str,
+    *,
+    weights: bool = True,
+    without_weights: str | None = None,
+    paper: Mapping[str, Any] | None = None,
+    license: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """Write ``config.json`` and, unless ``weights`` is false, float16 weights; each file complete or not at all.
 
     Args:

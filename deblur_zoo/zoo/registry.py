@@ -13,12 +13,20 @@ import importlib.resources
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from deblur_zoo import exported
+from deblur_zoo.annotations import StrPath
 from deblur_zoo.files.downloads import fetch
 from deblur_zoo.zoo import presets
 from deblur_zoo.zoo.presets import save_preset
 from deblur_zoo.zoo.weights import load_weights, save_weights_float16
+
+if TYPE_CHECKING:
+    import keras
+
+    from deblur_zoo.models.deblurrer import Deblurrer
+
 
 __all__ = [
     "Description",
@@ -49,10 +57,10 @@ class Description:
     name: str
     parameters: int
     multiply_adds: int
-    config: dict
-    record: dict
+    config: dict[str, Any]
+    record: dict[str, Any]
 
-    def __str__(self):
+    def __str__(self) -> str:
         config, record = self.config, self.record
         weights, paper, license = (config.get(key) or {} for key in ("weights", "paper", "license"))
         lines = {
@@ -75,7 +83,7 @@ def _join(record):
     return ", ".join(f"{key} {value}" for key, value in (record or {}).items())
 
 
-def hub_folder():
+def hub_folder() -> Path:
     """The installed folder ``hub_models``."""
     return Path(str(importlib.resources.files("hub_models")))
 
@@ -104,7 +112,7 @@ def list_models(pattern: str = "*", *, kind: str | None = None, trained: bool | 
     )
 
 
-def preset_folder(source):
+def preset_folder(source: StrPath) -> Path:
     """The local directory of a preset.
 
     Args:
@@ -120,7 +128,7 @@ def preset_folder(source):
     return _find(source)[0]
 
 
-def load(source, weights=True, *, kind=None):
+def load(source: StrPath, weights: bool = True, *, kind: str | None = None) -> "Deblurrer | Any":
     """A model by name, directory or URI.
 
     Args:
@@ -172,7 +180,7 @@ def _load_exported(source, weights, kind):
     return exported.open_exported(source)
 
 
-def load_initial_weights(model, source):
+def load_initial_weights(model: "keras.Model", source: StrPath) -> None:
     """Fill a built model from a ``.weights.h5`` file, or from a preset of the same architecture.
 
     Args:
@@ -195,7 +203,7 @@ def _same_shapes(model, loaded, source):
     return values
 
 
-def describe(source):
+def describe(source: StrPath) -> Description:
     """Parameters, multiply-adds and origin of a preset; needs no weights.
 
     Args:

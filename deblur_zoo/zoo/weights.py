@@ -3,17 +3,22 @@
 import math
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
 
+from deblur_zoo.annotations import StrPath
 from deblur_zoo.files.atomic_file import atomic_path
+
+if TYPE_CHECKING:
+    import keras
 
 # A compiled model's file also holds its optimiser, which is no part of the network.
 _OPTIMIZER = "optimizer"
 
 
-def save_weights_float16(model, path):
+def save_weights_float16(model: "keras.Model", path: StrPath) -> None:
     """Write a built model's weights with every float rounded to float16; complete or not at all.
 
     The same weights give the same bytes, and ``load_weights`` or Keras' own reader takes the file. float16 rounds
@@ -57,7 +62,7 @@ def save_weights_float16(model, path):
             source.visititems(copy)
 
 
-def load_weights(model, path):
+def load_weights(model: "keras.Model", path: StrPath) -> None:
     """Fill a built model from a ``.weights.h5`` file of float16 or float32.
 
     Before Keras reads it, the file is searched for what could reach outside it (soft and external links, virtual

@@ -15,7 +15,7 @@ def run(*arguments):
 def test_writes_the_bank(tmp_path):
     path = tmp_path / "bank.npz"
     done = run("--kind=camera", "--split=test", "--count=12", "--sizes=8-10,21-25:2", "--seed=4", f"--out={path}")
-    assert done.returncode == 0, done.stderr
+    assert (done.returncode, done.stderr) == (0, "")
     bank, expected = KernelBank.load(path), make_bank("camera", 12, (8, 9, 10, 21, 23, 25), 4, "test")
     np.testing.assert_array_equal(bank.kernels, expected.kernels)
     assert expected.digest() in done.stdout

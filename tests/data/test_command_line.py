@@ -32,7 +32,7 @@ def folder(tmp_path):
 def test_it_packs_and_says_what_it_did(folder, tmp_path):
     out = tmp_path / "faces.npz"
     finished = command("--faces", folder, "--out", out, "--minimum_size", 16)
-    assert finished.returncode == 0, finished.stderr
+    assert (finished.returncode, finished.stderr) == (0, "")
     store = load_faces([folder], 16)
     np.testing.assert_array_equal(load_faces([out], 16).faces, store.faces)
     first, second, third, fourth = finished.stdout.splitlines()

@@ -1,9 +1,16 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from skimage.metrics import peak_signal_noise_ratio
 
 from deblur_zoo.files import pictures
 from examples import demo, make_example
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_the_stored_pictures_are_the_ones_that_the_script_makes():
@@ -38,6 +45,14 @@ def test_demo_writes_and_measures(tiny_preset, tiny_model, tmp_path, capsys):
     assert np.abs(panel - sharp).mean() < 3
     # Captions are there.
     assert (sheet[:30, :384] < 100).any() and (sheet[:30, 390:774] < 100).any()
+
+
+def test_the_command_says_nothing_but_its_results(tiny_preset, tmp_path):
+    command = [sys.executable, "-m", "examples.demo", "--preset", tiny_preset, "--out", tmp_path / "out"]
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("PSNR before ") and (tmp_path / "out" / "restored.png").is_file()
 
 
 def test_missing_weights_are_one_sentence(tiny_model, tmp_path):

@@ -58,7 +58,7 @@ class Workplace(SimpleNamespace):
 
     def command(self, *arguments, script=("-m", "trainers"), backend="tensorflow", folder=ROOT):
         """Run a command in a process of its own and give what it left."""
-        environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3", "JAX_PLATFORMS": "cpu"}
+        environment = {**os.environ, "KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu"}
         environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
         command = [sys.executable, *script, *map(str, arguments)]
         return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=500)

@@ -294,7 +294,7 @@ def run_command(arguments):
             settings["mesh"] = sha256_of(values.mesh)
         if values.parser:
             parser, settings["parser"] = _load_parser(values.parser)
-        with tqdm(unit="face") as bar:
+        with tqdm(unit="face", disable=None) as bar:
             rows = label_folders(
                 values.faces, values.out, parser, mesh, settings, values.threshold, values.size, values.batch_size, bar
             )

@@ -324,7 +324,7 @@ def run_command(arguments):
         mesh = FaceMesh(values.mesh) if values.mesh else None
         rows = align_pairs(
             values.photos, values.out, values.style, values.size, values.margin, mesh, rules,
-            progress=lambda pairs: tqdm(pairs, unit="picture"),
+            progress=lambda pairs: tqdm(pairs, unit="picture", disable=None),
         )  # fmt: skip
     except (ValueError, ModuleNotFoundError) as error:
         raise UsageError(str(error)) from None

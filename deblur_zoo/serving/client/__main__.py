@@ -1,11 +1,12 @@
-"""Deblur a face crop, or a folder of them, on a model server.
+"""Deblur face crops, files or folders of them, on a model server.
 
     deblur-zoo-client blurred.png -o restored.png --server localhost:8501
     deblur-zoo-client crops -o restored --server localhost:8500 --protocol grpc --model one_step_lite
 
-The server is TensorFlow Serving or deblur-zoo-serve. A folder's sub-folders and names are kept. Pictures that cannot
-be read, or that the server refuses, are listed with the reason, and the exit code is then 1. The faces should be
-aligned as `python -m deblur_zoo.faces` does it.
+The server is TensorFlow Serving or deblur-zoo-serve. A folder's sub-folders and names are kept. Results of several
+inputs go into a folder, as does that of a file where -o ends in "/". Pictures that cannot be read, or that the server
+refuses, are listed with the reason, and the exit code is then 1. The faces should be aligned as
+`python -m deblur_zoo.faces` does it.
 """
 
 import sys
@@ -14,7 +15,7 @@ import time
 from absl import flags
 
 from deblur_zoo.files import command_line_tools
-from deblur_zoo.files.command_line_tools import UsageError, source_and_target
+from deblur_zoo.files.command_line_tools import UsageError, sources_and_target
 
 FLAGS = flags.FLAGS
 
@@ -38,7 +39,7 @@ def _define_flags():
 
 def run_command(arguments):
     """Check the arguments, restore, and say what was done. Returns the exit code."""
-    source, target = source_and_target(arguments, FLAGS.output)
+    sources, target = sources_and_target(arguments, FLAGS.output)
     if not FLAGS.server:
         raise UsageError("The server is missing: give --server HOST:PORT.")
 
@@ -47,7 +48,7 @@ def run_command(arguments):
     from deblur_zoo.serving.client.errors import ServingError
 
     try:
-        jobs = plan(source, target, FLAGS.overwrite)
+        jobs = plan(sources, target, FLAGS.overwrite)
         client = Client(
             FLAGS.server,
             FLAGS.model,
@@ -72,7 +73,7 @@ def run_command(arguments):
             raise UsageError(f"{FLAGS.model} at {FLAGS.server} is not available: {states}.")
         start = time.perf_counter()
         report, stopped = _restore_all(client, jobs)
-    folder = target if source.is_dir() else None
+    folder = target if len(sources) > 1 or sources[0].is_dir() else None
     report.tell(folder, f"{FLAGS.model} at {FLAGS.server}", time.perf_counter() - start)
     if stopped is not None:
         rest = len(jobs) - len(report.restored) - len(report.failed)
@@ -90,7 +91,7 @@ def _restore_all(client, jobs):
 
     report, timeouts = Report(), 0
     results = client.deblur_files(jobs.items(), FLAGS.in_flight)
-    with tqdm(total=len(jobs), unit="picture", desc="deblurring") as bar:
+    with tqdm(total=len(jobs), unit="picture", desc="deblurring", disable=None) as bar:
         for path, result in zip(jobs, results, strict=True):
             timeouts = timeouts + 1 if isinstance(result, ServingTimeout) else 0
             # One slow picture is that picture's fault; where each one is too slow, or nobody answers, it is the

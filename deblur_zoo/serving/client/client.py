@@ -10,15 +10,19 @@ arrays) go to ``serving_default`` as float32, with all their digits.
 
 import functools
 import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from deblur_zoo.annotations import Array, Pictures, StrPath
 from deblur_zoo.exported.saved_model_folder import BYTES_SIGNATURE, FLOAT_SIGNATURE
 from deblur_zoo.files import pictures as picture_files
 from deblur_zoo.serving.client import pipeline, retries
-from deblur_zoo.serving.client.answers import INPUTS, ModelChoice
+from deblur_zoo.serving.client.answers import INPUTS, ModelChoice, ModelMetadata, VersionStatus
 from deblur_zoo.serving.client.errors import ServingError, error_of
 
 PROTOCOLS = ("rest", "grpc")
@@ -72,18 +76,18 @@ class Client:
 
     def __init__(
         self,
-        target,
-        model="one_step_lite",
-        protocol="rest",
-        version=None,
-        version_label=None,
-        signature=None,
-        timeout=60.0,
-        retries=4,
-        tls=False,
-        ca_file=None,
-        headers=None,
-    ):
+        target: str,
+        model: str = "one_step_lite",
+        protocol: str = "rest",
+        version: int | None = None,
+        version_label: str | None = None,
+        signature: str | None = None,
+        timeout: float = 60.0,
+        retries: int = 4,
+        tls: bool = False,
+        ca_file: StrPath | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         host, port = split_target(target)
         if not isinstance(model, str) or not model:
             raise ValueError(f"model is a name, not {model!r}")
@@ -100,18 +104,18 @@ class Client:
         self._transport = _open_transport(protocol, host, port, tls, ca_file, headers)
         self._stopped = threading.Event()
 
-    def __enter__(self):
+    def __enter__(self) -> "Client":
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def close(self):
+    def close(self) -> None:
         """Give the connections back; calls under way end with a ServingError, or finish unheard."""
         self._stopped.set()
         self._transport.close()
 
-    def __call__(self, images, batch_size=16):
+    def __call__(self, images: ArrayLike, batch_size: int = 16) -> Array:
         """Restore a batch of floats by ``serving_default``.
 
         Args:
@@ -130,7 +134,7 @@ class Client:
             raise ValueError(f"images must be of shape (N, H, W, 3), got {images.shape}")
         return self._restore_floats(images, batch_size, self._deadline())
 
-    def deblur(self, pictures, batch_size=16):
+    def deblur(self, pictures: Pictures, batch_size: int = 16) -> Array:
         """Restore a picture or a batch and give it back in the form it came in.
 
         Args:
@@ -150,7 +154,7 @@ class Client:
         prepared = self._prepare(pictures)
         return prepared.picture.rebuild(self._restored(prepared, batch_size))
 
-    def deblur_encoded(self, files, batch_size=16):
+    def deblur_encoded(self, files: Sequence[bytes], batch_size: int = 16) -> list[bytes]:
         """Restore picture files by ``serving_bytes``; their sizes may differ.
 
         Args:
@@ -180,7 +184,7 @@ class Client:
             restored += answer
         return restored
 
-    def predict(self, signature, values):
+    def predict(self, signature: str, values: Any) -> Any:
         """Send what is given, unchecked, as one request; for other signatures and for tests of a server.
 
         Args:
@@ -196,7 +200,7 @@ class Client:
         """
         return self._ask("predict", self._deadline(), signature, values)
 
-    def deblur_files(self, jobs, in_flight=8):
+    def deblur_files(self, jobs: Iterable[tuple[StrPath, StrPath]], in_flight: int = 8) -> Iterator[Path | Exception]:
         """Restore picture files into others, in their colour profiles, while several requests are under way.
 
         Args:
@@ -219,7 +223,9 @@ class Client:
         jobs = ((path, functools.partial(save, target=Path(target))) for path, target in jobs)
         return self._results(self._under_way(jobs, in_flight), return_errors=True)
 
-    def deblur_many(self, pictures, in_flight=8, return_errors=False):
+    def deblur_many(
+        self, pictures: Iterable[Pictures], in_flight: int = 8, return_errors: bool = False
+    ) -> Iterator[Array | Exception]:
         """Restore pictures one by one while several requests are under way, so that the server can batch them.
 
         Float pictures of different sizes never are under way together: a server that batches would refuse them.
@@ -272,11 +278,11 @@ class Client:
             else:
                 raise error
 
-    def status(self):
+    def status(self) -> list[VersionStatus]:
         """State of each version of the model that the server knows: list of ``VersionStatus``; raises ServingError."""
         return self._ask("status", self._deadline())
 
-    def metadata(self):
+    def metadata(self) -> ModelMetadata:
         """Version and signatures of the model: ``ModelMetadata``; raises ServingError."""
         return self._ask("metadata", self._deadline())
 

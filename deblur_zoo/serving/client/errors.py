@@ -34,7 +34,9 @@ class ServingError(Exception):
         retry_after: seconds that the server asked to wait before that, or None.
     """
 
-    def __init__(self, message, code="UNKNOWN", retryable=None, retry_after=None):
+    def __init__(
+        self, message: str, code: str = "UNKNOWN", retryable: bool | None = None, retry_after: float | None = None
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.retryable = code in RETRYABLE if retryable is None else retryable

@@ -46,7 +46,7 @@ def test_the_command(workplace, finished):
     weights = workplace.folder / "whole" / "best.weights.h5"
     script, faces = ("-m", "trainers.validation.dead_features"), ("--faces", folder, "--limit", 2)
     result = workplace.command("--preset", workplace.preset, *faces, "--weights", weights, script=script)
-    assert result.returncode == 0, result.stderr
+    assert (result.returncode, result.stderr) == (0, "")
     # Leaky ReLUs do not die.
     assert result.stdout.splitlines()[-1] == "over 2 faces." and "(0.0 %) are zero" in result.stdout
     result = workplace.command("--preset", workplace.preset, *faces, script=script)

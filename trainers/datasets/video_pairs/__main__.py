@@ -36,10 +36,10 @@ def run_command(arguments):
                 total = 2 * read_info(path).frames or None
             except (ValueError, OSError):
                 total = None
-            return tqdm(total=total, unit="frame", desc=path.name[-24:], leave=False, delay=0.5)
+            return tqdm(total=total, unit="frame", desc=path.name[-24:], leave=False, delay=0.5, disable=None)
 
         reports = make_folder(
-            FLAGS.videos, FLAGS.out, settings, progress=lambda paths: tqdm(paths, unit="video"),
+            FLAGS.videos, FLAGS.out, settings, progress=lambda paths: tqdm(paths, unit="video", disable=None),
             clip_progress=frames_bar,
         )  # fmt: skip
     except ValueError as error:
