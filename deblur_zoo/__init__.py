@@ -1,6 +1,6 @@
 """Five published methods for removing motion blur from face photos, in Keras 3, loaded by name.
 
-``load``, ``list_models``, ``describe`` and ``Restorer`` are resolved on first use: importing this package
+``load``, ``list_models``, ``describe``, ``save_preset`` and ``Restorer`` are resolved on first use: importing this package
 imports neither Keras nor TensorFlow.
 """
 
@@ -12,6 +12,7 @@ _LAZY = {
     "load": "deblur_zoo.zoo",
     "list_models": "deblur_zoo.zoo",
     "describe": "deblur_zoo.zoo",
+    "save_preset": "deblur_zoo.zoo",
     "Restorer": "deblur_zoo.restoration",
 }
 __all__ = ["__version__", *_LAZY]

@@ -68,7 +68,8 @@ CONFINED = {
 }
 HEAVY = {"keras", "tensorflow", "jax", "cv2", "mtcnn", "dlib"}
 # Names that `deblur_zoo` resolves on first use, and where they are.
-LAZY = {name: "deblur_zoo.zoo" for name in ("load", "list_models", "describe")} | {"Restorer": "deblur_zoo.restoration"}
+LAZY = {name: "deblur_zoo.zoo" for name in ("load", "list_models", "describe", "save_preset")}
+LAZY["Restorer"] = "deblur_zoo.restoration"
 OURS = ("deblur_zoo", "trainers", "exporters", "hub_models", "benchmarks", "examples")
 
 

@@ -9,6 +9,7 @@ from keras import ops
 
 from deblur_zoo.files import pictures as picture_files
 from deblur_zoo.layers.mirror_padding import pad_to_multiple
+from deblur_zoo.models.from_preset import FromPreset
 
 
 def check_whole_numbers(owner, minimum=1, **values):
@@ -54,7 +55,7 @@ def crop(features, images, divisor=1):
     return features[:, : sizes[0], : sizes[1], :]
 
 
-class Deblurrer(keras.Model):
+class Deblurrer(FromPreset, keras.Model):
     """A model that takes blurred faces and gives restored ones.
 
     Subclasses set ``size_divisor`` and implement ``restore``. The base class mirrors the border up to the

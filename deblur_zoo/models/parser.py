@@ -6,9 +6,10 @@ from keras import ops
 
 from deblur_zoo.files import pictures as picture_files
 from deblur_zoo.models.deblurrer import check_images
+from deblur_zoo.models.from_preset import FromPreset
 
 
-class Parser(keras.Model):
+class Parser(FromPreset, keras.Model):
     """A model of kind "parser": pictures in, probabilities of classes out.
 
     Subclasses set ``class_names``, in the order of the channels, make the network ``parser``, set ``size_divisor``,

@@ -1,11 +1,13 @@
 """Preset directories: ``config.json`` names a class and its arguments, a weight file lies beside it.
 
-Reading checks everything and unpickles nothing; the class comes from a fixed table, never from the file.
+Reading checks everything and unpickles nothing. The class is one of the zoo's or one that the user has registered with
+Keras: no file makes the library import a module.
 """
 
 import importlib
 import inspect
 import json
+import os
 import re
 from pathlib import Path
 
@@ -35,6 +37,83 @@ TRAINING_CLASSES = {
     "UmsnTrainingNetworks": "deblur_zoo.models.umsn_confidence",
 }
 _LARGEST_CONFIG = 1_000_000
+
+
+# What every Keras model takes; a preset does not set it.
+_KERAS_ARGUMENTS = ("self", "name", "trainable", "dtype", "autocast")
+
+
+def class_named(name, *, for_training=False):
+    """The class that a config names. Imports nothing but the zoo's own modules.
+
+    Args:
+        name: a key of ``CLASSES``, or the name under which the user has registered a subclass of ``Deblurrer`` or
+            ``Parser`` with Keras, such as "mine>Net".
+        for_training: accept ``TRAINING_CLASSES`` and any registered ``keras.Model`` too.
+
+    Raises:
+        ValueError: neither.
+    """
+    table = {**CLASSES, **TRAINING_CLASSES} if for_training else CLASSES
+    if isinstance(name, str) and name in table:
+        return getattr(importlib.import_module(table[name]), name)
+    import keras
+
+    found = keras.saving.get_registered_object(name) if isinstance(name, str) else None
+    if not isinstance(found, type) or not issubclass(found, keras.Model if for_training else _bases()):
+        kind = "keras.Model" if for_training else "Deblurrer or Parser"
+        raise ValueError(
+            f"the class {name!r} is neither one of the zoo's ({', '.join(sorted(table))}) nor a {kind} registered with "
+            "Keras: import the module that registers it first"
+        )
+    return found
+
+
+def class_name(model_class):
+    """The name that ``class_named`` finds a model's class by.
+
+    Raises:
+        ValueError: a class that is neither the zoo's nor registered.
+    """
+    import keras
+
+    name = model_class.__name__
+    # The module too: somebody else's OneStep is not ours.
+    if CLASSES.get(name) == model_class.__module__:
+        return name
+    if not issubclass(model_class, _bases()):
+        raise ValueError(f"A preset holds a Deblurrer or a Parser, not a {name}.")
+    registered = keras.saving.get_registered_name(model_class)
+    if keras.saving.get_registered_object(registered) is not model_class:
+        raise ValueError(
+            f"{name} cannot be saved as a preset: decorate the class with "
+            '@keras.saving.register_keras_serializable(package="..."), so that it is found again.'
+        )
+    return registered
+
+
+def _bases():
+    from deblur_zoo.models.deblurrer import Deblurrer
+    from deblur_zoo.models.parser import Parser
+
+    return Deblurrer, Parser
+
+
+def check_no_modules(content, where):
+    """Refuse serialised objects that name a module outside Keras, which Keras might import to rebuild them.
+
+    Args:
+        content: what was read from JSON.
+        where: begins the sentence.
+    """
+    if isinstance(content, dict):
+        module = content.get("module")
+        if module is not None and str(module).split(".")[0] not in ("keras", "builtins"):
+            raise ValueError(f"{where} names the module {module!r}; only classes registered with Keras are accepted.")
+        content = content.values()
+    if not isinstance(content, (str, bytes)) and hasattr(content, "__iter__"):
+        for value in content:
+            check_no_modules(value, where)
 
 
 def read_json(path):
@@ -80,16 +159,17 @@ def read_config(folder):
         raise FileNotFoundError(f"The directory {folder} has no config.json and so is no preset.")
     config = read_json(path)
     check_format_version(config, path)
-    if not isinstance(config.get("class"), str) or config["class"] not in CLASSES:
-        raise ValueError(
-            f"{path} names the class {config.get('class')!r}, which this deblur_zoo does not have; "
-            f"it has {', '.join(sorted(CLASSES))}."
-        )
-    name = config.setdefault("name", folder.name)
-    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
-        raise ValueError(f"{path}: the name {name!r} must be letters, digits, '_', '-' and '.'.")
+    name = config.get("class")
+    # Those of the zoo without importing them.
+    if not isinstance(name, str) or name not in CLASSES:
+        try:
+            class_named(name)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}.") from None
+    _checked_name(config.setdefault("name", folder.name), path)
     if not isinstance(config.setdefault("arguments", {}), dict):
         raise ValueError(f"{path}: 'arguments' must be an object of constructor arguments.")
+    check_no_modules(config["arguments"], f"{path}: 'arguments'")
     weights = config.setdefault("weights", None)
     if weights is not None:
         file = weights.get("file") if isinstance(weights, dict) else None
@@ -107,7 +187,7 @@ def build_model(config):
     Raises:
         ValueError: arguments that the class does not take or refuses.
     """
-    model_class = getattr(importlib.import_module(CLASSES[config["class"]]), config["class"])
+    model_class = class_named(config["class"])
     accepted = _argument_names(model_class)
     unknown = sorted(set(config["arguments"]) - set(accepted))
     if unknown:
@@ -169,13 +249,23 @@ def load_preset(folder, weights=True, expected_sha256=None):
     return model
 
 
-def save_preset(model, folder, name, *, weights=True, without_weights=None, paper=None, license=None):
+def save_preset(
+    model,
+    folder: str | os.PathLike,
+    name: str | None = None,
+    *,
+    weights: bool = True,
+    without_weights: str | None = None,
+    paper: dict | None = None,
+    license: dict | None = None,
+) -> dict:
     """Write ``config.json`` and, unless ``weights`` is false, float16 weights; each file complete or not at all.
 
     Args:
-        model: a built model of a class in ``CLASSES``.
+        model: a built model of the zoo, or of your own subclass of ``Deblurrer``, registered by
+            ``@keras.saving.register_keras_serializable(package="...")``, whose ``get_config`` gives every argument.
         folder: the preset directory; made if it is not there. Other files in it are left alone.
-        name: the preset's name.
+        name: the preset's name; the folder's where it is not given.
         weights: write the weights; otherwise the preset is marked as untrained.
         without_weights: for an untrained preset, a sentence that says why and which preset to use instead.
         paper: dict with title, authors, year.
@@ -185,26 +275,27 @@ def save_preset(model, folder, name, *, weights=True, without_weights=None, pape
         The written config.
 
     Raises:
-        ValueError: a class outside the table, or weights that float16 cannot hold.
+        ValueError: a class that is not registered, arguments that do not make the same network again, a name of other
+            characters than letters, digits, "_", "-" and ".", or weights that float16 cannot hold.
     """
-    class_name = type(model).__name__
-    if class_name not in CLASSES:
-        raise ValueError(f"A preset's class is one of {', '.join(sorted(CLASSES))}, not {class_name}.")
-    folder = Path(folder)
+    folder, saved_class = Path(folder), class_name(type(model))
+    config = {
+        "format_version": FORMAT_VERSION,
+        "name": _checked_name(folder.resolve().name if name is None else name, "A preset"),
+        "kind": type(model).kind,
+        "class": saved_class,
+        "arguments": _arguments(model),
+    }
+    if config["class"] not in CLASSES:
+        _check_rebuilt(model, config)
     folder.mkdir(parents=True, exist_ok=True)
-    accepted = _argument_names(type(model))
     entry = None
     if weights:
         path = folder / WEIGHTS_FILE
         save_weights_float16(model, path)
         entry = {"file": path.name, "sha256": sha256_of(path), "bytes": path.stat().st_size, "dtype": "float16"}
     points = zip(alignment.POINT_NAMES, alignment.CANONICAL_POINTS.tolist(), strict=True)
-    config = {
-        "format_version": FORMAT_VERSION,
-        "name": name,
-        "kind": type(model).kind,
-        "class": class_name,
-        "arguments": {key: value for key, value in model.get_config().items() if key in accepted},
+    config |= {
         "weights": entry,
         **({} if weights else {"without_weights": without_weights}),
         "input": {"range": [0, 1], "channels": "RGB", "layout": "NHWC"},
@@ -217,7 +308,46 @@ def save_preset(model, folder, name, *, weights=True, without_weights=None, pape
     return config
 
 
+def _checked_name(name, where):
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
+        raise ValueError(f"{where}: the name {name!r} must be letters, digits, '_', '-' and '.'.")
+    return name
+
+
+def _arguments(model):
+    """The constructor's arguments of a model, as JSON can hold them."""
+    owner, accepted = type(model).__name__, _argument_names(type(model))
+    try:
+        given = model.get_config()
+    except NotImplementedError:
+        given = {}
+    missing = [name for name in accepted if name not in given]
+    if missing:
+        raise ValueError(
+            f"{owner} cannot be saved as a preset: its get_config() lacks the constructor's {missing[0]!r}."
+        )
+    arguments = {name: given[name] for name in accepted}
+    try:
+        arguments = json.loads(json.dumps(arguments))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{owner} cannot be saved as a preset: JSON does not hold its arguments ({error}).") from None
+    check_no_modules(arguments, f"{owner}'s arguments")
+    return arguments
+
+
+def _check_rebuilt(model, config):
+    """Refuse a model whose class makes another network of its arguments."""
+    rebuilt = build_model(config)
+    shapes = [[tuple(weight.shape) for weight in network.weights] for network in (model, rebuilt)]
+    if shapes[0] != shapes[1]:
+        raise ValueError(
+            f"{type(model).__name__} cannot be saved as a preset: its get_config() gives arguments that make another "
+            f"network ({len(shapes[1])} weights, not {len(shapes[0])}, or of other shapes)."
+        )
+
+
 def _argument_names(model_class):
-    """Named constructor arguments: what config.json may give, and not Keras' own (dtype, trainable)."""
+    """Named constructor arguments: what config.json may give, and not what every Keras model takes."""
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     parameters = inspect.signature(model_class.__init__).parameters.values()
-    return [p.name for p in parameters if p.name != "self" and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    return [p.name for p in parameters if p.name not in _KERAS_ARGUMENTS and p.kind in named]

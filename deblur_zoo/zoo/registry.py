@@ -1,8 +1,8 @@
 """The registry: a preset's name, a directory or a URI to a model with verified weights.
 
-    list_models()            the names
-    describe("one_step")     parameters, multiply-adds, how it was trained, what it reaches
-    load("one_step")         the model
+    list_models()              the names
+    describe("one_step_lite")  parameters, multiply-adds, how it was trained, what it reaches
+    load("one_step_lite")      the model
 
 Presets lie in the package ``hub_models``: ``index.json`` and a directory each.
 """
@@ -120,7 +120,7 @@ def preset_folder(source):
     return _find(source)[0]
 
 
-def load(source, weights=True, *, kind=None):
+def load(source, weights=True, *, kind=None, model_class=None):
     """A model by name, directory or URI.
 
     Args:
@@ -129,6 +129,7 @@ def load(source, weights=True, *, kind=None):
         weights: fill in the trained weights, after their SHA-256 was checked against ``hub_models/index.json`` (for a
             name) or ``config.json``. False gives the freshly initialised model.
         kind: refuse presets of another kind, such as "deblurrer".
+        model_class: refuse presets of another class than this one and its subclasses; ``from_preset`` passes its own.
 
     Returns:
         A built ``Deblurrer`` named after the preset: ``model(images)`` on float RGB in [0, 1], (N, H, W, 3);
@@ -140,13 +141,20 @@ def load(source, weights=True, *, kind=None):
         FileNotFoundError: no such directory, no ``config.json`` in it, or the weight file is missing.
         ValueError: an unknown name; a config that is damaged, of a newer format, or names an unknown class or argument;
             weights that are truncated, altered, NaN or of another network; or the preset has no trained weights, or is
-            of another kind.
+            of another kind or class.
         ConnectionError: the server of a URI cannot be reached.
         ImportError: the interpreter of an exported file's format is not installed.
     """
     if _is_exported(source):
-        return _load_exported(source, weights, kind)
+        return _load_exported(source, weights, kind, model_class)
     folder, entry = _find(source)
+    if model_class is not None:
+        name = presets.read_config(folder)["class"]
+        if not issubclass(presets.class_named(name), model_class):
+            raise ValueError(
+                f"{source} is a preset of the class {name}, not {model_class.__name__}; deblur_zoo.load({str(source)!r}) "
+                "takes presets of any class."
+            )
     if kind is not None:
         found = presets.read_config(folder).get("kind", "deblurrer")
         if found != kind:
@@ -164,7 +172,12 @@ def _is_exported(source):
     return exported.reader_of(path) is not None
 
 
-def _load_exported(source, weights, kind):
+def _load_exported(source, weights, kind, model_class):
+    if model_class is not None:
+        raise ValueError(
+            f"{source} is an exported model, not a preset of the class {model_class.__name__}; "
+            f"deblur_zoo.load({str(source)!r}) takes it."
+        )
     if not weights:
         raise ValueError(f"{source} is an exported model: its weights are part of it.")
     if kind not in (None, "deblurrer"):
@@ -249,7 +262,9 @@ def _find(source):
             "exported SavedModels, .tflite and .onnx files."
         )
     if isinstance(source, str) and not any(separator in text for separator in "/\\"):
-        near = difflib.get_close_matches(source, entries, n=3, cutoff=0.4)
-        names = f"near names: {', '.join(near)}" if near else f"the names are {', '.join(sorted(entries)) or '(none)'}"
+        # Those that load, first of all.
+        known = list_models(trained=True) or sorted(entries)
+        near = difflib.get_close_matches(source, known, n=3, cutoff=0.4)
+        names = f"near names: {', '.join(near)}" if near else f"the names are {', '.join(known) or '(none)'}"
         raise ValueError(f"There is no preset {source!r}; {names}; {accepted}.")
     raise FileNotFoundError(f"There is no directory {path}.")
