@@ -1,7 +1,7 @@
 """Five published methods for removing motion blur from face photos, in Keras 3, loaded by name.
 
-``load``, ``list_models``, ``describe``, ``save_preset`` and ``Restorer`` are resolved on first use: importing this package
-imports neither Keras nor TensorFlow.
+``load``, ``list_models``, ``describe``, ``save_preset`` and ``Restorer`` are resolved on first use: importing this
+package imports neither Keras nor TensorFlow.
 """
 
 import importlib

@@ -68,6 +68,21 @@ def require_flags(arguments, *names):
             raise UsageError(f"--{name} is missing; see --help")
 
 
+def table(flag):
+    """A list flag of name=value entries as a dict.
+
+    Raises:
+        UsageError: an entry without "=", or a name that comes twice.
+    """
+    found = {}
+    for entry in flags.FLAGS[flag].value:
+        name, _, value = entry.partition("=")
+        if not name or not value or name in found:
+            raise UsageError(f"--{flag} {entry!r} is not name=value, or its name comes twice")
+        found[name] = value
+    return found
+
+
 def _complain(name, error):
     if isinstance(error, OSError) and error.strerror and error.filename:
         error = f"{error.strerror}: {error.filename}"

@@ -1,10 +1,8 @@
 """Preset directories: ``config.json`` names a class and its arguments, a weight file lies beside it.
 
-Reading checks everything and unpickles nothing. The class is one of the zoo's or one that the user has registered with
-Keras: no file makes the library import a module.
+Reading checks everything and unpickles nothing. The folder of a training run is read as a preset too.
 """
 
-import importlib
 import inspect
 import json
 import os
@@ -14,106 +12,17 @@ from pathlib import Path
 from deblur_zoo.faces import alignment
 from deblur_zoo.files.atomic_file import atomic_path
 from deblur_zoo.files.checksum import sha256_of
+from deblur_zoo.zoo.classes import CLASSES, check_no_modules, class_name, class_named
 from deblur_zoo.zoo.weights import load_weights, save_weights_float16
 
 FORMAT_VERSION = 1
 WEIGHTS_FILE = "model.weights.h5"
-# Class name in config.json to the module that defines it.
-CLASSES = {
-    "EnhancementGan": "deblur_zoo.models.enhancement_gan",
-    "FaceParser": "deblur_zoo.models.face_parser",
-    "FourClassParser": "deblur_zoo.models.umsn_parser",
-    "OneStep": "deblur_zoo.models.one_step",
-    "SemanticFace": "deblur_zoo.models.semantic_face",
-    "TwoStepGan": "deblur_zoo.models.two_step_gan",
-    "Umsn": "deblur_zoo.models.umsn",
-}
-# Networks that only train others: a recipe may name them, a preset may not.
-TRAINING_CLASSES = {
-    "ConditionalDiscriminator": "deblur_zoo.models.two_step_gan_discriminator",
-    "FaceDiscriminator": "deblur_zoo.models.semantic_face_discriminator",
-    "PatchCritic": "deblur_zoo.models.enhancement_gan_critic",
-    "SharpPathway": "deblur_zoo.models.two_step_gan_generator",
-    "UmsnTrainingNetworks": "deblur_zoo.models.umsn_confidence",
-}
+# What ``trainers.runs.run`` writes into a run's folder.
+RUN_FILE, BEST_WEIGHTS_FILE, LAST_WEIGHTS_FILE = "run.json", "best.weights.h5", "last.weights.h5"
+_NAME = r"[A-Za-z0-9_.-]+"
 _LARGEST_CONFIG = 1_000_000
-
-
 # What every Keras model takes; a preset does not set it.
 _KERAS_ARGUMENTS = ("self", "name", "trainable", "dtype", "autocast")
-
-
-def class_named(name, *, for_training=False):
-    """The class that a config names. Imports nothing but the zoo's own modules.
-
-    Args:
-        name: a key of ``CLASSES``, or the name under which the user has registered a subclass of ``Deblurrer`` or
-            ``Parser`` with Keras, such as "mine>Net".
-        for_training: accept ``TRAINING_CLASSES`` and any registered ``keras.Model`` too.
-
-    Raises:
-        ValueError: neither.
-    """
-    table = {**CLASSES, **TRAINING_CLASSES} if for_training else CLASSES
-    if isinstance(name, str) and name in table:
-        return getattr(importlib.import_module(table[name]), name)
-    import keras
-
-    found = keras.saving.get_registered_object(name) if isinstance(name, str) else None
-    if not isinstance(found, type) or not issubclass(found, keras.Model if for_training else _bases()):
-        kind = "keras.Model" if for_training else "Deblurrer or Parser"
-        raise ValueError(
-            f"the class {name!r} is neither one of the zoo's ({', '.join(sorted(table))}) nor a {kind} registered with "
-            "Keras: import the module that registers it first"
-        )
-    return found
-
-
-def class_name(model_class):
-    """The name that ``class_named`` finds a model's class by.
-
-    Raises:
-        ValueError: a class that is neither the zoo's nor registered.
-    """
-    import keras
-
-    name = model_class.__name__
-    # The module too: somebody else's OneStep is not ours.
-    if CLASSES.get(name) == model_class.__module__:
-        return name
-    if not issubclass(model_class, _bases()):
-        raise ValueError(f"A preset holds a Deblurrer or a Parser, not a {name}.")
-    registered = keras.saving.get_registered_name(model_class)
-    if keras.saving.get_registered_object(registered) is not model_class:
-        raise ValueError(
-            f"{name} cannot be saved as a preset: decorate the class with "
-            '@keras.saving.register_keras_serializable(package="..."), so that it is found again.'
-        )
-    return registered
-
-
-def _bases():
-    from deblur_zoo.models.deblurrer import Deblurrer
-    from deblur_zoo.models.parser import Parser
-
-    return Deblurrer, Parser
-
-
-def check_no_modules(content, where):
-    """Refuse serialised objects that name a module outside Keras, which Keras might import to rebuild them.
-
-    Args:
-        content: what was read from JSON.
-        where: begins the sentence.
-    """
-    if isinstance(content, dict):
-        module = content.get("module")
-        if module is not None and str(module).split(".")[0] not in ("keras", "builtins"):
-            raise ValueError(f"{where} names the module {module!r}; only classes registered with Keras are accepted.")
-        content = content.values()
-    if not isinstance(content, (str, bytes)) and hasattr(content, "__iter__"):
-        for value in content:
-            check_no_modules(value, where)
 
 
 def read_json(path):
@@ -145,19 +54,22 @@ def check_format_version(content, path):
 
 
 def read_config(folder):
-    """A preset directory's checked ``config.json``.
+    """A preset directory's checked ``config.json``, or what ``run.json`` says of a training run's network.
 
     Raises:
-        FileNotFoundError: no such directory, or no ``config.json`` in it.
+        FileNotFoundError: no such directory, or neither file in it.
         ValueError: not JSON, of a newer format, or with an unknown class or a malformed entry.
     """
     folder = Path(folder)
     path = folder / "config.json"
     if not folder.is_dir():
         raise FileNotFoundError(f"There is no directory {folder}.")
-    if not path.is_file():
+    if path.is_file():
+        config = read_json(path)
+    elif (folder / RUN_FILE).is_file():
+        config = _config_of_run(folder)
+    else:
         raise FileNotFoundError(f"The directory {folder} has no config.json and so is no preset.")
-    config = read_json(path)
     check_format_version(config, path)
     name = config.get("class")
     # Those of the zoo without importing them.
@@ -179,6 +91,26 @@ def read_config(folder):
         if not re.fullmatch(r"[0-9a-f]{64}", str(weights.get("sha256"))):
             raise ValueError(f"{path}: 'weights' must give the file's sha256 in lower-case hexadecimal.")
     return config
+
+
+def _config_of_run(folder):
+    """The config of a training run's network, with its best weights."""
+    record = read_json(folder / RUN_FILE)
+    config = record.get("model")
+    if not isinstance(config, dict):
+        raise ValueError(
+            f"{folder} holds a run that an earlier version began, which does not say what network it trains: give its "
+            "training command again, which adds that."
+        )
+    name, weights, reason = folder.resolve().name, folder / BEST_WEIGHTS_FILE, "its first measurement writes them"
+    if not record.get("development"):
+        # Nothing is measured: the weights are those at the run's end.
+        weights, reason = folder / LAST_WEIGHTS_FILE, "without development faces they are written at its end"
+    config = {**config, "name": name if re.fullmatch(_NAME, name) else config.get("name")}
+    if not weights.is_file():
+        return {**config, "weights": None, "without_weights": f"It is a training run without any yet: {reason}."}
+    entry = {"file": weights.name, "sha256": sha256_of(weights), "bytes": weights.stat().st_size, "dtype": "float32"}
+    return {**config, "weights": entry}
 
 
 def build_model(config):
@@ -309,7 +241,7 @@ def save_preset(
 
 
 def _checked_name(name, where):
-    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
+    if not isinstance(name, str) or not re.fullmatch(_NAME, name):
         raise ValueError(f"{where}: the name {name!r} must be letters, digits, '_', '-' and '.'.")
     return name
 

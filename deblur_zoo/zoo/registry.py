@@ -17,6 +17,7 @@ from pathlib import Path
 from deblur_zoo import exported
 from deblur_zoo.files.downloads import fetch
 from deblur_zoo.zoo import presets
+from deblur_zoo.zoo.classes import class_named
 from deblur_zoo.zoo.presets import save_preset
 from deblur_zoo.zoo.weights import load_weights, save_weights_float16
 
@@ -108,8 +109,9 @@ def preset_folder(source):
     """The local directory of a preset.
 
     Args:
-        source: a name in ``list_models()``; a directory with ``config.json``; or a URI (``file://``, or ``https://`` of
-            an archive or of a directory, fetched once into the cache). A name wins over a directory called the same.
+        source: a name in ``list_models()``; a directory with ``config.json``; a training run's folder; or a URI
+            (``file://``, or ``https://`` of an archive or of a directory, fetched once into the cache). A name wins
+            over a directory called the same.
 
     Raises:
         FileNotFoundError: no such directory, or nothing at the URI.
@@ -124,8 +126,9 @@ def load(source, weights=True, *, kind=None, model_class=None):
     """A model by name, directory or URI.
 
     Args:
-        source: as for ``preset_folder``; or the path of what ``python -m exporters`` wrote: a SavedModel's folder or
-            .tar.gz, a .tflite or .onnx file.
+        source: as for ``preset_folder``, of a training run the best weights so far (of one without development faces
+            the last ones, when it has ended); or the path of what ``python -m exporters`` wrote: a SavedModel's folder
+            or .tar.gz, a .tflite or .onnx file.
         weights: fill in the trained weights, after their SHA-256 was checked against ``hub_models/index.json`` (for a
             name) or ``config.json``. False gives the freshly initialised model.
         kind: refuse presets of another kind, such as "deblurrer".
@@ -150,10 +153,10 @@ def load(source, weights=True, *, kind=None, model_class=None):
     folder, entry = _find(source)
     if model_class is not None:
         name = presets.read_config(folder)["class"]
-        if not issubclass(presets.class_named(name), model_class):
+        if not issubclass(class_named(name), model_class):
             raise ValueError(
-                f"{source} is a preset of the class {name}, not {model_class.__name__}; deblur_zoo.load({str(source)!r}) "
-                "takes presets of any class."
+                f"{source} is a preset of the class {name}, not {model_class.__name__}; "
+                f"deblur_zoo.load({str(source)!r}) takes presets of any class."
             )
     if kind is not None:
         found = presets.read_config(folder).get("kind", "deblurrer")
