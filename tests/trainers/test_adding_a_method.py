@@ -76,7 +76,7 @@ def test_in_a_package_of_ones_own(workplace):
 def test_in_the_zoo(workplace):
     """A copy of the repository, the new files, one line; then training, publishing and the tests of every preset."""
     copy = workplace / "copy"
-    skipped = shutil.ignore_patterns("__pycache__", "runs")
+    skipped = shutil.ignore_patterns("__pycache__")
     for name in ("deblur_zoo", "trainers", "exporters", "hub_models", "tests", "benchmarks", "examples"):
         shutil.copytree(ROOT / name, copy / name, ignore=skipped)
     shutil.copy(ROOT / "pyproject.toml", copy)
@@ -108,7 +108,7 @@ def test_in_the_zoo(workplace):
     )
     assert "3,971" in run(copy, "-c", code, path=copy)
     assert "| `sharpen_lite` | 0.00 M |" in run(copy, "-m", "deblur_zoo.evaluation.presets", path=copy)
-    tests = ["tests/models/test_every_preset.py", "tests/test_import.py", "tests/zoo/test_golden.py"]
+    tests = ["tests/models/test_every_preset.py", "tests/test_import.py"]
     chosen = "sharpen or takes_part or circle or no_file"
     report = run(copy, "-m", "pytest", "-p", "no:cacheprovider", *tests, "-k", chosen, path=copy)
     assert " passed" in report
