@@ -1,5 +1,6 @@
 """What every command line of the project shares: one clear sentence and exit code 2 on bad input."""
 
+import importlib
 import os
 import sys
 from pathlib import Path
@@ -25,6 +26,7 @@ def run(main, name):
     """
     if "help" not in flags.FLAGS:
         flags.DEFINE_boolean("help", False, "show this text", short_name="h")
+        flags.DEFINE_list("import_modules", [], "modules that register networks and methods of your own")
     try:
         arguments = flags.FLAGS(sys.argv)[1:]
     except flags.Error as error:
@@ -41,6 +43,7 @@ def run(main, name):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     try:
+        _import_own(flags.FLAGS["import_modules"].value)
         code = main(arguments)
     except KeyboardInterrupt:
         print("", file=sys.stderr)
@@ -49,6 +52,15 @@ def run(main, name):
         _complain(name, error)
         sys.exit(2)
     sys.exit(code or 0)
+
+
+def _import_own(modules):
+    """Import what ``--import_modules`` names. No file that a command reads can ask for it."""
+    for module in modules:
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            raise UsageError(f"--import_modules: {module} cannot be imported: {error}") from None
 
 
 def require_flags(arguments, *names):

@@ -88,11 +88,15 @@ def check_no_modules(content, where):
         content: what was read from JSON.
         where: begins the sentence.
     """
-    if isinstance(content, dict):
-        module = content.get("module")
-        if module is not None and str(module).split(".")[0] not in ("keras", "builtins"):
-            raise ValueError(f"{where} names the module {module!r}; only classes registered with Keras are accepted.")
-        content = content.values()
-    if not isinstance(content, (str, bytes)) and hasattr(content, "__iter__"):
-        for value in content:
-            check_no_modules(value, where)
+    waiting = [content]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            module = value.get("module")
+            if module is not None and str(module).split(".")[0] not in ("keras", "builtins"):
+                raise ValueError(
+                    f"{where} names the module {module!r}; only classes registered with Keras are accepted."
+                )
+            waiting += value.values()
+        elif isinstance(value, list | tuple):
+            waiting += value

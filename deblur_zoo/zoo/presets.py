@@ -67,7 +67,7 @@ def read_config(folder):
     if path.is_file():
         config = read_json(path)
     elif (folder / RUN_FILE).is_file():
-        config = _config_of_run(folder)
+        path, config = folder / RUN_FILE, _config_of_run(folder)
     else:
         raise FileNotFoundError(f"The directory {folder} has no config.json and so is no preset.")
     check_format_version(config, path)

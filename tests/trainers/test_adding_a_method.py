@@ -70,6 +70,9 @@ def test_in_a_package_of_ones_own(workplace):
         "assert type(deblur_zoo.load('runs/sharpen')) is Sharpen"
     )
     run(workplace, "-c", code)
+    (command,) = re.findall(r"^    python (-m exporters .*)$", DOCUMENT, re.MULTILINE)
+    run(workplace, *command.split())
+    assert list((workplace / "exported").rglob("saved_model.pb"))
 
 
 @pytest.mark.slow

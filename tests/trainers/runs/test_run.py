@@ -155,6 +155,9 @@ REFUSED = [
     (["--preset", "one_stap", "--out", "x", "--faces", "."], "one_step"),
     (["--precision", "float8"], "float8"),
     (["stray"], "unexpected argument 'stray'"),
+    (["--import_modules", "absent_module"], "absent_module cannot be imported"),
+    (["--preset", "one_step_lite", "--out", "x", "--faces", ".", "--steps", "content=few"], "content=few"),
+    (["--preset", "one_step_lite", "--out", "x", "--faces", ".", "--networks", "vgg"], "not name=value"),
 ]
 
 
