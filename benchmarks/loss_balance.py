@@ -38,7 +38,8 @@ def measure(arguments):
 
     try:
         recipe = read_recipe(zoo.preset_folder(FLAGS.preset) / "recipe.json")
-        networks = load_networks(recipe, FLAGS.flag_values_dict())
+        files = {"identity": FLAGS.identity_network} if FLAGS.identity_network else {}
+        networks = load_networks(recipe, files | command_line_tools.table("networks"))
         stage, kind = recipe["stages"][-1], method_class(recipe["method"])
         # One term at a time: which of them can be taken of the restored image, with what is given?
         terms = {term: kind({term: 1.0}, None, networks, **stage["options"]) for term in stage["losses"]}

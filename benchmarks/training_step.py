@@ -54,7 +54,7 @@ def training_step(name, batch_size, crop_size):
     from trainers.steps.schedule import Schedule
 
     recipe = read_recipe(zoo.preset_folder(name) / "recipe.json")
-    trainer = trainer_class()(*preparation.build_models(name, recipe["precision"], recipe["arguments"]))
+    trainer = trainer_class()(*preparation.build_models(preparation.model_config(name, recipe), recipe["precision"]))
     method, stage = method_class(recipe["method"]), recipe["stages"][-1]
     losses = {term: weight for term, weight in stage["losses"].items() if term not in (*method.needs, "adversarial")}
     trainer.start_stage(

@@ -1,9 +1,11 @@
 """Presets at test width: the preset's arguments with few channels and blocks; everything else is the preset's.
 
-A new class joins by a row in ``SMALL``.
+A new class joins by a row in ``SMALL``, here or in a ``*_parameters.py`` of tests/models.
 """
 
 import functools
+import runpy
+from pathlib import Path
 
 from deblur_zoo import zoo
 from deblur_zoo.zoo import presets
@@ -50,6 +52,8 @@ SMALL = {
         "decoder_widths": [8] * (len(arguments["decoder_widths"]) - 2) + [6, 4],
     },
 }
+for _path in sorted(Path(__file__).parent.glob("models/*_parameters.py")):
+    SMALL |= runpy.run_path(str(_path)).get("SMALL", {})
 
 
 @functools.cache

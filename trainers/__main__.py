@@ -3,17 +3,19 @@
     python -m trainers --preset one_step_lite --faces crops/train --development crops/development --out runs/lite
 
 Faces are crops of 128x128 or more, as `python -m deblur_zoo.faces --margin 16` writes them. The recipe that travels
-with the preset says everything else. The same command goes on where a killed run stopped. The run's folder gets the
-resolved recipe, the log, the checkpoint and, in best.weights.h5, the best moving average of the weights; strip.png
-shows a few development faces blurred, restored and sharp. See docs/training.md.
+with the preset says everything else. The same command resumes a killed run. The run's folder gets the resolved
+recipe, the log, the checkpoint and, in best.weights.h5, the best moving average of the weights, which
+deblur_zoo.load("runs/lite") gives; strip.png shows a few development faces blurred, restored and sharp. trainers.train
+is the same in Python. See docs/training.md.
 """
 
-import sys
+import inspect
 
 from absl import flags
 
 from deblur_zoo.files import command_line_tools
 from deblur_zoo.files.command_line_tools import UsageError
+from trainers.training import train
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("preset", None, "name of a preset, or a folder with config.json and recipe.json")
@@ -37,7 +39,9 @@ flags.DEFINE_integer("batch_size", None, "another batch size than the recipe's",
 flags.DEFINE_enum(
     "precision", None, ["float32", "mixed_bfloat16", "mixed_float16"], "another precision than the recipe's"
 )
-flags.DEFINE_list("steps", [], "other numbers of steps than the recipe's, as stage=steps, separated by commas")
+flags.DEFINE_list(
+    "steps", [], "other numbers of steps than the recipe's: stage=steps, separated by commas, or one number for the run"
+)
 flags.DEFINE_string("development_labels", None, "folder of the development faces' labels, to measure a parser")
 flags.DEFINE_integer("development_faces", 120, "how many development faces to measure on", lower_bound=1)
 flags.DEFINE_enum(
@@ -56,29 +60,39 @@ flags.DEFINE_integer(
 )  # fmt: skip
 
 
-def train(arguments):
+def command(arguments):
     """Check the flags, then train. Returns the exit code."""
     command_line_tools.require_flags(arguments, "preset", "out")
     if not FLAGS.faces:
         raise UsageError("--faces is missing: name the folders of aligned crops to train on")
+    options = {name: FLAGS[name].value for name in inspect.signature(train).parameters}
+    options |= {name: command_line_tools.table(name) for name in ("networks", "init_parts")}
+    options["steps"] = _steps()
     # Heavy imports wait until the flags are known to be good.
     from trainers.distribution.base import WorkerLost
-    from trainers.runs.errors import RunStopped
-    from trainers.runs.run import Run
+    from trainers.runs.errors import CannotStart, RunStopped
 
     try:
-        run = Run.prepare(FLAGS.flag_values_dict())
-    except ValueError as error:
-        raise UsageError(str(error)) from None
-    try:
-        run.train(verbose=FLAGS.verbose if FLAGS.verbose is not None else 1 if sys.stdout.isatty() else 2)
-    except (RunStopped, WorkerLost) as error:
+        train(**options)
+    except (CannotStart, RunStopped, WorkerLost) as error:
         raise UsageError(str(error)) from None
     return 0
 
 
+def _steps():
+    """The flag --steps: None, an int, or a dict from stages to ints."""
+    given = FLAGS.steps
+    if len(given) == 1 and given[0].isdigit():
+        return int(given[0])
+    steps = command_line_tools.table("steps")
+    for stage, number in steps.items():
+        if not number.isdigit():
+            raise UsageError(f"--steps {stage}={number} is not stage=steps, with a whole number of steps")
+    return {stage: int(number) for stage, number in steps.items()} or None
+
+
 def main():
-    command_line_tools.run(train, "deblur-zoo-train")
+    command_line_tools.run(command, "deblur-zoo-train")
 
 
 if __name__ == "__main__":

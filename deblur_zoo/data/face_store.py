@@ -65,12 +65,13 @@ def load_faces(sources, minimum_size=128, limit=None, exclude=None, labels=None,
         progress: function that is called with 1 for each face read.
 
     Returns:
-        FaceStore. Files that are no pictures, or of another size than most, are skipped with a warning that
-        names them, and counted in ``skipped``.
+        FaceStore. Files that are no pictures, or of another size than most, are skipped with one warning that
+        names the first few; all are in ``skipped``.
 
     Raises:
         FileNotFoundError: a source is missing, or holds no usable picture.
-        ValueError: the crops are smaller than ``minimum_size``, a pack is damaged, something that is no source.
+        ValueError: most pictures are not aligned crops, which are squares of one size; they are smaller than
+            ``minimum_size``; a pack is damaged; something that is no source.
     """
     entries, samples, skipped, _ = read_samples(sources, minimum_size, limit, exclude, labels, progress=progress)
     store = FaceStore(None, [entry.path for entry in entries], skipped)
@@ -138,19 +139,41 @@ def read_samples(sources, minimum_size=1, limit=None, exclude=None, labels=None,
         if shape is not None and shape != common:
             reason = f"its size {shape[1]}x{shape[0]} differs from the others' {common[1]}x{common[0]}"
         if reason:
-            logging.getLogger(__name__).warning("skipped %s: %s", entry.path, reason)
             skipped.append((entry.path, reason))
         else:
             kept_entries.append(entry)
             kept.append(sample)
     if not kept:
         raise FileNotFoundError(f"none of the {len(entries)} files in {named} could be read")
+    square = common[0] == common[1]
+    if 2 * len(kept) < len(entries) or not square:
+        others = skipped if square else [(kept_entries[0].path, f"its size is {common[1]}x{common[0]}"), *entries[1:]]
+        name, reason = others[0]
+        raise ValueError(
+            f"{len(others)} of the {len(entries)} pictures in {named} are not aligned crops, which are squares of one "
+            f"size ({name}: {reason}): align photos with `python -m deblur_zoo.faces --photos PHOTOS --out CROPS`"
+        )
+    warn_of_skipped(skipped, f"{len(entries)} pictures in {named}")
     if min(common[:2]) < minimum_size:
         raise ValueError(
             f"the faces are {common[1]}x{common[0]} pixels, at least {minimum_size}x{minimum_size} are needed: "
             f"align photos with `python -m deblur_zoo.faces --size {minimum_size}`"
         )
     return kept_entries, kept, skipped, common[:2]
+
+
+def warn_of_skipped(skipped, whole, listed=3):
+    """One warning about everything that could not be used; none where there is nothing.
+
+    Args:
+        skipped: list of (name, reason).
+        whole: what it was part of, such as "60 pictures in crops".
+        listed: how many are named.
+    """
+    if skipped:
+        named = "; ".join(f"{name}: {reason}" for name, reason in skipped[:listed])
+        more = f"; and {len(skipped) - listed} more" if len(skipped) > listed else ""
+        logging.getLogger(__name__).warning("skipped %d of the %s (%s%s)", len(skipped), whole, named, more)
 
 
 def fingerprint(paths):

@@ -5,7 +5,6 @@
 
 import glob
 import hashlib
-import logging
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from deblur_zoo.data import tfrecords
-from deblur_zoo.data.face_store import central_crop, combine
+from deblur_zoo.data.face_store import central_crop, combine, warn_of_skipped
 from deblur_zoo.files import pictures
 from deblur_zoo.files.atomic_file import atomic_path
 
@@ -94,7 +93,8 @@ def load_pairs(sources, size=None, progress=None):
         progress: function that is called with 1 for each pair read.
 
     Returns:
-        PairStore. Records that are no pair, or of another size than most, are skipped with a warning that names them.
+        PairStore. Records that are no pair, or of another size than most, are skipped with one warning that names the
+        first few.
 
     Raises:
         FileNotFoundError: a source has no shards, or none of the records can be used.
@@ -122,8 +122,7 @@ def load_pairs(sources, size=None, progress=None):
     usable = [i for i, shape in enumerate(shapes) if shape == common]
     for i in set(range(len(shapes))) - set(usable):
         skipped.append((names[i], f"its size {shapes[i][1]}x{shapes[i][0]} differs from the others'"))
-    for name, reason in skipped:
-        logging.getLogger(__name__).warning("skipped %s: %s", name, reason)
+    warn_of_skipped(skipped, f"{len(skipped) + len(usable)} pairs in {named}")
     if not usable:
         raise FileNotFoundError(f"there is no pair that can be used among the {len(skipped)} records of {named}")
     store = PairStore(

@@ -1,5 +1,6 @@
 """What every command line of the project shares: one clear sentence and exit code 2 on bad input."""
 
+import importlib
 import io
 import os
 import sys
@@ -32,6 +33,7 @@ def run(main, name):
     tensorflow_messages.quieten()
     if "help" not in flags.FLAGS:
         flags.DEFINE_boolean("help", False, "show this text", short_name="h")
+        flags.DEFINE_list("import_modules", [], "modules that register networks and methods of your own")
     try:
         arguments = flags.FLAGS(sys.argv)[1:]
     except flags.Error as error:
@@ -48,6 +50,7 @@ def run(main, name):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     try:
+        _import_own(flags.FLAGS["import_modules"].value)
         code = main(arguments)
     except KeyboardInterrupt:
         print("", file=sys.stderr)
@@ -56,6 +59,15 @@ def run(main, name):
         _complain(name, error)
         sys.exit(2)
     sys.exit(code or 0)
+
+
+def _import_own(modules):
+    """Import what ``--import_modules`` names. No file that a command reads can ask for it."""
+    for module in modules:
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            raise UsageError(f"--import_modules: {module} cannot be imported: {error}") from None
 
 
 def require_flags(arguments, *names):
@@ -73,6 +85,21 @@ def require_flags(arguments, *names):
     for name in names:
         if not flags.FLAGS[name].value:
             raise UsageError(f"--{name} is missing; see --help")
+
+
+def table(flag):
+    """A list flag of name=value entries as a dict.
+
+    Raises:
+        UsageError: an entry without "=", or a name that comes twice.
+    """
+    found = {}
+    for entry in flags.FLAGS[flag].value:
+        name, _, value = entry.partition("=")
+        if not name or not value or name in found:
+            raise UsageError(f"--{flag} {entry!r} is not name=value, or its name comes twice")
+        found[name] = value
+    return found
 
 
 def _complain(name, error):

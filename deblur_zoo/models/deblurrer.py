@@ -13,6 +13,7 @@ from deblur_zoo.annotations import Array, Pictures, Tensor
 from deblur_zoo.files import pictures as picture_files
 from deblur_zoo.layers.mirror_padding import pad_to_multiple
 from deblur_zoo.models.fork_checked import ForkCheckedModel
+from deblur_zoo.models.from_preset import FromPreset
 
 
 def check_whole_numbers(owner: str, minimum: int = 1, **values: Any) -> None:
@@ -58,7 +59,7 @@ def crop(features: Tensor, images: Tensor, divisor: int = 1) -> Tensor:
     return features[:, : sizes[0], : sizes[1], :]
 
 
-class Deblurrer(ForkCheckedModel):
+class Deblurrer(FromPreset, ForkCheckedModel):
     """A model that takes blurred faces and gives restored ones.
 
     Subclasses set ``size_divisor`` and implement ``restore``. The base class mirrors the border up to the

@@ -9,9 +9,10 @@ from deblur_zoo.annotations import Array, Pictures, Tensor
 from deblur_zoo.files import pictures as picture_files
 from deblur_zoo.models.deblurrer import check_images
 from deblur_zoo.models.fork_checked import ForkCheckedModel
+from deblur_zoo.models.from_preset import FromPreset
 
 
-class Parser(ForkCheckedModel):
+class Parser(FromPreset, ForkCheckedModel):
     """A model of kind "parser": pictures in, probabilities of classes out.
 
     Subclasses set ``class_names``, in the order of the channels, make the network ``parser``, set ``size_divisor``,

@@ -1,6 +1,6 @@
 """TensorFlow Serving's messages, as few as the project needs, and arrays in and out of them.
 
-    request = PredictRequest(model_spec=ModelSpec(name="one_step", signature_name="serving_default"))
+    request = PredictRequest(model_spec=ModelSpec(name="one_step_lite", signature_name="serving_default"))
     request.inputs["images"].CopyFrom(to_tensor(images))
     restored = to_array(PredictResponse.FromString(answer).outputs["restored"])
 

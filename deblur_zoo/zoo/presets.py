@@ -1,9 +1,8 @@
 """Preset directories: ``config.json`` names a class and its arguments, a weight file lies beside it.
 
-Reading checks everything and unpickles nothing; the class comes from a fixed table, never from the file.
+Reading checks everything and unpickles nothing. The folder of a training run is read as a preset too.
 """
 
-import importlib
 import inspect
 import json
 import re
@@ -15,6 +14,7 @@ from deblur_zoo.annotations import StrPath
 from deblur_zoo.faces import alignment
 from deblur_zoo.files.atomic_file import atomic_path
 from deblur_zoo.files.checksum import sha256_of
+from deblur_zoo.zoo.classes import CLASSES, check_no_modules, class_name, class_named
 from deblur_zoo.zoo.weights import load_weights, save_weights_float16
 
 if TYPE_CHECKING:
@@ -23,25 +23,12 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 WEIGHTS_FILE = "model.weights.h5"
-# Class name in config.json to the module that defines it.
-CLASSES = {
-    "EnhancementGan": "deblur_zoo.models.enhancement_gan",
-    "FaceParser": "deblur_zoo.models.face_parser",
-    "FourClassParser": "deblur_zoo.models.umsn_parser",
-    "OneStep": "deblur_zoo.models.one_step",
-    "SemanticFace": "deblur_zoo.models.semantic_face",
-    "TwoStepGan": "deblur_zoo.models.two_step_gan",
-    "Umsn": "deblur_zoo.models.umsn",
-}
-# Networks that only train others: a recipe may name them, a preset may not.
-TRAINING_CLASSES = {
-    "ConditionalDiscriminator": "deblur_zoo.models.two_step_gan_discriminator",
-    "FaceDiscriminator": "deblur_zoo.models.semantic_face_discriminator",
-    "PatchCritic": "deblur_zoo.models.enhancement_gan_critic",
-    "SharpPathway": "deblur_zoo.models.two_step_gan_generator",
-    "UmsnTrainingNetworks": "deblur_zoo.models.umsn_confidence",
-}
+# What ``trainers.runs.run`` writes into a run's folder.
+RUN_FILE, BEST_WEIGHTS_FILE, LAST_WEIGHTS_FILE = "run.json", "best.weights.h5", "last.weights.h5"
+_NAME = r"[A-Za-z0-9_.-]+"
 _LARGEST_CONFIG = 1_000_000
+# What every Keras model takes; a preset does not set it.
+_KERAS_ARGUMENTS = ("self", "name", "trainable", "dtype", "autocast")
 
 
 def read_json(path):
@@ -73,30 +60,34 @@ def check_format_version(content, path):
 
 
 def read_config(folder):
-    """A preset directory's checked ``config.json``.
+    """A preset directory's checked ``config.json``, or what ``run.json`` says of a training run's network.
 
     Raises:
-        FileNotFoundError: no such directory, or no ``config.json`` in it.
+        FileNotFoundError: no such directory, or neither file in it.
         ValueError: not JSON, of a newer format, or with an unknown class or a malformed entry.
     """
     folder = Path(folder)
     path = folder / "config.json"
     if not folder.is_dir():
         raise FileNotFoundError(f"There is no directory {folder}.")
-    if not path.is_file():
+    if path.is_file():
+        config = read_json(path)
+    elif (folder / RUN_FILE).is_file():
+        path, config = folder / RUN_FILE, _config_of_run(folder)
+    else:
         raise FileNotFoundError(f"The directory {folder} has no config.json and so is no preset.")
-    config = read_json(path)
     check_format_version(config, path)
-    if not isinstance(config.get("class"), str) or config["class"] not in CLASSES:
-        raise ValueError(
-            f"{path} names the class {config.get('class')!r}, which this deblur_zoo does not have; "
-            f"it has {', '.join(sorted(CLASSES))}."
-        )
-    name = config.setdefault("name", folder.name)
-    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
-        raise ValueError(f"{path}: the name {name!r} must be letters, digits, '_', '-' and '.'.")
+    name = config.get("class")
+    # Those of the zoo without importing them.
+    if not isinstance(name, str) or name not in CLASSES:
+        try:
+            class_named(name)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}.") from None
+    _checked_name(config.setdefault("name", folder.name), path)
     if not isinstance(config.setdefault("arguments", {}), dict):
         raise ValueError(f"{path}: 'arguments' must be an object of constructor arguments.")
+    check_no_modules(config["arguments"], f"{path}: 'arguments'")
     weights = config.setdefault("weights", None)
     if weights is not None:
         file = weights.get("file") if isinstance(weights, dict) else None
@@ -108,13 +99,33 @@ def read_config(folder):
     return config
 
 
+def _config_of_run(folder):
+    """The config of a training run's network, with its best weights."""
+    record = read_json(folder / RUN_FILE)
+    config = record.get("model")
+    if not isinstance(config, dict):
+        raise ValueError(
+            f"{folder} holds a run that an earlier version began, which does not say what network it trains: give its "
+            "training command again, which adds that."
+        )
+    name, weights, reason = folder.resolve().name, folder / BEST_WEIGHTS_FILE, "its first measurement writes them"
+    if not record.get("development"):
+        # Nothing is measured: the weights are those at the run's end.
+        weights, reason = folder / LAST_WEIGHTS_FILE, "without development faces they are written at its end"
+    config = {**config, "name": name if re.fullmatch(_NAME, name) else config.get("name")}
+    if not weights.is_file():
+        return {**config, "weights": None, "without_weights": f"It is a training run without any yet: {reason}."}
+    entry = {"file": weights.name, "sha256": sha256_of(weights), "bytes": weights.stat().st_size, "dtype": "float32"}
+    return {**config, "weights": entry}
+
+
 def build_model(config):
     """The untrained model of a checked config, named after the preset, with all weights created.
 
     Raises:
         ValueError: arguments that the class does not take or refuses.
     """
-    model_class = getattr(importlib.import_module(CLASSES[config["class"]]), config["class"])
+    model_class = class_named(config["class"])
     accepted = _argument_names(model_class)
     unknown = sorted(set(config["arguments"]) - set(accepted))
     if unknown:
@@ -179,7 +190,7 @@ def load_preset(folder, weights=True, expected_sha256=None):
 def save_preset(
     model: "keras.Model",
     folder: StrPath,
-    name: str,
+    name: str | None = None,
     *,
     weights: bool = True,
     without_weights: str | None = None,
@@ -189,9 +200,10 @@ def save_preset(
     """Write ``config.json`` and, unless ``weights`` is false, float16 weights; each file complete or not at all.
 
     Args:
-        model: a built model of a class in ``CLASSES``.
+        model: a built model of the zoo, or of your own subclass of ``Deblurrer``, registered by
+            ``@keras.saving.register_keras_serializable(package="...")``, whose ``get_config`` gives every argument.
         folder: the preset directory; made if it is not there. Other files in it are left alone.
-        name: the preset's name.
+        name: the preset's name; the folder's where it is not given.
         weights: write the weights; otherwise the preset is marked as untrained.
         without_weights: for an untrained preset, a sentence that says why and which preset to use instead.
         paper: dict with title, authors, year.
@@ -201,26 +213,27 @@ def save_preset(
         The written config.
 
     Raises:
-        ValueError: a class outside the table, or weights that float16 cannot hold.
+        ValueError: a class that is not registered, arguments that do not make the same network again, a name of other
+            characters than letters, digits, "_", "-" and ".", or weights that float16 cannot hold.
     """
-    class_name = type(model).__name__
-    if class_name not in CLASSES:
-        raise ValueError(f"A preset's class is one of {', '.join(sorted(CLASSES))}, not {class_name}.")
-    folder = Path(folder)
+    folder, saved_class = Path(folder), class_name(type(model))
+    config = {
+        "format_version": FORMAT_VERSION,
+        "name": _checked_name(folder.resolve().name if name is None else name, "A preset"),
+        "kind": type(model).kind,
+        "class": saved_class,
+        "arguments": _arguments(model),
+    }
+    if config["class"] not in CLASSES:
+        _check_rebuilt(model, config)
     folder.mkdir(parents=True, exist_ok=True)
-    accepted = _argument_names(type(model))
     entry = None
     if weights:
         path = folder / WEIGHTS_FILE
         save_weights_float16(model, path)
         entry = {"file": path.name, "sha256": sha256_of(path), "bytes": path.stat().st_size, "dtype": "float16"}
     points = zip(alignment.POINT_NAMES, alignment.CANONICAL_POINTS.tolist(), strict=True)
-    config = {
-        "format_version": FORMAT_VERSION,
-        "name": name,
-        "kind": type(model).kind,
-        "class": class_name,
-        "arguments": {key: value for key, value in model.get_config().items() if key in accepted},
+    config |= {
         "weights": entry,
         **({} if weights else {"without_weights": without_weights}),
         "input": {"range": [0, 1], "channels": "RGB", "layout": "NHWC"},
@@ -233,7 +246,46 @@ def save_preset(
     return config
 
 
+def _checked_name(name, where):
+    if not isinstance(name, str) or not re.fullmatch(_NAME, name):
+        raise ValueError(f"{where}: the name {name!r} must be letters, digits, '_', '-' and '.'.")
+    return name
+
+
+def _arguments(model):
+    """The constructor's arguments of a model, as JSON can hold them."""
+    owner, accepted = type(model).__name__, _argument_names(type(model))
+    try:
+        given = model.get_config()
+    except NotImplementedError:
+        given = {}
+    missing = [name for name in accepted if name not in given]
+    if missing:
+        raise ValueError(
+            f"{owner} cannot be saved as a preset: its get_config() lacks the constructor's {missing[0]!r}."
+        )
+    arguments = {name: given[name] for name in accepted}
+    try:
+        arguments = json.loads(json.dumps(arguments))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{owner} cannot be saved as a preset: JSON does not hold its arguments ({error}).") from None
+    check_no_modules(arguments, f"{owner}'s arguments")
+    return arguments
+
+
+def _check_rebuilt(model, config):
+    """Refuse a model whose class makes another network of its arguments."""
+    rebuilt = build_model(config)
+    shapes = [[tuple(weight.shape) for weight in network.weights] for network in (model, rebuilt)]
+    if shapes[0] != shapes[1]:
+        raise ValueError(
+            f"{type(model).__name__} cannot be saved as a preset: its get_config() gives arguments that make another "
+            f"network ({len(shapes[1])} weights, not {len(shapes[0])}, or of other shapes)."
+        )
+
+
 def _argument_names(model_class):
-    """Named constructor arguments: what config.json may give, and not Keras' own (dtype, trainable)."""
+    """Named constructor arguments: what config.json may give, and not what every Keras model takes."""
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     parameters = inspect.signature(model_class.__init__).parameters.values()
-    return [p.name for p in parameters if p.name != "self" and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    return [p.name for p in parameters if p.name not in _KERAS_ARGUMENTS and p.kind in named]

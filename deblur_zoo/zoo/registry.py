@@ -1,8 +1,8 @@
 """The registry: a preset's name, a directory or a URI to a model with verified weights.
 
-    list_models()            the names
-    describe("one_step")     parameters, multiply-adds, how it was trained, what it reaches
-    load("one_step")         the model
+    list_models()              the names
+    describe("one_step_lite")  parameters, multiply-adds, how it was trained, what it reaches
+    load("one_step_lite")      the model
 
 Presets lie in the package ``hub_models``: ``index.json`` and a directory each.
 """
@@ -19,6 +19,7 @@ from deblur_zoo import exported
 from deblur_zoo.annotations import StrPath
 from deblur_zoo.files.downloads import fetch
 from deblur_zoo.zoo import presets
+from deblur_zoo.zoo.classes import class_named
 from deblur_zoo.zoo.presets import save_preset
 from deblur_zoo.zoo.weights import load_weights, save_weights_float16
 
@@ -116,8 +117,9 @@ def preset_folder(source: StrPath) -> Path:
     """The local directory of a preset.
 
     Args:
-        source: a name in ``list_models()``; a directory with ``config.json``; or a URI (``file://``, or ``https://`` of
-            an archive or of a directory, fetched once into the cache). A name wins over a directory called the same.
+        source: a name in ``list_models()``; a directory with ``config.json``; a training run's folder; or a URI
+            (``file://``, or ``https://`` of an archive or of a directory, fetched once into the cache). A name wins
+            over a directory called the same.
 
     Raises:
         FileNotFoundError: no such directory, or nothing at the URI.
@@ -128,15 +130,19 @@ def preset_folder(source: StrPath) -> Path:
     return _find(source)[0]
 
 
-def load(source: StrPath, weights: bool = True, *, kind: str | None = None) -> "Deblurrer | Any":
+def load(
+    source: StrPath, weights: bool = True, *, kind: str | None = None, model_class: type | None = None
+) -> "Deblurrer | Any":
     """A model by name, directory or URI.
 
     Args:
-        source: as for ``preset_folder``; or the path of what ``python -m exporters`` wrote: a SavedModel's folder or
-            .tar.gz, a .tflite or .onnx file.
+        source: as for ``preset_folder``, of a training run the best weights so far (of one without development faces
+            the last ones, when it has ended); or the path of what ``python -m exporters`` wrote: a SavedModel's folder
+            or .tar.gz, a .tflite or .onnx file.
         weights: fill in the trained weights, after their SHA-256 was checked against ``hub_models/index.json`` (for a
             name) or ``config.json``. False gives the freshly initialised model.
         kind: refuse presets of another kind, such as "deblurrer".
+        model_class: refuse presets of another class than this one and its subclasses; ``from_preset`` passes its own.
 
     Returns:
         A built ``Deblurrer`` named after the preset: ``model(images)`` on float RGB in [0, 1], (N, H, W, 3);
@@ -148,13 +154,20 @@ def load(source: StrPath, weights: bool = True, *, kind: str | None = None) -> "
         FileNotFoundError: no such directory, no ``config.json`` in it, or the weight file is missing.
         ValueError: an unknown name; a config that is damaged, of a newer format, or names an unknown class or argument;
             weights that are truncated, altered, NaN or of another network; or the preset has no trained weights, or is
-            of another kind.
+            of another kind or class.
         ConnectionError: the server of a URI cannot be reached.
         ImportError: the interpreter of an exported file's format is not installed.
     """
     if _is_exported(source):
-        return _load_exported(source, weights, kind)
+        return _load_exported(source, weights, kind, model_class)
     folder, entry = _find(source)
+    if model_class is not None:
+        name = presets.read_config(folder)["class"]
+        if not issubclass(class_named(name), model_class):
+            raise ValueError(
+                f"{source} is a preset of the class {name}, not {model_class.__name__}; "
+                f"deblur_zoo.load({str(source)!r}) takes presets of any class."
+            )
     if kind is not None:
         found = presets.read_config(folder).get("kind", "deblurrer")
         if found != kind:
@@ -172,7 +185,12 @@ def _is_exported(source):
     return exported.reader_of(path) is not None
 
 
-def _load_exported(source, weights, kind):
+def _load_exported(source, weights, kind, model_class):
+    if model_class is not None:
+        raise ValueError(
+            f"{source} is an exported model, not a preset of the class {model_class.__name__}; "
+            f"deblur_zoo.load({str(source)!r}) takes it."
+        )
     if not weights:
         raise ValueError(f"{source} is an exported model: its weights are part of it.")
     if kind not in (None, "deblurrer"):
@@ -257,7 +275,9 @@ def _find(source):
             "exported SavedModels, .tflite and .onnx files."
         )
     if isinstance(source, str) and not any(separator in text for separator in "/\\"):
-        near = difflib.get_close_matches(source, entries, n=3, cutoff=0.4)
-        names = f"near names: {', '.join(near)}" if near else f"the names are {', '.join(sorted(entries)) or '(none)'}"
+        # Those that load, first of all.
+        known = list_models(trained=True) or sorted(entries)
+        near = difflib.get_close_matches(source, known, n=3, cutoff=0.4)
+        names = f"near names: {', '.join(near)}" if near else f"the names are {', '.join(known) or '(none)'}"
         raise ValueError(f"There is no preset {source!r}; {names}; {accepted}.")
     raise FileNotFoundError(f"There is no directory {path}.")

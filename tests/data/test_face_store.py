@@ -30,6 +30,35 @@ def test_reads_all_folders_and_names_what_it_skips(tmp_path, caplog):
     assert store.fingerprint == fingerprint(store.paths)
 
 
+def test_what_is_skipped_is_said_in_one_line(tmp_path, caplog):
+    for i in range(12):
+        write(tmp_path / f"{i:02}.png", size=(16, 16) if i < 7 else (16 + i, 16), seed=i)
+    store = load_faces([tmp_path], minimum_size=16)
+    assert len(store) == 7 and len(store.skipped) == 5
+    (record,) = caplog.records
+    line = record.getMessage()
+    assert line.startswith("skipped 5 of the 12 pictures in ") and line.endswith("and 2 more)")
+    assert all(name in line for name in ("07.png", "08.png", "09.png")) and "10.png" not in line
+
+
+@pytest.mark.parametrize(
+    ("sizes", "count"),
+    [
+        # Photos of many sizes, five of which happen to be the same.
+        ([(16, 16)] * 5 + [(20 + i, 16) for i in range(7)], 7),
+        # One camera's photos: all of one size, and no squares.
+        ([(24, 16)] * 4, 4),
+    ],
+)
+def test_photos_that_are_not_aligned_are_refused(sizes, count, tmp_path, caplog):
+    for i, size in enumerate(sizes):
+        write(tmp_path / f"{i}.png", size=size, seed=i)
+    words = rf"{count} of the {len(sizes)} pictures .* not aligned crops.*python -m deblur_zoo\.faces"
+    with pytest.raises(ValueError, match=words):
+        load_faces([tmp_path], minimum_size=16)
+    assert not caplog.records
+
+
 def test_exclude_and_limit(tmp_path):
     for i in range(4):
         write(tmp_path / f"{i}.png", seed=i)

@@ -336,7 +336,7 @@ def test_training_and_inference_differ_only_where_they_should(name):
 OTHER_BACKEND = """
 import sys
 import numpy as np, keras
-from deblur_zoo import presets
+from deblur_zoo.zoo import presets
 for name, folder in zip(sys.argv[1::2], sys.argv[2::2]):
     model = presets.build_model(presets.read_config(folder))
     model.load_weights(folder + "/random.weights.h5")

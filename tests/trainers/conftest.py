@@ -35,8 +35,8 @@ RECIPE = {
     ],
 }
 FLAGS = {
-    "recipe": None, "seed": None, "batch_size": None, "precision": None, "steps": [], "identity_network": None,
-    "networks": [], "labels": [], "init_parts": [], "init_from": None, "development_faces": 3,
+    "recipe": None, "seed": None, "batch_size": None, "precision": None, "steps": None, "identity_network": None,
+    "networks": {}, "labels": [], "init_parts": {}, "init_from": None, "development_faces": 3,
 }  # fmt: skip
 
 

@@ -20,11 +20,9 @@ from keras import ops
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from adversarial_on_backend import Small  # noqa: E402
+from adversarial_on_backend import AdversarialMethod, Confidence, Critic, Small  # noqa: E402
 
-from deblur_zoo.zoo import presets  # noqa: E402
-from trainers import __main__  # noqa: E402
-from trainers.methods import registry as methods  # noqa: E402
+from trainers import __main__, register_method  # noqa: E402
 
 ACCIDENTS = ("none", "half_written", "full_disk_then_between")
 
@@ -99,10 +97,9 @@ def fill_disk(number):
 
 def main(accident, out, *flags):
     sys.argv = ["trainers", "--out", out, *flags]
-    methods.METHODS["tiny"] = ("adversarial_on_backend", "AdversarialMethod")
-    for name, module in (("Noisy", "run_on_backend"), ("Critic", "adversarial_on_backend"),
-                         ("Confidence", "adversarial_on_backend")):  # fmt: skip
-        presets.CLASSES[name] = module
+    register_method("tiny")(AdversarialMethod)
+    for network in (Noisy, Critic, Confidence):
+        keras.saving.register_keras_serializable("tests")(network)
     if accident == "half_written":
         kill_while_writing(2)
     if accident == "full_disk_then_between":

@@ -6,9 +6,10 @@ Losses are taken on images in [0, 1], as everywhere here; the paper does not say
 from keras import ops
 
 from deblur_zoo.losses import adversarial
-from trainers.methods.method import FEATURES, PIXELS, Method
+from trainers.methods.method import FEATURES, PIXELS, Method, register_method
 
 
+@register_method("enhancement_gan")
 class EnhancementGanMethod(Method):
     """The terms of eq. 2.
 

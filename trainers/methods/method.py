@@ -8,6 +8,30 @@ from deblur_zoo.losses import content, perceptual
 PIXELS = {"l1": content.l1, "l2": content.l2, "negative_psnr": content.negative_psnr}
 FEATURES = {"l1": perceptual.l1, "l2": perceptual.l2}
 
+# Registered classes by the name that a recipe gives.
+REGISTERED = {}
+
+
+def register_method(name: str):
+    """A decorator for a subclass of ``Method``: recipes whose "method" is this name are trained by it.
+
+    Raises:
+        ValueError: the name belongs to another class.
+    """
+
+    def register(cls):
+        other = REGISTERED.setdefault(name, cls)
+        # A class that is defined again, as in a notebook, takes its own place.
+        if (other.__module__, other.__qualname__) != (cls.__module__, cls.__qualname__):
+            raise ValueError(
+                f"the method {name!r} is registered already, by {other.__module__}.{other.__qualname__}: give "
+                f"{cls.__name__} another name"
+            )
+        REGISTERED[name] = cls
+        return cls
+
+    return register
+
 
 class Method:
     """The losses of one stage of one method. Subclasses speak ``keras.ops`` alone, so that every backend trains them.

@@ -3,11 +3,12 @@
 from keras import ops
 
 from deblur_zoo.losses import content, identity
-from trainers.methods.method import PIXELS, Method, first_share
+from trainers.methods.method import PIXELS, Method, first_share, register_method
 
 PIXEL_LOSSES = {**PIXELS, "total_variation": content.total_variation}
 
 
+@register_method("one_step")
 class OneStepMethod(Method):
     """The weighted terms of one stage: l1, l2, negative_psnr, total_variation, facial.
 

@@ -1,25 +1,23 @@
-"""The methods that can be trained, by the name that a recipe gives."""
+"""Methods by the name that a recipe gives: those of this folder, and what users register."""
 
 import importlib
+import pkgutil
 
-METHODS = {
-    "enhancement_gan": ("trainers.methods.enhancement_gan", "EnhancementGanMethod"),
-    "one_step": ("trainers.methods.one_step", "OneStepMethod"),
-    "semantic_face": ("trainers.methods.semantic_face", "SemanticFaceMethod"),
-    "two_step_gan": ("trainers.methods.two_step_gan", "TwoStepGanMethod"),
-    "umsn": ("trainers.methods.umsn", "UmsnMethod"),
-    "face_parser": ("trainers.methods.semantic_face", "FaceParserMethod"),
-    "umsn_parser": ("trainers.methods.umsn", "FourClassParserMethod"),
-}
+from trainers import methods
+from trainers.methods.method import REGISTERED, Method
 
 
-def method_class(name):
+def method_class(name: str) -> type[Method]:
     """The Method of a recipe.
 
     Raises:
-        ValueError: a method without a trainer.
+        ValueError: nothing is registered under the name.
     """
-    if name not in METHODS:
-        raise ValueError(f"method {name!r} has no trainer; accepted: {', '.join(METHODS)}")
-    module, attribute = METHODS[name]
-    return getattr(importlib.import_module(module), attribute)
+    for module in pkgutil.iter_modules(methods.__path__):
+        importlib.import_module(f"{methods.__name__}.{module.name}")
+    if name not in REGISTERED:
+        raise ValueError(
+            f"method {name!r} has no trainer; accepted: {', '.join(sorted(REGISTERED))}, and what "
+            "trainers.register_method has registered"
+        )
+    return REGISTERED[name]

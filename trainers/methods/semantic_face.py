@@ -7,9 +7,10 @@ from keras import ops
 
 from deblur_zoo.layers.resampling import halve
 from deblur_zoo.losses import adversarial, parsing, structural
-from trainers.methods.method import PIXELS, Method
+from trainers.methods.method import PIXELS, Method, register_method
 
 
+@register_method("semantic_face")
 class SemanticFaceMethod(Method):
     """The terms of eq. 11, each wherever the paper has it.
 
@@ -93,6 +94,7 @@ class SemanticFaceMethod(Method):
         return {"discriminator": ops.mean(adversarial.sigmoid_discriminator(*logits))}
 
 
+@register_method("face_parser")
 class FaceParserMethod(Method):
     """Cross-entropy of a parser on the pictures that the data gives as blurred (section 3.3, eq. 4).
 

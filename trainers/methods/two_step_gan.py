@@ -3,9 +3,10 @@
 from keras import ops
 
 from deblur_zoo.losses import adversarial, reconstruction
-from trainers.methods.method import PIXELS, Method
+from trainers.methods.method import PIXELS, Method, register_method
 
 
+@register_method("two_step_gan")
 class TwoStepGanMethod(Method):
     """The terms of eq. 2, which trains the hourglass, and of eq. 7, which trains the generator.
 

@@ -10,7 +10,7 @@ from deblur_zoo.layers.resampling import halve
 from deblur_zoo.losses import parsing, reconstruction
 from deblur_zoo.losses.confidence import confidence_guided
 from deblur_zoo.metrics.parsing import UMSN_CLASSES
-from trainers.methods.method import FEATURES, PIXELS, Method
+from trainers.methods.method import FEATURES, PIXELS, Method, register_method
 
 # The paper's class of each label; unknown stays unknown.
 CLASS_OF_LABEL = np.full(256, parsing.UNKNOWN, np.int32)
@@ -39,6 +39,7 @@ def parsing_cost(labels, outputs):
     )
 
 
+@register_method("umsn_parser")
 class FourClassParserMethod(Method):
     """Cross-entropy of a four-class parser at both sizes.
 
@@ -57,6 +58,7 @@ class FourClassParserMethod(Method):
         return {"parsing": parsing_cost(batch["labels"], outputs)}
 
 
+@register_method("umsn")
 class UmsnMethod(Method):
     """The terms of all stages. Masks are the parser's on the sharp picture, as in the paper.
 

@@ -35,6 +35,8 @@ def publish_run(flags):
     record, progress, best = _read(run / "run.json"), _read(run / "progress.json"), run / "best.weights.h5"
     if not best.is_file():
         raise FileNotFoundError(f"{best} is missing: the run was trained without --development, which chooses it")
+    if progress["best_step"] == 0:
+        raise ValueError(f"training did not help: no measurement of {run} is better than the one before its first step")
     target = zoo.preset_folder(flags["preset"] or record["preset"])
     config = presets.read_config(target)
     measure = measure_of(config["kind"])

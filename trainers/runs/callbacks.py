@@ -7,6 +7,7 @@ import time
 import keras
 
 from deblur_zoo.files import pictures
+from deblur_zoo.zoo.presets import BEST_WEIGHTS_FILE
 from trainers.runs.checkpoint import save_checkpoint, save_weights, writing
 from trainers.runs.errors import NonFiniteLoss
 from trainers.runs.run_log import append_row
@@ -53,33 +54,38 @@ class Progress(keras.callbacks.Callback):
 
     Args:
         batch_size: faces a step.
+        stage_steps: steps of the stage.
+        epoch_steps: steps of every epoch but the last, which may be shorter.
         later_steps: steps of the stages after this one.
         clock: function that gives seconds.
     """
 
-    def __init__(self, batch_size, later_steps=0, clock=time.monotonic):
+    def __init__(self, batch_size, stage_steps, epoch_steps, later_steps=0, clock=time.monotonic):
         super().__init__()
         self.batch_size = batch_size
+        self.stage_steps = stage_steps
+        self.epoch_steps = epoch_steps
         self.later_steps = later_steps
         self.clock = clock
-        self.last_end, self.compiled, self.whole_epochs = None, False, []
+        self.last_end, self.compiled, self.step_seconds = None, False, []
 
     def on_epoch_begin(self, epoch, logs=None):
         self.begun = self.clock()
 
     def on_epoch_end(self, epoch, logs=None):
-        now, steps, epochs = self.clock(), self.params["steps"], self.params["epochs"]
-        whole = now - (self.begun if self.last_end is None else self.last_end)
+        now, done = self.clock(), min((epoch + 1) * self.epoch_steps, self.stage_steps)
+        steps = done - epoch * self.epoch_steps
+        seconds = now - (self.begun if self.last_end is None else self.last_end)
         # The first epoch compiles: it counts only until there is another one.
-        self.whole_epochs = [*self.whole_epochs[-8:], whole] if self.compiled else [whole]
+        self.step_seconds = [*self.step_seconds[-8:], seconds / steps] if self.compiled else [seconds / steps]
         self.compiled = self.last_end is not None
         self.last_end = now
-        rate = sum(self.whole_epochs) / len(self.whole_epochs) / steps
-        of_stage = (epochs - epoch - 1) * steps
+        rate = sum(self.step_seconds) / len(self.step_seconds)
+        of_stage = self.stage_steps - done
         left = [_duration(rate * count) for count in (of_stage, of_stage + self.later_steps)]
         losses = "  ".join(f"{name} {value:.4g}" for name, value in (logs or {}).items())
         print(
-            f"step {(epoch + 1) * steps:,} of {epochs * steps:,}  {losses}  "
+            f"step {done:,} of {self.stage_steps:,}  {losses}  "
             f"{steps * self.batch_size / max(now - self.begun, 1e-9):.1f} faces/s  "
             f"left: {left[0]} of the stage, {left[1]} in all",
             flush=True,
@@ -132,12 +138,15 @@ def learning_rates(trainer):
 class Validation(keras.callbacks.Callback):
     """Measure the moving average on development faces, log it, and keep the best weights.
 
+    The first measurement of a run comes before its first step, so that the log shows what training gains.
+
     Args:
         development: an object as ``trainers.validation.deblurring_validation`` describes it.
         every: epochs between measurements.
+        epochs: number of epochs in the stage; the last one ends with a measurement.
         folder: the run's folder; gets ``log.tsv``, ``best.weights.h5``, and ``strip.png`` (the newest) and
             ``best_strip.png`` to look at.
-        progress: the run's progress dict; "best" is kept there.
+        progress: the run's progress dict; "best", and "before" the first step, are kept there.
         halve_after: halve the learning rate after so many measurements without a better one; 0: never.
         event_log: see ``trainers.runs.event_log``, or None.
         shown: print each measurement.
@@ -147,10 +156,11 @@ class Validation(keras.callbacks.Callback):
         CannotWrite: the disk is full, say.
     """
 
-    def __init__(self, development, every, folder, progress, halve_after=0, event_log=None, shown=True):
+    def __init__(self, development, every, epochs, folder, progress, halve_after=0, event_log=None, shown=True):
         super().__init__()
         self.development = development
         self.every = every
+        self.epochs = epochs
         self.folder = folder
         self.progress = progress
         self.halve_after = halve_after
@@ -158,11 +168,18 @@ class Validation(keras.callbacks.Callback):
         self.shown = shown
         self.started = time.time()
 
+    def on_train_begin(self, logs=None):
+        if int(self.model.step.numpy()) == 0 and "before" not in self.progress:
+            self._measure({})
+            self.progress["before"] = self.progress["best"]
+
     def on_epoch_end(self, epoch, logs=None):
         self.progress["seconds"] = self.progress.get("seconds", 0.0) + time.time() - self.started
         self.started = time.time()
-        if (epoch + 1) % self.every and epoch + 1 != self.params["epochs"]:
-            return
+        if (epoch + 1) % self.every == 0 or epoch + 1 == self.epochs:
+            self._measure(logs or {})
+
+    def _measure(self, logs):
         scores = self.development.measure(self.model.average)
         score = scores[self.development.score]
         if not math.isfinite(score):
@@ -171,7 +188,7 @@ class Validation(keras.callbacks.Callback):
         self._write_picture("strip.png", picture)
         if self.progress.get("best") is None or score > self.progress["best"]:
             self.progress.update(best=score, best_step=int(self.model.step.numpy()), waited=0)
-            save_weights(self.model.average, self.folder / "best.weights.h5")
+            save_weights(self.model.average, self.folder / BEST_WEIGHTS_FILE)
             self._write_picture("best_strip.png", picture)
         else:
             self.progress["waited"] = self.progress.get("waited", 0) + 1
@@ -183,7 +200,7 @@ class Validation(keras.callbacks.Callback):
                 step = int(self.model.step.numpy())
                 self.event_log.scalars(step, {f"validation/{name}": value for name, value in scores.items()})
                 self.event_log.image(step, "validation/strip", picture)
-        self._log(logs or {}, scores)
+        self._log(logs, scores)
 
     def _write_picture(self, name, picture):
         with writing(self.folder / name):
@@ -193,7 +210,7 @@ class Validation(keras.callbacks.Callback):
         row = {
             "stage": self.progress["stage"],
             "step": int(self.model.step.numpy()),
-            "seconds": round(self.progress["seconds"]),
+            "seconds": round(self.progress.get("seconds", 0)),
         }
         # Losses and rates may be tiny: digits, not places.
         row |= {name: f"{value:.6g}" for name, value in logs.items()}

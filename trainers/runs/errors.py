@@ -5,6 +5,10 @@ class RunStopped(Exception):
     """A run cannot go on; the text is the sentence for the person who started it."""
 
 
+class CannotStart(ValueError):
+    """Options, a recipe or data that no run can begin with."""
+
+
 class NonFiniteLoss(RunStopped):
     """A loss or a variable became NaN or infinite."""
 

@@ -1,7 +1,7 @@
-"""From the flags of ``python -m trainers`` to what a run needs: recipe, networks, faces, kernels."""
+"""From the options of ``trainers.train`` to what a run needs: recipe, networks, faces, kernels."""
 
 import hashlib
-import importlib
+import itertools
 import json
 import platform
 import sys
@@ -17,39 +17,33 @@ from deblur_zoo.data.camera_blur import CameraBlur
 from deblur_zoo.data.kernel_mixture import KernelMixture
 from deblur_zoo.data.pair_store import load_pairs
 from deblur_zoo.data.synthesis import PairMaker, Synthesis
-from deblur_zoo.zoo import presets
+from deblur_zoo.zoo import classes, presets
 from trainers.methods.registry import method_class
 from trainers.runs.recipe import complete_recipe, read_recipe, without_later_settings
 from trainers.steps.optimizers import optimizer_of
 from trainers.steps.schedule import Schedule
 
-# Settings of a recipe that flags of the same name overrule.
+# Settings of a recipe that options of the same name overrule.
 OVERRULED = ("seed", "batch_size", "precision")
 # Steps of warm-up where a run goes on from trained weights, unless its recipe has more.
 CONTINUED_WARMUP = 250
 
 
-def resolve_recipe(flags, folder):
-    """The preset's recipe with what the flags change.
+def resolve_recipe(options, folder):
+    """The preset's recipe with what the options change.
 
     Raises:
         FileNotFoundError, ValueError: no recipe, or one that does not hold together.
     """
-    recipe = read_recipe(flags["recipe"] or folder / "recipe.json")
+    recipe = read_recipe(options["recipe"] or folder / "recipe.json")
     for name in OVERRULED:
-        if flags[name] is not None:
-            recipe[name] = flags[name]
-    stages = {stage["name"]: stage for stage in recipe["stages"]}
-    for change in flags["steps"]:
-        name, _, steps = change.partition("=")
-        if name not in stages or not steps.isdigit():
-            raise ValueError(f"--steps {change!r} is not stage=steps; the stages are {', '.join(stages)}")
-        stages[name]["steps"] = int(steps)
-    recipe["stages"] = [stage for stage in recipe["stages"] if stage["steps"]]
+        if options[name] is not None:
+            recipe[name] = options[name]
+    _set_steps(recipe, options["steps"])
     method_class(recipe["method"])
     recipe = complete_recipe(recipe)
-    _set_pairs_share(recipe, flags.get("pairs_share"), bool(flags.get("pairs")))
-    if flags["init_from"]:
+    _set_pairs_share(recipe, options.get("pairs_share"), bool(options.get("pairs")))
+    if options["init_from"]:
         # A fresh optimiser's first steps are far too large for weights that are good already.
         first = recipe["stages"][0]
         for player in ("", "critic_"):
@@ -66,6 +60,33 @@ def resolve_recipe(flags, folder):
                     f"stage {stage['name']!r}: its {player}learning_rate or optimizer: {problem}"
                 ) from None
     return recipe
+
+
+def _set_steps(recipe, steps):
+    """Put other numbers of steps in place of the recipe's.
+
+    Args:
+        recipe: a recipe; stages that get no steps are taken out.
+        steps: dict from stages' names to their steps; an int, which the stages share as the recipe's own numbers do;
+            or None.
+    """
+    stages = {stage["name"]: stage for stage in recipe["stages"]}
+    if isinstance(steps, int):
+        if steps < 1:
+            raise ValueError(f"steps must be at least 1, got {steps}")
+        ends = list(itertools.accumulate(stage["steps"] for stage in stages.values()))
+        # The ends of the stages, scaled and rounded down, so that the sum is exact.
+        ends = [0, *(steps * end // ends[-1] for end in ends)]
+        steps = {name: after - before for name, (before, after) in zip(stages, itertools.pairwise(ends), strict=True)}
+    for name, number in (steps or {}).items():
+        if name not in stages or type(number) is not int or number < 0:
+            raise ValueError(f"steps {name}={number} is not stage=steps; the stages are {', '.join(stages)}")
+        stages[name]["steps"] = number
+        for rate in (stages[name]["learning_rate"], stages[name]["critic_learning_rate"]):
+            # The warm-up of a stage of thousands of steps, in one that is shorter than it.
+            if number and rate.get("warmup", 0) > number:
+                rate["warmup"] = number // 4
+    recipe["stages"] = [stage for stage in stages.values() if stage["steps"]]
 
 
 def pairs_share(recipe, stage):
@@ -101,16 +122,13 @@ def _set_pairs_share(recipe, share, has_pairs):
         raise ValueError("--pairs names pairs and no stage takes any: say by --pairs_share, such as 0.5, how many")
 
 
-def build_models(preset, precision, arguments=None):
+def build_models(config, precision):
     """The model to train, in the given precision, and its moving average, in float32.
 
     Args:
-        preset: a preset's name or folder.
+        config: a preset's.
         precision: Keras dtype policy.
-        arguments: constructor arguments in place of the preset's, as an ablation has them.
     """
-    config = presets.read_config(zoo.preset_folder(preset))
-    config = {**config, "arguments": {**config["arguments"], **(arguments or {})}}
     models = []
     for policy in (precision, "float32"):
         with _precision(policy):
@@ -123,16 +141,15 @@ def load_parts(model, changes):
 
     Args:
         model: the model.
-        changes: list of "part=source", the source as ``zoo.load`` takes it.
+        changes: dict from a part's name to a source as ``zoo.load`` takes it.
 
     Raises:
         ValueError, FileNotFoundError: no such part, or one of another shape.
     """
-    for change in changes:
-        name, _, source = change.partition("=")
+    for name, source in changes.items():
         part = getattr(model, name, None)
         if not source or not hasattr(part, "set_weights"):
-            raise ValueError(f"--init_parts {change!r} is not part=preset with a part of the model")
+            raise ValueError(f"init_parts {name}={source} is not part=preset with a part of the model")
         donor = getattr(zoo.load(source), name, None)
         if not hasattr(donor, "get_weights"):
             raise ValueError(f"{source} has no part {name!r}")
@@ -157,8 +174,7 @@ def build_network(specification, precision, crop_size):
     """A critic or an auxiliary network of a recipe.
 
     Args:
-        specification: dict with "class", a name that ``deblur_zoo.zoo.presets`` has a table of, and "arguments"; or
-            None.
+        specification: dict with "class", as ``deblur_zoo.zoo.classes.class_named`` takes it, and "arguments"; or None.
         precision: Keras dtype policy.
         crop_size: side of the training crops in pixels.
 
@@ -171,12 +187,13 @@ def build_network(specification, precision, crop_size):
     if specification is None:
         return None
     name, arguments = specification["class"], specification["arguments"]
-    classes = {**presets.CLASSES, **presets.TRAINING_CLASSES}
-    if name not in classes:
-        raise ValueError(f"the recipe names the network {name!r}; accepted: {', '.join(sorted(classes))}")
+    try:
+        network_class = classes.class_named(name, for_training=True)
+    except ValueError as error:
+        raise ValueError(f"the recipe's critic or auxiliary: {error}") from None
     try:
         with _precision(precision):
-            network = getattr(importlib.import_module(classes[name]), name)(**arguments)
+            network = network_class(**arguments)
     except (TypeError, ValueError) as error:
         raise ValueError(f"the recipe's {name} has arguments that make no network: {error}") from None
     if not network.built:
@@ -198,19 +215,22 @@ class _precision:
         keras.config.set_dtype_policy(self.before)
 
 
-def load_networks(recipe, flags):
+def network_files(options):
+    """Dict from a network's name to its file, with ``identity_network`` among them."""
+    files = {"identity": options["identity_network"]} if options["identity_network"] else {}
+    return {**files, **options["networks"]}
+
+
+def load_networks(recipe, files):
     """The frozen feature networks of a recipe, by name; terms whose network has no file are taken out, and said so.
 
     Args:
         recipe: a complete recipe; changed where a term is taken out.
-        flags: "identity_network" names a file for the network "identity"; "networks" is a list of name=file.
+        files: as ``network_files`` gives them.
 
     Raises:
         ValueError, FileNotFoundError: a file that is no such network.
     """
-    files = dict(change.partition("=")[::2] for change in flags["networks"])
-    if flags["identity_network"]:
-        files.setdefault("identity", flags["identity_network"])
     method = method_class(recipe["method"])
     specifications = {"identity": {"kind": "identity"}, **recipe["networks"]}
     unknown = sorted(set(files) - set(specifications))
@@ -294,40 +314,56 @@ def _shares(kernels):
     return {kind: entry["share"] for kind, entry in kernels.items()}
 
 
-def load_given_pairs(flags, store):
-    """The pairs that --pairs names, of the faces' size, or None.
+def load_given_pairs(options, store):
+    """The pairs that the option "pairs" names, of the faces' size, or None.
 
     Raises:
         ValueError, FileNotFoundError: there are none that can be used.
     """
-    if not flags.get("pairs"):
+    if not options.get("pairs"):
         return None
     height, width = store.faces.shape[1:3]
     if height != width:
         raise ValueError(f"pairs go with faces that are squares, not {width}x{height} pixels")
-    return load_pairs(flags["pairs"], height)
+    return load_pairs(options["pairs"], height)
 
 
-def run_record(flags, recipe, store, networks, pairs=None):
-    """What a run was, for ``run.json``: everything that another machine needs to repeat it."""
+def model_config(preset, recipe):
+    """The config of the network that a recipe trains: the preset's, with the recipe's arguments in place of its own.
+
+    Args:
+        preset: a preset's name or folder.
+        recipe: a complete recipe.
+    """
+    config = presets.read_config(zoo.preset_folder(preset))
+    config = {name: value for name, value in config.items() if name not in ("weights", "without_weights")}
+    return {**config, "arguments": {**config["arguments"], **recipe["arguments"]}}
+
+
+def run_record(options, config, recipe, store, networks, pairs=None):
+    """What a run was, for ``run.json``: everything that another machine needs to repeat it.
+
+    "model", the network's config, lets ``deblur_zoo.load`` take the run's folder.
+    """
     return {
-        "preset": flags["preset"],
+        "preset": options["preset"],
+        "model": config,
         "recipe": recipe,
         "recipe_sha256": digest(without_later_settings(recipe)),
         "faces": {
-            "folders": flags["faces"],
+            "folders": options["faces"],
             "count": len(store),
             "skipped": len(store.skipped),
             "sha256": store.fingerprint,
         },
         "pairs": pairs
         and {
-            "folders": flags["pairs"],
+            "folders": options["pairs"],
             "count": len(pairs),
             "skipped": len(pairs.skipped),
             "sha256": pairs.fingerprint,
         },
-        "init_from": flags["init_from"],
+        "init_from": options["init_from"],
         "networks": sorted(networks),
         "versions": {
             "python": platform.python_version(),

@@ -10,6 +10,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 
 from deblur_zoo.data.camera_blur import CameraBlur
+from deblur_zoo.zoo.classes import check_no_modules
 
 REQUIRED = object()
 # Every key that a recipe may have, with its default.
@@ -119,10 +120,9 @@ def complete_recipe(recipe):
     if not names or len(set(names)) != len(names):
         raise ValueError(f"a recipe needs stages with names of their own, got {names}")
     for stage in recipe["stages"]:
-        steps, epoch = stage["steps"], recipe["steps_per_epoch"]
-        if not isinstance(steps, int) or steps < 1 or steps % epoch:
+        if not isinstance(stage["steps"], int) or stage["steps"] < 1:
             raise ValueError(
-                f"stage {stage['name']!r}: steps must be a multiple of steps_per_epoch {epoch}, got {steps}"
+                f"stage {stage['name']!r}: steps must be a whole number of at least 1, got {stage['steps']!r}"
             )
         # The critic learns as the generator does unless the recipe says otherwise.
         stage["critic_optimizer"] = stage["critic_optimizer"] or copy.deepcopy(stage["optimizer"])
@@ -156,7 +156,9 @@ def read_recipe(path):
         FileNotFoundError: there is no such file.
         ValueError: it is no JSON, or not a recipe.
     """
-    return complete_recipe(_read_with_base(Path(path), ()))
+    recipe = _read_with_base(Path(path), ())
+    check_no_modules(recipe, f"the recipe {path}")
+    return complete_recipe(recipe)
 
 
 def _read_with_base(path, readers):

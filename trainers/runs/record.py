@@ -4,16 +4,17 @@ import subprocess
 from pathlib import Path
 
 from deblur_zoo.files.checksum import sha256_of
+from trainers.runs.preparation import network_files
 from trainers.steps.execution import device_names
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def provenance(flags, recipe, distribution, test_bank, development=None):
+def provenance(options, recipe, distribution, test_bank, development=None):
     """Everything beside recipe, faces and versions that another machine needs to repeat a run.
 
     Args:
-        flags: dict of the command's flags.
+        options: dict of the arguments of ``trainers.train``.
         recipe: the complete recipe.
         distribution: a Distribution.
         test_bank: kernel bank of the development faces.
@@ -22,22 +23,20 @@ def provenance(flags, recipe, distribution, test_bank, development=None):
     Returns:
         dict that JSON can hold.
     """
-    files = dict(change.partition("=")[::2] for change in flags["networks"])
-    if flags["identity_network"]:
-        files.setdefault("identity", flags["identity_network"])
+    files = network_files(options)
     return {
         "seed": recipe["seed"],
         "precision": recipe["precision"],
         "devices": device_names(),
-        "distribution": {"kind": flags.get("distribution", "none"), "replicas": distribution.replicas},
+        "distribution": {"kind": options.get("distribution", "none"), "replicas": distribution.replicas},
         "git_revision": git_revision(),
-        "init_parts": flags["init_parts"],
+        "init_parts": [f"{part}={source}" for part, source in options["init_parts"].items()],
         "kernel_banks": {
             "train": {kind: entry["seed"] for kind, entry in recipe["data"]["kernels"].items()},
             "test": test_bank.seed,
         },
         "development": development
-        and {"folder": flags["development"], "count": len(development), "sha256": development.fingerprint},
+        and {"folder": options["development"], "count": len(development), "sha256": development.fingerprint},
         "network_files": {name: {"file": Path(path).name, "sha256": sha256_of(path)} for name, path in files.items()},
     }
 

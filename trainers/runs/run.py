@@ -1,6 +1,7 @@
 """A training run in a folder: goes through the recipe's stages, and resumes where it stopped."""
 
 import json
+import math
 import time
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from deblur_zoo import zoo
 from deblur_zoo.blur.kernels import standard_test_bank
 from deblur_zoo.data.augmentation import Augmentation
 from deblur_zoo.data.face_store import load_faces
+from deblur_zoo.zoo.presets import LAST_WEIGHTS_FILE, RUN_FILE
 from trainers.distribution.base import Distribution
 from trainers.distribution.factory import make_distribution
 from trainers.methods.registry import method_class
@@ -57,58 +59,63 @@ class Run:
         self.place = place
 
     @classmethod
-    def prepare(cls, flags):
-        """Build everything that the flags of ``python -m trainers`` name.
+    def prepare(cls, options):
+        """Build everything that the options name.
+
+        Args:
+            options: dict of the arguments of ``trainers.train``, without "verbose".
 
         Raises:
-            ValueError, FileNotFoundError: a flag, a recipe or data that cannot be used.
+            ValueError, FileNotFoundError: an option, a recipe or data that cannot be used.
         """
         # First, since devices are divided before anything is put on them.
-        distribution = make_distribution(flags.get("distribution", "none"), flags.get("replicas"))
+        distribution = make_distribution(options.get("distribution", "none"), options.get("replicas"))
         with distribution.scope():
-            return cls._prepare(flags, distribution)
+            return cls._prepare(options, distribution)
 
     @classmethod
-    def _prepare(cls, flags, distribution):
-        preset = zoo.preset_folder(flags["preset"])
-        recipe = preparation.resolve_recipe(flags, preset)
+    def _prepare(cls, options, distribution):
+        recipe = preparation.resolve_recipe(options, zoo.preset_folder(options["preset"]))
         distribution.check(recipe["batch_size"])
         crop_size = recipe["data"]["crop_size"]
-        store = load_faces(flags["faces"], crop_size, labels=[folder or None for folder in flags["labels"]])
-        pairs = preparation.load_given_pairs(flags, store)
+        store = load_faces(options["faces"], crop_size, labels=[folder or None for folder in options["labels"]])
+        pairs = preparation.load_given_pairs(options, store)
         pair_maker = preparation.build_pair_maker(store, recipe, pairs)
         test_bank, development_store = standard_test_bank(), None
-        if flags["development"] and distribution.is_chief:
-            labels = flags.get("development_labels")
+        if options["development"] and distribution.is_chief:
+            labels = options.get("development_labels")
             labels = [labels] if labels else None
-            development_store = load_faces([flags["development"]], crop_size, flags["development_faces"], labels=labels)
-        networks = preparation.load_networks(recipe, flags)
+            development_store = load_faces(
+                [options["development"]], crop_size, options["development_faces"], labels=labels
+            )
+        networks = preparation.load_networks(recipe, preparation.network_files(options))
 
         keras.utils.set_random_seed(recipe["seed"])
-        model, average = preparation.build_models(preset, recipe["precision"], recipe["arguments"])
-        if flags["init_from"]:
-            zoo.load_initial_weights(model, flags["init_from"])
-        preparation.load_parts(model, flags["init_parts"])
+        config = preparation.model_config(options["preset"], recipe)
+        model, average = preparation.build_models(config, recipe["precision"])
+        if options["init_from"]:
+            zoo.load_initial_weights(model, options["init_from"])
+        preparation.load_parts(model, options["init_parts"])
         critic, auxiliary = (
             preparation.build_network(recipe[name], recipe["precision"], crop_size) for name in ("critic", "auxiliary")
         )
         development = None
         if development_store is not None:
-            identity = identity_network(flags["identity_network"], crop_size)
+            identity = identity_network(options["identity_network"], crop_size)
             development = development_set(model.kind, development_store, test_bank, crop_size, identity)
         trainer = trainer_class()(model, average, recipe["average"], critic, auxiliary)
 
-        folder = Path(flags["out"])
+        folder = Path(options["out"])
         event_log = None
-        if flags.get("tensorboard") and distribution.is_chief:
+        if options.get("tensorboard") and distribution.is_chief:
             event_log = open_event_log(folder / "tensorboard")
         folder.mkdir(parents=True, exist_ok=True)
         record = {
-            **preparation.run_record(flags, recipe, store, networks, pairs),
-            **provenance(flags, recipe, distribution, test_bank, development_store),
+            **preparation.run_record(options, config, recipe, store, networks, pairs),
+            **provenance(options, recipe, distribution, test_bank, development_store),
         }
         return cls(folder, recipe, trainer, pair_maker, development, networks, record, distribution, event_log,
-                   flags.get("render_on", "auto"))  # fmt: skip
+                   options.get("render_on", "auto"))  # fmt: skip
 
     @property
     def checkpoint_path(self):
@@ -140,8 +147,9 @@ class Run:
                 raise OtherRun(f"{self.folder} holds a run with another recipe or other faces (the {what} differ); "
                                "continue with the ones that it began with, or start in another folder")  # fmt: skip
         if self.distribution.is_chief:
-            forget_after(self.folder / "log.tsv", stored.step if stored else 0)
-            self._write("run.json", self.record)
+            # Without a checkpoint all is done again, the measurement before the first step too.
+            forget_after(self.folder / "log.tsv", stored.step if stored else -1)
+            self._write(RUN_FILE, self.record)
         first_step = 0
         for number, stage in enumerate(self.recipe["stages"]):
             if number >= names.index(progress["stage"]):
@@ -151,8 +159,14 @@ class Run:
                     progress.update(stage=names[number + 1], epochs_done=0, waited=0)
             first_step += stage["steps"] * stage["critic_steps"]
         if self.distribution.is_chief:
-            save_weights(self.trainer.average, self.folder / "last.weights.h5")
+            save_weights(self.trainer.average, self.folder / LAST_WEIGHTS_FILE)
             self._write("progress.json", progress)
+            if verbose and "before" in progress:
+                print(
+                    f"{self.development.score}: {progress['before']:.4g} before the first step, best "
+                    f"{progress['best']:.4g} at step {progress['best_step']}",
+                    flush=True,
+                )
 
     def _write(self, name, content):
         with whole_file(self.folder / name) as path:
@@ -178,37 +192,44 @@ class Run:
     def _train_stage(self, stage, first_step, progress, stored, verbose):
         trainer, recipe = self.trainer, self.recipe
         epoch_steps = recipe["steps_per_epoch"]
-        epochs = stage["steps"] // epoch_steps
         with self.distribution.scope():
             self.start_stage(stage)
         if stored is not None:
             stored.restore(trainer)
         self.distribution.start(trainer)
-        if progress["epochs_done"]:
-            print(f"Going on at step {int(trainer.step.numpy())} (stage {stage['name']}).", flush=True)
-        if progress["epochs_done"] >= epochs:
+        steps_done = min(progress["epochs_done"] * epoch_steps, stage["steps"])
+        if steps_done:
+            print(f"Resuming at step {int(trainer.step.numpy())} (stage {stage['name']}).", flush=True)
+        if steps_done == stage["steps"]:
             return
-        # In batches: a step with several critic steps takes as many.
-        step = first_step + progress["epochs_done"] * epoch_steps * trainer.critic_steps
         augmentation = Augmentation(**{**recipe["data"]["augmentation"], **stage["augmentation"]})
         pair_maker = self.pair_maker.with_augmentation(augmentation, preparation.pairs_share(recipe, stage))
-        first = step // trainer.critic_steps
-        batches = self.distribution.batches(pair_maker, recipe["batch_size"], trainer.critic_steps, first, self.place)
         callbacks = [StopOnNonFinite()]
         if self.distribution.is_chief:
             callbacks += self._chief_callbacks(stage, progress, verbose)
-        started = time.time()
-        self.distribution.fit(
-            trainer,
-            batches,
-            steps_per_epoch=epoch_steps,
-            epochs=epochs,
-            initial_epoch=progress["epochs_done"],
-            callbacks=callbacks,
-            verbose=int(verbose == 1),
-        )
-        done = (epochs * epoch_steps) - (step - first_step) // trainer.critic_steps
-        print(f"Stage {stage['name']}: {done * recipe['batch_size'] / (time.time() - started):.1f} faces/s", flush=True)
+        started, first_epoch = time.time(), progress["epochs_done"]
+        whole_epochs, rest = divmod(stage["steps"], epoch_steps)
+        # Epochs of one length, and a shorter last one where the steps do not divide.
+        for epochs, length in ((whole_epochs, epoch_steps), (whole_epochs + 1, rest)):
+            if not length or first_epoch >= epochs:
+                continue
+            # In batches: a step with several critic steps takes as many.
+            first = first_step // trainer.critic_steps + first_epoch * epoch_steps
+            batches = self.distribution.batches(
+                pair_maker, recipe["batch_size"], trainer.critic_steps, first, self.place
+            )
+            self.distribution.fit(
+                trainer,
+                batches,
+                steps_per_epoch=length,
+                epochs=epochs,
+                initial_epoch=first_epoch,
+                callbacks=callbacks,
+                verbose=int(verbose == 1),
+            )
+            first_epoch = epochs
+        faces = (stage["steps"] - steps_done) * recipe["batch_size"]
+        print(f"Stage {stage['name']}: {faces / (time.time() - started):.1f} faces/s", flush=True)
 
     def _chief_callbacks(self, stage, progress, verbose):
         """What one process alone does: it measures, writes logs and checkpoints, and changes the learning rates."""
@@ -218,16 +239,15 @@ class Run:
             later = sum(other["steps"] for other in stages[stages.index(stage) + 1 :])
             # The bar first, so that it has ended its line before anything else is printed.
             callbacks += [keras.callbacks.ProgbarLogger()] if verbose == 1 else []
-            callbacks.append(Progress(self.recipe["batch_size"], later))
+            epoch_steps = self.recipe["steps_per_epoch"]
+            callbacks.append(Progress(self.recipe["batch_size"], stage["steps"], epoch_steps, later))
         if self.event_log is not None:
             callbacks.append(Events(self.event_log))
         if self.development is not None:
             every = self.recipe["validate_every"] // self.recipe["steps_per_epoch"]
-            callbacks.append(
-                Validation(
-                    self.development, every, self.folder, progress, stage["halve_after"], self.event_log, bool(verbose)
-                )
-            )
+            epochs = math.ceil(stage["steps"] / self.recipe["steps_per_epoch"])
+            settings = (stage["halve_after"], self.event_log, bool(verbose))
+            callbacks.append(Validation(self.development, every, epochs, self.folder, progress, *settings))
         # After the validation, so that the checkpoint knows its outcome.
         callbacks.append(Checkpoint(self.checkpoint_path, progress))
         return callbacks

@@ -267,7 +267,7 @@ def test_a_worker_that_dies_and_a_resumed_run(workplace, single):
     assert other.returncode == 2
     assert "another worker of this run has ended" in errors.strip().splitlines()[-1]
     outputs = finish(*start_workers(workplace, "killed"))
-    assert all("Going on at step" in output for output in outputs)
+    assert all("Resuming at step" in output for output in outputs)
     assert_same_weights(single, workplace / "killed")
 
 

@@ -19,7 +19,7 @@ from deblur_zoo.blur.kernels import make_bank
 from deblur_zoo.data.augmentation import Augmentation
 from deblur_zoo.data.synthesis import PairMaker, Synthesis
 from deblur_zoo.files import pictures
-from deblur_zoo.zoo import presets
+from deblur_zoo.zoo import classes, presets
 from trainers.methods.registry import method_class
 from trainers.runs.recipe import read_recipe
 from trainers.steps.engines import trainer_class, training_batches
@@ -90,7 +90,7 @@ def trainer_of(name, recipe):
         network = None
         if specification:
             kind = specification["class"]
-            module = importlib.import_module(presets.TRAINING_CLASSES[kind])
+            module = importlib.import_module(classes.TRAINING_CLASSES[kind])
             network = getattr(module, kind)(**{**specification["arguments"], **SMALL_NETWORKS[kind]})
             network.build()
         networks.append(network)

@@ -10,7 +10,7 @@ import pytest
 from keras import ops
 
 from deblur_zoo.models.semantic_face import SemanticFace
-from deblur_zoo.zoo import presets
+from deblur_zoo.zoo import classes, presets
 from trainers.methods.registry import method_class
 from trainers.methods.semantic_face import FaceParserMethod, SemanticFaceMethod
 from trainers.runs.preparation import build_network
@@ -87,7 +87,7 @@ def test_every_ablation_is_a_recipe_of_a_model(path):
     recipe = read_recipe(path)
     config = presets.read_config(ROOT / "hub_models" / "semantic_face")
     model = presets.build_model({**config, "arguments": {**config["arguments"], **SMALL, **recipe["arguments"]}})
-    assert recipe["critic"]["class"] in presets.TRAINING_CLASSES
+    assert recipe["critic"]["class"] in classes.TRAINING_CLASSES
     for stage in recipe["stages"]:
         method = method_class(recipe["method"])(
             stage["losses"], stage["critic_losses"], {"perceptual": None}, **stage["options"]

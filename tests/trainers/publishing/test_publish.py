@@ -70,6 +70,15 @@ def test_publishing_writes_a_preset_that_loads_and_is_measured(finished, workpla
         assert text in card, text
 
 
+def test_a_run_that_did_not_help_is_not_published(finished, workplace, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(workplace.folder / "whole", run)
+    progress = json.loads((run / "progress.json").read_text())
+    (run / "progress.json").write_text(json.dumps({**progress, "best_step": 0}))
+    with pytest.raises(ValueError, match="training did not help"):
+        publish_run({**FLAGS, "run": str(run), "preset": str(tmp_path / "absent"), "development": str(tmp_path)})
+
+
 def record_of(recipe, **changes):
     return {
         "preset": None, "recipe": recipe, "init_from": "/home/someone/start.weights.h5", "init_parts": ["parser=/a/b"],

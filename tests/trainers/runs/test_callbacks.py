@@ -16,8 +16,7 @@ from trainers.runs.run_log import append_row, forget_after, read_rows
 
 def test_progress_by_hand(capsys):
     times = iter([0, 100, 110, 130, 140, 150])
-    progress = Progress(batch_size=4, later_steps=20, clock=lambda: next(times))
-    progress.set_params({"steps": 10, "epochs": 4})
+    progress = Progress(batch_size=4, stage_steps=40, epoch_steps=10, later_steps=20, clock=lambda: next(times))
     for epoch in range(3):
         progress.on_epoch_begin(epoch)
         progress.on_epoch_end(epoch, {"loss": 0.0123456})
@@ -66,9 +65,8 @@ def validate(tmp_path, scores, epochs=None, **settings):
         strip=lambda model: np.full((4, 4, 3), int(trainer.step.numpy()), np.uint8),
     )
     progress, trainer = {"stage": "only"}, FakeTrainer()
-    callback = Validation(development, folder=tmp_path, progress=progress, shown=False, **settings)
+    callback = Validation(development, epochs=epochs, folder=tmp_path, progress=progress, shown=False, **settings)
     callback.set_model(trainer)
-    callback.set_params({"epochs": epochs})
     for epoch in range(epochs):
         trainer.step.assign(10 * (epoch + 1))
         callback.on_epoch_end(epoch, {"loss": 1.5e-7})
@@ -89,6 +87,30 @@ def test_best_weights_and_the_plateau(tmp_path):
     assert [row["step"] for row in rows] == ["10", "20", "30", "40", "50", "60", "70"]
     # Small numbers keep their digits.
     assert rows[0]["loss"] == "1.5e-07" and rows[0]["learning_rate_generator"] == "3e-06"
+
+
+def test_measured_before_the_first_step_of_a_run_and_only_there(tmp_path):
+    trainer, progress = FakeTrainer(), {"stage": "only"}
+    development = SimpleNamespace(
+        score="quality", measure=lambda model: {"quality": 3.0}, strip=lambda model: np.zeros((4, 4, 3), np.uint8)
+    )
+    callback = Validation(development, every=1, epochs=2, folder=tmp_path, progress=progress, shown=False)
+    callback.set_model(trainer)
+    callback.on_train_begin()
+    callback.on_train_begin()
+    (row,) = read_rows(tmp_path / "log.tsv")
+    assert row["step"] == "0" and row["quality"] == "3.00000" and "loss" not in row
+    # Whatever is no better than the weights that training began with is not the best.
+    assert progress["before"] == progress["best"] == 3 and progress["best_step"] == 0
+    callback.on_epoch_end(0, {"loss": 1.0})
+    assert progress["best_step"] == 0 and (tmp_path / "best.weights.h5").read_text() == "0"
+    # A run that an earlier version began has no measurement before its first step, and gets none now.
+    resumed = {"stage": "only", "best": 2.0, "best_step": 10}
+    callback = Validation(development, every=1, epochs=2, folder=tmp_path, progress=resumed, shown=False)
+    trainer.step.assign(10)
+    callback.set_model(trainer)
+    callback.on_train_begin()
+    assert resumed == {"stage": "only", "best": 2.0, "best_step": 10}
 
 
 def test_measured_every_so_often_and_at_the_end(tmp_path):
