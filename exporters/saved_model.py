@@ -26,6 +26,7 @@ from deblur_zoo.exported.saved_model_folder import BYTES_SIGNATURE, FLOAT_SIGNAT
 from deblur_zoo.faces.alignment import CROP_SIZE
 from deblur_zoo.serving import protocol
 from exporters.atomic_folder import atomic_folder
+from exporters.format import Format
 from exporters.information import OUTPUTS
 from exporters.requirements import require_tensorflow
 from exporters.verify import encoded_cases, float_cases, verify
@@ -40,11 +41,6 @@ def check_backend():
     require_tensorflow("a SavedModel")
 
 
-def target(name, out, version):
-    """Where a model goes: ``out/name/version``, the layout that TensorFlow Serving watches."""
-    return pathlib.Path(out) / name / str(version)
-
-
 def export(model, path, overwrite=False, information=None):
     """Write a model and check what was written.
 
@@ -53,7 +49,7 @@ def export(model, path, overwrite=False, information=None):
 
     Args:
         model: a built ``Deblurrer`` or parser (TensorFlow backend).
-        path: the folder to make; see ``target``.
+        path: the folder to make; see ``FORMAT.target``.
         overwrite: replace what is there already.
         information: JSON-serialisable dict for ``assets.extra/deblur_zoo.json``; None writes no such file.
 
@@ -178,3 +174,5 @@ def bytes_signature(model):
 
 
 SIGNATURES = {FLOAT_SIGNATURE: float_signature, BYTES_SIGNATURE: bytes_signature}
+# TensorFlow Serving watches a folder of versions.
+FORMAT = Format("saved_model", export, check_backend, own_folder=False)

@@ -26,7 +26,7 @@ def model(make_small_model):
 
 @pytest.fixture(scope="module")
 def exported(model, tmp_path_factory):
-    path = saved_model.target("small", tmp_path_factory.mktemp("exported"), 1)
+    path = saved_model.FORMAT.target("small", tmp_path_factory.mktemp("exported"), 1)
     return path, saved_model.export(model, path, information=INFORMATION)
 
 
