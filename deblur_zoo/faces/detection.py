@@ -64,6 +64,7 @@ class Detector:
 
         Raises:
             ValueError: not such an array.
+            RuntimeError: Keras runs on another backend than TensorFlow, which the detector needs.
         """
         image = as_rgb(image)
         longer = max(image.shape[:2])
@@ -77,9 +78,7 @@ class Detector:
         import cv2
 
         if self._network is None:
-            from mtcnn import MTCNN
-
-            self._network = MTCNN()
+            self._network = _mtcnn()
         height, width = image.shape[:2]
         small = image
         if scale < 1:
@@ -99,6 +98,20 @@ class Detector:
                 points = (row[6:16].reshape(2, 5).T + 0.5) / factors - 0.5
                 faces.append(Face(box.reshape(4), points, float(row[5])))
         return faces
+
+
+def _mtcnn():
+    import keras
+
+    # Its code mixes Keras with TensorFlow, whatever Keras runs on.
+    if keras.backend.backend() != "tensorflow":
+        raise RuntimeError(
+            f"face detection needs Keras on TensorFlow, and KERAS_BACKEND is {keras.backend.backend()}: run it with "
+            "KERAS_BACKEND=tensorflow; the crops work with every backend"
+        )
+    from mtcnn import MTCNN
+
+    return MTCNN()
 
 
 @functools.lru_cache(maxsize=4)

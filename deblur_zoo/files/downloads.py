@@ -1,8 +1,8 @@
 """Presets from a URI: a local folder or archive, or one fetched over HTTPS and kept in a cache.
 
 A URI names an archive (``.tar.gz``, ``.tgz`` or ``.zip``) that holds one preset, or a base under which ``config.json``
-and the weight file lie. What was fetched once is taken from the cache from then on; it is kept only if its weight file is
-the one that its config names. A URI that states its archive's sha256 keeps the archive too, and each time what was
+and the weight file lie. What was fetched once is taken from the cache from then on; it is kept only if its weight file
+is the one that its config names. A URI that states its archive's sha256 keeps the archive too, and each time what was
 unpacked is compared with it.
 """
 

@@ -48,7 +48,7 @@ def place(written, root, form):
 @pytest.mark.parametrize("form", ["folder", "versions", "tf_hub", "archive"])
 def test_runs_and_tells_what_it_is(written, tiny_model, tmp_path, form):
     path = place(written, tmp_path, form)
-    assert saved_model_folder.information(path) == INFORMATION
+    assert saved_model_folder.information(path).items() >= INFORMATION.items()
     run = saved_model_folder.open_runner(str(path))
     images = np.random.default_rng(0).random((2, 9, 14, 3), dtype=np.float32)
     restored = run(images)
