@@ -1,10 +1,11 @@
 """Altered copies of files, read in a process of their own: what they raise, or whether they end the process.
 
-    python mutations.py FORMAT SOURCE FIRST COUNT MODEL
+    python mutations.py MODEL FIRST COUNT FORMAT=SOURCE ...
 
-reads COUNT altered copies of a file, or of a folder with one altered file, of which FIRST and the following numbers are
-the seeds. Prints a JSON object: how many were "refused" with ValueError and "accepted", and the "faults", [seed, what].
-Every seed is also written to standard error before it is tried. MODEL is a preset's folder with the right weights.
+reads COUNT altered copies of each file, or of a folder with one altered file, of which FIRST and the following numbers
+are the seeds. Prints a JSON object: for each format how many were "refused" with ValueError and "accepted", and the
+"faults", [seed, what]. Every seed is also written to standard error before it is tried. MODEL is a preset's folder with
+the weights that weight files are for.
 """
 
 import contextlib
@@ -82,37 +83,39 @@ def readers(preset):
     }
 
 
-def main(form, source, first, count, preset):
+def main(preset, first, count, *pairs):
     resource.setrlimit(resource.RLIMIT_DATA, (LARGEST_MEMORY, LARGEST_MEMORY))
+    by_format, seeds = readers(preset), range(int(first), int(first) + int(count))
+    sources = {form: Path(source) for form, source in (pair.split("=", 1) for pair in pairs)}
+    print(json.dumps({form: try_all(by_format[form], source, form, seeds) for form, source in sources.items()}))
+
+
+def try_all(read, source, form, seeds):
     import numpy as np
 
-    read, source = readers(preset)[form], Path(source)
     right = read(source)
     result = {"refused": 0, "accepted": 0, "faults": []}
-    for seed in range(int(first), int(first) + int(count)):
-        print(seed, file=sys.stderr, flush=True)
+    for seed in seeds:
+        print(form, seed, file=sys.stderr, flush=True)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, source.name)
+            file = Path(shutil.copytree(source, path) if source.is_dir() else shutil.copy(source, path))
             if source.is_dir():
-                shutil.copytree(source, path)
                 files = sorted(file for file in path.rglob("*") if file.is_file())
                 file = files[seed % len(files)]
-            else:
-                file = path
-            original = (source / file.relative_to(path)).read_bytes()
-            file.write_bytes(mutated(original, seed))
+            file.write_bytes(mutated(file.read_bytes(), seed))
             try:
                 # What a reader prints is not part of the result.
                 with contextlib.redirect_stdout(sys.stderr):
                     given = read(path)
                 result["accepted"] += 1
-                if right is not None and isinstance(right, np.ndarray) and not np.allclose(given, right, atol=1e-5):
+                if isinstance(right, np.ndarray) and not np.allclose(given, right, atol=1e-5):
                     result["faults"].append([seed, "another picture"])
             except ValueError:
                 result["refused"] += 1
             except Exception as error:
                 result["faults"].append([seed, repr(error)[:300]])
-    print(json.dumps(result))
+    return result
 
 
 if __name__ == "__main__":
