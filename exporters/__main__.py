@@ -8,6 +8,7 @@ left behind and the exit code is 1. ``--format all`` writes every format. docs/e
 """
 
 import os
+import re
 import sys
 
 from absl import flags
@@ -78,7 +79,7 @@ def _write(form, model, target, described, options):
         raise UsageError(f"{form.name}: {error}") from None
     except (OSError, tf.errors.OpError) as error:
         # TensorFlow has errors of its own for a full disk.
-        reason = getattr(error, "strerror", None) or getattr(error, "message", None) or error
+        reason = getattr(error, "strerror", None) or re.sub(r"\{\{.*?\}\} ", "", str(error))
         raise UsageError(f"{form.name}: {target} cannot be written: {reason}; no files were written") from None
     except VerificationError as error:
         print(f"deblur-zoo-export: {form.name}: {error}; no files were written", file=sys.stderr)

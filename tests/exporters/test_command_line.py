@@ -73,6 +73,28 @@ exporters.__main__.main()
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    "error",
+    ['OSError(28, "No space left on device")', 'tf.errors.ResourceExhaustedError(None, None, "{{node a}} No space left")'],
+)
+def test_a_full_disk_leaves_nothing_and_gives_one_sentence(preset, tmp_path, error):
+    program = f"""
+import tensorflow as tf
+import exporters.saved_model as saved_model
+def write(model, folder):
+    (folder / "saved_model.pb").write_text("half")
+    raise {error}
+saved_model.write = write
+import exporters.__main__
+exporters.__main__.main()
+"""
+    finished = run("--preset", preset, "--out", tmp_path / "out", code=program)
+    assert finished.returncode == 2
+    (line,) = finished.stderr.strip().splitlines()
+    assert "saved_model: " in line and "cannot be written: No space left" in line and "no files were written" in line
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_tflite_files_of_another_size(preset, tmp_path):
     pytest.importorskip("ai_edge_litert.interpreter", reason="the TFLite interpreter is not installed")
     flags = ("--preset", preset, "--format", "tflite", "--out", tmp_path, "--size", "16x24", "--precisions", "float16")
