@@ -6,13 +6,19 @@ height and width).
 """
 
 import contextlib
+import dataclasses
 import json
 import logging
 import pathlib
 
-from deblur_zoo.exported.onnx_file import INPUT, METADATA_KEY
+from absl import flags
+
+from deblur_zoo.exported.onnx_file import INPUT, METADATA_KEY, sealed
+from deblur_zoo.files.atomic_file import atomic_path
 from exporters.atomic_folder import atomic_folder
+from exporters.format import Format
 from exporters.information import OUTPUTS
+from exporters.onnx_graph import keep_whole_numbers
 from exporters.requirements import require_packages, require_tensorflow
 from exporters.verify import VerificationError, float_cases, verify
 
@@ -20,6 +26,8 @@ from exporters.verify import VerificationError, float_cases, verify
 OPSET = 15
 DIMENSIONS = ("batch", "height", "width")
 TOLERANCE = 1e-3
+# A level of 8 bits: float16 has 11 significant bits, and a network adds many roundings up.
+FLOAT16_TOLERANCE = 1 / 255
 PACKAGES = ("tf2onnx", "onnx", "onnxruntime")
 PROGRAM = pathlib.Path(__file__).with_name("run_onnx.py")
 
@@ -30,23 +38,20 @@ def check_backend():
     require_packages("writing ONNX", PACKAGES, "onnx")
 
 
-def target(name, out, version):
-    """Where a model goes: the folder ``out/name/onnx/version``."""
-    return pathlib.Path(out) / name / "onnx" / str(version)
-
-
-def export(model, path, overwrite=False, information=None):
+def export(model, path, overwrite=False, information=None, float16=False):
     """Write ``<model.name>.onnx`` and check what was written.
 
-    The file is written to a temporary folder beside, checked by ``onnx.checker``, run there by onnxruntime in a fresh
-    process, compared with the model, and renamed when all comparisons pass.
+    The files are written to a temporary folder beside, checked by ``onnx.checker``, run there by onnxruntime in a fresh
+    process, compared with the model, and the folder is renamed when all comparisons pass.
 
     Args:
         model: a built ``Deblurrer`` or parser (TensorFlow backend).
-        path: the folder to make; see ``target``.
+        path: the folder to make; see ``FORMAT.target``.
         overwrite: replace what is there already.
         information: dict that JSON can hold, stored in the file's metadata_props as JSON under ``METADATA_KEY``;
             ``deblur_zoo.exported.onnx_file`` reads it.
+        float16: also write ``<model.name>_float16.onnx``: weights and arithmetic of half precision, input and output
+            still float32.
 
     Returns:
         list of ``exporters.verify.Compared``.
@@ -60,18 +65,26 @@ def export(model, path, overwrite=False, information=None):
     """
     check_backend()
     with atomic_folder(path, overwrite) as folder:
-        file = folder / f"{model.name}.onnx"
+        file, half = folder / f"{model.name}.onnx", folder / f"{model.name}_float16.onnx"
         write(model, file, information)
         _check_file(file)
-        return verify(folder, PROGRAM, float_cases(model, OUTPUTS[model.kind], tolerance=TOLERANCE))
+        cases = float_cases(model, OUTPUTS[model.kind], tolerance=TOLERANCE)
+        compared = verify(file, PROGRAM, cases)
+        if float16:
+            write_float16(file, half, information)
+            _check_file(half)
+            cases = [
+                dataclasses.replace(case, title=f"float16, {case.title}", tolerance=FLOAT16_TOLERANCE) for case in cases
+            ]
+            compared += verify(half, PROGRAM, cases)
+        return compared
 
 
 def write(model, file, information=None):
     """Write the ONNX file, unchecked. Arguments and errors as those of ``export``."""
-    import onnx
     import tensorflow as tf
 
-    description = None if information is None else json.dumps(information, ensure_ascii=False, allow_nan=False)
+    description = _description(information)
 
     @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3), tf.float32, name=INPUT)])
     def restore(images):
@@ -82,9 +95,38 @@ def write(model, file, information=None):
         # Names in place of tf2onnx's numbers; the same for both, since the shapes are.
         for dimension, name in zip(value.type.tensor_type.shape.dim, DIMENSIONS, strict=False):
             dimension.dim_param = name
-    if description is not None:
-        onnx.helper.set_model_props(converted, {METADATA_KEY: description})
-    onnx.save(converted, str(file))
+    _save(converted, file, description)
+
+
+def write_float16(source, file, information=None):
+    """Write the half-precision copy of a file that ``write`` wrote, unchecked.
+
+    Args:
+        source, file: paths.
+        information: as for ``export``.
+    """
+    import onnx
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+    from onnxruntime.transformers.onnx_model import OnnxModel
+
+    description = _description(None if information is None else {**information, "precision": "float16"})
+    half = OnnxModel(convert_float_to_float16(onnx.load(str(source)), keep_io_types=True))
+    # The converter appends the cast of the input.
+    half.topological_sort()
+    _save(half.model, file, description)
+
+
+def _description(information):
+    return None if information is None else json.dumps(information, ensure_ascii=False, allow_nan=False)
+
+
+def _save(model, file, description):
+    """Write a model whole, with its description and its checksum."""
+    import onnx
+
+    onnx.helper.set_model_props(model, {} if description is None else {METADATA_KEY: description})
+    with atomic_path(file) as temporary:
+        temporary.write_bytes(sealed(model.SerializeToString(deterministic=True)))
 
 
 def convert(function):
@@ -110,6 +152,7 @@ def convert(function):
         raise ValueError(
             f"tf2onnx has nothing in ONNX opset {OPSET} for the TensorFlow operation {', '.join(sorted(unknown))}"
         )
+    keep_whole_numbers(converted)
     return converted
 
 
@@ -172,3 +215,18 @@ def _quiet(name):
         yield
     finally:
         logger.setLevel(level)
+
+
+def define_flags():
+    """``--onnx_float16``."""
+    flags.DEFINE_bool("onnx_float16", False, "onnx: also write PRESET_float16.onnx, of half the size")
+
+
+FORMAT = Format(
+    "onnx",
+    export,
+    check_backend,
+    define_flags,
+    ("onnx_float16",),
+    read_options=lambda values: {"float16": values.onnx_float16},
+)

@@ -1,23 +1,21 @@
-"""Runs an ONNX file on stored requests: ``python run_onnx.py FOLDER REQUESTS.npz ANSWERS.npz``.
+"""Runs an ONNX file on stored requests: ``python run_onnx.py FILE REQUESTS.npz ANSWERS.npz``.
 
-FOLDER holds one .onnx file. Imports onnxruntime and nothing of this project, no Keras and no TensorFlow, so what it
+Imports onnxruntime and nothing of this project, no Keras and no TensorFlow, so what it
 gives comes from the written file alone. ``exporters.verify`` describes the two .npz files; a signature is the name of
 the output.
 """
 
-import pathlib
 import sys
 
 import numpy as np
 import onnxruntime
 
 
-def run(folder, requests_path, answers_path):
-    (file,) = pathlib.Path(folder).glob("*.onnx")
+def run(file, requests_path, answers_path):
     options = onnxruntime.SessionOptions()
     # Errors arrive as exceptions.
     options.log_severity_level = 4
-    session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
     (argument,) = (given.name for given in session.get_inputs())
     answers = {}
     with np.load(requests_path, allow_pickle=False) as requests:

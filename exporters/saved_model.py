@@ -22,10 +22,13 @@ import pathlib
 
 import numpy as np
 
+from deblur_zoo.exported.graph_operations import check_operations
 from deblur_zoo.exported.saved_model_folder import BYTES_SIGNATURE, FLOAT_SIGNATURE, INFORMATION_FILE, WARM_UP_FILE
 from deblur_zoo.faces.alignment import CROP_SIZE
+from deblur_zoo.files.checksum import sha256_of
 from deblur_zoo.serving import protocol
 from exporters.atomic_folder import atomic_folder
+from exporters.format import Format
 from exporters.information import OUTPUTS
 from exporters.requirements import require_tensorflow
 from exporters.verify import encoded_cases, float_cases, verify
@@ -40,11 +43,6 @@ def check_backend():
     require_tensorflow("a SavedModel")
 
 
-def target(name, out, version):
-    """Where a model goes: ``out/name/version``, the layout that TensorFlow Serving watches."""
-    return pathlib.Path(out) / name / str(version)
-
-
 def export(model, path, overwrite=False, information=None):
     """Write a model and check what was written.
 
@@ -53,7 +51,7 @@ def export(model, path, overwrite=False, information=None):
 
     Args:
         model: a built ``Deblurrer`` or parser (TensorFlow backend).
-        path: the folder to make; see ``target``.
+        path: the folder to make; see ``FORMAT.target``.
         overwrite: replace what is there already.
         information: JSON-serialisable dict for ``assets.extra/deblur_zoo.json``; None writes no such file.
 
@@ -69,6 +67,8 @@ def export(model, path, overwrite=False, information=None):
     check_backend()
     with atomic_folder(path, overwrite) as folder:
         write(model, folder)
+        # What the exporter writes, the library must take.
+        check_operations(folder)
         write_warm_up(model, folder)
         write_information(information, folder)
         cases = float_cases(model, FLOAT_SIGNATURE)
@@ -131,9 +131,16 @@ def _grey_picture(form):
 
 
 def write_information(information, folder):
-    """Write ``assets.extra/deblur_zoo.json`` into a SavedModel's folder, unless the information is None."""
+    """Write ``assets.extra/deblur_zoo.json`` into a SavedModel's folder, unless the information is None.
+
+    It also gets "files", the sha256 of every other file of the folder, by which damage is found.
+    """
     if information is None:
         return
+    folder = pathlib.Path(folder)
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    files = {path.relative_to(folder).as_posix(): sha256_of(path) for path in paths}
+    information = {**information, "files": files}
     path = pathlib.Path(folder, INFORMATION_FILE)
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(information, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -178,3 +185,5 @@ def bytes_signature(model):
 
 
 SIGNATURES = {FLOAT_SIGNATURE: float_signature, BYTES_SIGNATURE: bytes_signature}
+# TensorFlow Serving watches a folder of versions.
+FORMAT = Format("saved_model", export, check_backend, own_folder=False)

@@ -13,6 +13,7 @@ import tarfile
 
 from exporters import hub_card, run_tf_hub, saved_model
 from exporters.atomic_folder import atomic_folder
+from exporters.format import Format
 from exporters.requirements import require_packages
 from exporters.verify import float_cases, verify
 
@@ -37,11 +38,6 @@ def check_backend():
     require_packages("checking what TF Hub gets", PACKAGES, "hub")
 
 
-def target(name, out, version):
-    """Where a model goes: ``out/name/tf_hub/version``."""
-    return pathlib.Path(out) / name / "tf_hub" / str(version)
-
-
 def export(model, path, overwrite=False, information=None):
     """Write a model for TensorFlow Hub and check what was written.
 
@@ -50,7 +46,7 @@ def export(model, path, overwrite=False, information=None):
 
     Args:
         model: a built ``Deblurrer`` or parser (TensorFlow backend).
-        path: the folder to make, named after the version; see ``target``.
+        path: the folder to make, named after the version; see ``FORMAT.target``.
         overwrite: replace what is there already.
         information: JSON-serialisable dict (see ``exporters.information``) for the card and ``assets.extra``.
 
@@ -142,3 +138,6 @@ def write_archive(folder, path):
                 member.size, member.mode = entry.stat().st_size, 0o644
                 with open(entry, "rb") as content:
                     archive.addfile(member, content)
+
+
+FORMAT = Format("tf_hub", export, check_backend)

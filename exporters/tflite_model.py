@@ -12,16 +12,19 @@ zero point). They are 1/255 and 0 only where no layer that touches the picture n
 import contextlib
 import hashlib
 import json
-import pathlib
+import os
 import re
 import tempfile
 import zipfile
 
 import numpy as np
+from absl import flags
 
 from deblur_zoo.exported.tflite_file import MEMBER
+from deblur_zoo.files.command_line_tools import UsageError
 from exporters import information as informations
 from exporters.atomic_folder import atomic_folder
+from exporters.format import Format
 from exporters.requirements import require_packages, require_tensorflow
 from exporters.tflite_check import check
 
@@ -29,11 +32,6 @@ PRECISIONS = ("float32", "float16", "dynamic_int8", "int8")
 CROP = (128, 128)
 # In pixels; the interpreter's memory grows with it.
 LARGEST_SIDE = 2048
-
-
-def target(name, out, version):
-    """Where the files go: the folder ``out/name/tflite/version``."""
-    return pathlib.Path(out) / name / "tflite" / str(version)
 
 
 def check_backend():
@@ -47,7 +45,7 @@ def export(model, path, overwrite=False, information=None, size=CROP, precisions
 
     Args:
         model: a built ``Deblurrer`` or parser (TensorFlow backend).
-        path: the folder to make; see ``target``. It gets ``NAME_HxW_PRECISION.tflite`` files and ``report.tsv``.
+        path: the folder to make; see ``FORMAT.target``. It gets ``NAME_HxW_PRECISION.tflite`` files and ``report.tsv``.
         overwrite: replace what is there already.
         information: what ``exporters.information`` makes; it travels inside each file.
         size: (height, width) in pixels.
@@ -260,3 +258,38 @@ def example_pictures(size, count=4, seed=0):
         disc = (rows - 0.5) ** 2 + (columns - 0.5) ** 2 < generator.uniform(0.02, 0.2)
         pictures.append(np.where(disc, 1 - shades, shades))
     return (np.rint(255 * np.stack(pictures)) / 255).astype(np.float32)
+
+
+def define_flags():
+    """``--size``, ``--precisions`` and ``--faces``."""
+    flags.DEFINE_string(
+        "size", None, "tflite: height x width that the files take, such as 256 or 160x128 (default: 128)"
+    )
+    flags.DEFINE_list(
+        "precisions", None, f"tflite: some of {', '.join(PRECISIONS)} (default: all, int8 only with --faces)"
+    )
+    flags.DEFINE_string("faces", None, "tflite: folder of sharp aligned faces, which are blurred to fit int8's ranges")
+
+
+def read_options(values):
+    """Options of ``export`` from the flags; raises UsageError for bad ones."""
+    options = {"faces": values.faces}
+    if values.size is not None:
+        found = re.fullmatch(r"(\d{1,5})(?:x(\d{1,5}))?", values.size)
+        height, width = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
+        if not (1 <= min(height, width) and max(height, width) <= LARGEST_SIDE):
+            raise UsageError(
+                f"--size is a side such as 256, or height x width such as 160x128, up to {LARGEST_SIDE} pixels, not "
+                f"{values.size}"
+            )
+        options["size"] = (height, width)
+    try:
+        options["precisions"] = choose(values.precisions, values.faces)
+    except ValueError as error:
+        raise UsageError(f"--precisions, --faces: {error}") from None
+    if values.faces is not None and not os.path.exists(values.faces):
+        raise UsageError(f"--faces: there is no {values.faces}")
+    return options
+
+
+FORMAT = Format("tflite", export, check_backend, define_flags, ("size", "precisions", "faces"), read_options)

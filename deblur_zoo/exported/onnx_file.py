@@ -1,9 +1,10 @@
 """Reads the ONNX files that ``exporters.onnx_model`` writes, with onnxruntime alone.
 
 Nothing is unpickled, no library of operators is loaded, and files beside it that an ONNX file may name for its weights
-are not opened: ours hold all their weights.
+are not opened: ours hold all their weights. A file ends with the sha256 of what comes before, which is checked first.
 """
 
+import hashlib
 import json
 import os
 
@@ -12,6 +13,26 @@ import numpy as np
 # As exporters.onnx_model writes them.
 METADATA_KEY = "deblur_zoo"
 INPUT, OUTPUT = "images", "restored"
+CHECKSUM_KEY = b"deblur_zoo_sha256"
+
+
+def sealed(content):
+    """An ONNX file's bytes with one more entry of ``metadata_props`` behind them: the sha256 of these bytes.
+
+    A protocol buffer's repeated field may go on at the end, so every ONNX reader takes the result. It cannot stand
+    elsewhere: the bytes that it is made of would change with it.
+    """
+    return content + _seal(content)
+
+
+def _seal(content):
+    # Field 14 of ModelProto, metadata_props: a message whose fields 1 and 2 are key and value.
+    digest = hashlib.sha256(content).hexdigest().encode()
+    entry = b"\x0a" + bytes([len(CHECKSUM_KEY)]) + CHECKSUM_KEY + b"\x12" + bytes([len(digest)]) + digest
+    return b"\x72" + bytes([len(entry)]) + entry
+
+
+_SEAL_LENGTH = len(_seal(b""))
 
 
 def information(path):
@@ -25,7 +46,7 @@ def information(path):
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: no ONNX file, a truncated one, or one that was not written by this project.
+        ValueError: no ONNX file, one that is truncated or was altered, or one that was not written by this project.
         ImportError: onnxruntime is not installed.
     """
     # Nothing is run: optimising would take most of the time.
@@ -69,6 +90,9 @@ def _open(path, optimize):
         raise ImportError("an ONNX file needs onnxruntime to run: pip install 'deblur-zoo[onnx]'") from None
     with open(path, "rb") as file:
         content = file.read()
+    foreign = f"{path} is no ONNX file that deblur-zoo wrote"
+    if content[-_SEAL_LENGTH:] != _seal(content[:-_SEAL_LENGTH]):
+        raise ValueError(f"{foreign}, or it is damaged or was altered: it does not end with its sha256")
     options = onnxruntime.SessionOptions()
     # Errors arrive as exceptions.
     options.log_severity_level = 4
@@ -76,7 +100,6 @@ def _open(path, optimize):
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", path)
     if not optimize:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    foreign = f"{path} is no ONNX file that deblur-zoo wrote"
     try:
         session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:
@@ -88,12 +111,12 @@ def _open(path, optimize):
         raise ValueError(f"{foreign}: its metadata has no key {METADATA_KEY!r}")
     try:
         stored = json.loads(stored)
-    except ValueError:
+    except (ValueError, RecursionError):
         stored = None
     if not isinstance(stored, dict):
         raise ValueError(f"{foreign}: what its metadata holds under {METADATA_KEY!r} is no JSON object")
     for kind, values, name in (("input", session.get_inputs(), INPUT), ("output", session.get_outputs(), OUTPUT)):
-        forms = [(value.name, value.type, len(value.shape), value.shape[-1:]) for value in values]
+        forms = [(value.name, value.type, len(value.shape or ()), (value.shape or [])[-1:]) for value in values]
         if forms != [(name, "tensor(float)", 4, [3])] and stored.get("kind", "deblurrer") == "deblurrer":
             raise ValueError(f"{foreign}: its only {kind} must be {name!r}, float32 (N, H, W, 3)")
     return session, stored

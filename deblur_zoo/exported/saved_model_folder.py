@@ -1,7 +1,7 @@
 """SavedModels that the exporters wrote, read back: what they are, and a function that runs them.
 
-A SavedModel is a program: its graph may hold any operation of TensorFlow, those that read and write files too. Open
-only what comes from someone you trust.
+A SavedModel is a program: its graph may hold any operation of TensorFlow, those that read and write files too. Models
+with other operations than those of networks are refused before TensorFlow loads them (``graph_operations.py``).
 """
 
 import contextlib
@@ -11,7 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from deblur_zoo.exported.graph_operations import check_operations
 from deblur_zoo.files.archives import unpack
+from deblur_zoo.files.checksum import sha256_of
 
 FORMAT_VERSION = 1
 # Inside the SavedModel, where TensorFlow keeps what is not the graph's.
@@ -67,11 +69,17 @@ def open_runner(path):
 
     Raises:
         FileNotFoundError: nothing is there.
-        ValueError: no SavedModel, a damaged one, or one with another signature; an archive that is not safe to unpack.
+        ValueError: no SavedModel, a damaged or altered one, one whose graph holds operations that the exporters do not
+            write, or one with another signature; an archive that is not safe to unpack.
     """
     import tensorflow as tf
 
     with _saved_model(path) as folder:
+        _check_files(folder, path)
+        try:
+            check_operations(folder)
+        except ValueError as error:
+            raise ValueError(f"{path} is refused, since {error}.") from error
         try:
             loaded = tf.saved_model.load(str(folder))
         except Exception as error:
@@ -96,6 +104,20 @@ def open_runner(path):
         return answer["restored"].numpy()
 
     return run
+
+
+def _check_files(folder, path):
+    """Compare the files with their sha256, where the exporter stored them."""
+    if not (folder / INFORMATION_FILE).is_file():
+        return
+    recorded = information(folder).get("files", {})
+    if not isinstance(recorded, dict):
+        raise ValueError(f"{path}: {INFORMATION_FILE} is damaged: 'files' is not an object.")
+    # Only names of what is here: others could lead out of the folder.
+    found = {file.relative_to(folder).as_posix(): file for file in folder.rglob("*") if file.is_file()}
+    for name, sha256 in recorded.items():
+        if name not in found or sha256_of(found[name]) != sha256:
+            raise ValueError(f"{path} is damaged or was altered: the sha256 of {name} is not the recorded one.")
 
 
 def _takes_pictures(arguments):

@@ -7,6 +7,8 @@ sub-folder and the name of the photo. report.tsv in the crops' folder says for e
 command goes on where a killed run stopped.
 """
 
+import os
+
 from absl import flags
 
 from deblur_zoo.faces.acceptance import Rules
@@ -40,6 +42,8 @@ LISTED = 20
 def align_photos(arguments):
     """Check the flags, then align. Returns the exit code."""
     command_line_tools.require_flags(arguments, "photos", "out")
+    # The detector's code is TensorFlow's; what is written here is for every backend.
+    os.environ["KERAS_BACKEND"] = "tensorflow"
     # Heavy imports wait until the flags are known to be good.
     from tqdm import tqdm
 

@@ -72,6 +72,7 @@ class Detector:
 
         Raises:
             ValueError: not such an array.
+            RuntimeError: Keras runs on another backend than TensorFlow, which the detector needs.
         """
         photo = as_rgb(image)
         longer = max(photo.shape[:2])
@@ -86,9 +87,7 @@ class Detector:
 
         forks.guard()
         if self._network is None:
-            from mtcnn import MTCNN
-
-            self._network = MTCNN()
+            self._network = _mtcnn()
         height, width = image.shape[:2]
         small = image
         if scale < 1:
@@ -115,6 +114,20 @@ class Detector:
         _, points, scores = self._network.get_stage(stage_id=3).model((patches.astype(np.float32) - 127.5) / 128)
         points = np.asarray(points).reshape(-1, 2, 5).transpose(0, 2, 1)
         return np.asarray(scores)[:, 1], points * orientation.SIDE - 0.5
+
+
+def _mtcnn():
+    import keras
+
+    # Its code mixes Keras with TensorFlow, whatever Keras runs on.
+    if keras.backend.backend() != "tensorflow":
+        raise RuntimeError(
+            f"face detection needs Keras on TensorFlow, and KERAS_BACKEND is {keras.backend.backend()}: run it with "
+            "KERAS_BACKEND=tensorflow; the crops work with every backend"
+        )
+    from mtcnn import MTCNN
+
+    return MTCNN()
 
 
 @functools.lru_cache(maxsize=4)

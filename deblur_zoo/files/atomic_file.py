@@ -20,7 +20,8 @@ def atomic_path(target):
     """Give a temporary path beside ``target``; when the block ends well, what was written there becomes ``target``.
 
     The temporary name is hidden and keeps the end of the target's name, since some writers choose the format by it.
-    If the block raises, the temporary file is removed and an older ``target`` stays as it was.
+    If the block raises, the temporary file is removed and an older ``target`` stays as it was. An OSError that names
+    no file, as that of a full disk, names the target then.
 
     Raises:
         FileNotFoundError: the folder of ``target`` does not exist.
@@ -35,7 +36,7 @@ def atomic_path(target):
         yield temporary
         os.replace(temporary, target)
     except OSError as error:
-        if error.filename in (None, str(temporary)):
+        if error.filename in (None, temporary, str(temporary)):
             error.filename, error.filename2 = str(target), None
         raise
     finally:

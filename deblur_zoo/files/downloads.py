@@ -1,7 +1,9 @@
 """Presets from a URI: a local folder or archive, or one fetched over HTTPS and kept in a cache.
 
 A URI names an archive (``.tar.gz``, ``.tgz`` or ``.zip``) that holds one preset, or a base under which ``config.json``
-and the weight file lie. What was fetched once is taken from the cache from then on.
+and the weight file lie. What was fetched once is taken from the cache from then on; it is kept only if its weight file
+is the one that its config names. A URI that states its archive's sha256 keeps the archive too, and each time what was
+unpacked is compared with it.
 """
 
 import hashlib
@@ -9,17 +11,21 @@ import http.client
 import json
 import os
 import re
+import shutil
 import tempfile
 import urllib.error
 import urllib.parse
 import urllib.request
 from pathlib import Path, PurePosixPath
 
-from deblur_zoo.files.archives import ARCHIVE_ENDINGS, unpack
+from deblur_zoo.files.archives import ARCHIVE_ENDINGS, holds, unpack
 from deblur_zoo.files.checksum import sha256_of
 
 MAXIMUM_BYTES = 2 << 30
+_LARGEST_CONFIG = 1_000_000
 _TIMEOUT_SECONDS = 30
+# In a folder of the cache.
+_ARCHIVE, _PRESET = "archive", "preset"
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -42,8 +48,9 @@ def fetch(uri, maximum_bytes=MAXIMUM_BYTES):
 
     Raises:
         FileNotFoundError: nothing is there.
-        ValueError: a kind of URI that is not accepted, a wrong checksum, an unsafe or damaged archive, or too large.
-        ConnectionError: the server cannot be reached, or answers with an error.
+        ValueError: a kind of URI that is not accepted, a wrong checksum, an unsafe or damaged archive, one that is too
+            large, no preset, or, with ``#sha256=``, a cache that was altered.
+        ConnectionError: the server cannot be reached, answers with an error, or breaks off.
     """
     address, _, fragment = uri.partition("#")
     checksum = _checksum(fragment, uri)
@@ -64,22 +71,34 @@ def fetch(uri, maximum_bytes=MAXIMUM_BYTES):
     # A local archive is known by its time and size too, so that a new one under the old name is seen.
     state = f"{local.stat().st_mtime_ns} {local.stat().st_size}" if parts.scheme == "file" else ""
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", PurePosixPath(parts.path).name)[:40]
-    folder = cache_folder() / f"{name}-{hashlib.sha256(f'{uri} {state}'.encode()).hexdigest()[:16]}"
+    # Also the layout's number: folders of another one are not touched.
+    folder = cache_folder() / f"{name}-{hashlib.sha256(f'2 {uri} {state}'.encode()).hexdigest()[:16]}"
     if not folder.is_dir():
         cache_folder().mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".partial-", dir=cache_folder()) as temporary:
-            work = Path(temporary)
+            work = Path(temporary, "work")
+            work.mkdir()
             if is_archive:
-                archive = local if parts.scheme == "file" else work / "archive"
+                archive = local if parts.scheme == "file" else work / _ARCHIVE
                 if parts.scheme != "file":
                     _download(address, archive, maximum_bytes)
+                elif checksum:
+                    archive = Path(shutil.copyfile(local, work / _ARCHIVE))
                 if checksum and sha256_of(archive) != checksum:
                     raise ValueError(f"{address} is damaged or was altered: its sha256 is not {checksum}.")
-                preset = _unpack(archive, work / "preset", address, maximum_bytes)
+                unpack(archive, work / _PRESET, address, maximum_bytes)
+                if not checksum:
+                    (work / _ARCHIVE).unlink(missing_ok=True)
             else:
-                preset = _download_files(address, work / "preset", maximum_bytes)
-            _keep(preset, folder)
-    return folder
+                _download_files(address, work / _PRESET, maximum_bytes)
+            _check_weights(_preset_folder(work / _PRESET, address), address)
+            _keep(work, folder)
+    elif checksum:
+        archive = folder / _ARCHIVE
+        same = archive.is_file() and sha256_of(archive) == checksum
+        if not same or not holds(archive, folder / _PRESET, address, maximum_bytes):
+            raise ValueError(f"{folder} was altered after {address} was fetched into it: remove it to fetch again.")
+    return _preset_folder(folder / _PRESET, address)
 
 
 def _keep(preset, folder):
@@ -149,23 +168,47 @@ def _download_files(address, folder, maximum_bytes):
     """Fetch ``config.json`` and the weight file that it names from below a base address."""
     folder.mkdir()
     base = address.rstrip("/")
-    config = folder / "config.json"
-    _download(f"{base}/config.json", config, 1_000_000)
+    _download(f"{base}/config.json", folder / "config.json", _LARGEST_CONFIG)
+    weights = _weights_entry(folder, base)
+    if weights:
+        _download(f"{base}/{weights['file']}", folder / weights["file"], maximum_bytes)
+
+
+def _weights_entry(folder, address):
+    """What a ``config.json`` says of its weight file, checked; None where it has none."""
     try:
-        weights = json.loads(config.read_text(encoding="utf-8"))["weights"]
-        file = weights and weights["file"]
-        if file and not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*", file):
+        path = folder / "config.json"
+        if path.stat().st_size > _LARGEST_CONFIG:
+            raise ValueError("it is larger than 1 MB")
+        weights = json.loads(path.read_text(encoding="utf-8"))["weights"]
+        if weights is None:
+            return None
+        if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*", weights["file"]):
             raise ValueError("the weight file is not a plain file name")
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{base}/config.json is no preset's config: {error}.") from error
-    if file:
-        _download(f"{base}/{file}", folder / file, maximum_bytes)
-    return folder
+        if not re.fullmatch(r"[0-9a-f]{64}", weights["sha256"]):
+            raise ValueError("the weight file's sha256 is not stated in lower-case hexadecimal")
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ValueError(f"{address}/config.json is no preset's config: {error}.") from error
+    return weights
 
 
-def _unpack(archive, folder, address, maximum_bytes):
-    """Unpack an archive and give the directory with ``config.json``: the archive's root, or its only folder."""
-    unpack(archive, folder, address, maximum_bytes)
+def _check_weights(folder, address):
+    """Refuse to keep weights that broke off: without an announced length, nothing else shows it."""
+    weights = _weights_entry(folder, address)
+    if weights is None:
+        return
+    file = folder / weights["file"]
+    if not file.is_file():
+        raise FileNotFoundError(f"{address} holds no {file.name}, which its config.json names.")
+    if sha256_of(file) != weights["sha256"]:
+        raise ValueError(
+            f"{file.name} of {address} broke off, is damaged or was altered: its sha256 is not the one in config.json; "
+            "it was not kept, and the next try fetches it again."
+        )
+
+
+def _preset_folder(folder, address):
+    """The directory with ``config.json``: what was unpacked, or its only folder."""
     candidates = [place for place in (folder, *folder.iterdir()) if (place / "config.json").is_file()]
     if len(candidates) != 1:
         raise FileNotFoundError(

@@ -41,5 +41,6 @@ def pad_to_multiple(images, divisor):
             continue
         if size is None:
             size = ops.shape(images)[axis]
-        images = mirror(images, axis, 0, -(-size // divisor) * divisor)
+        # Not -(-size // divisor): ONNX's division rounds to zero.
+        images = mirror(images, axis, 0, (size + divisor - 1) // divisor * divisor)
     return images

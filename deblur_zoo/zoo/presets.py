@@ -29,6 +29,8 @@ _NAME = r"[A-Za-z0-9_.-]+"
 _LARGEST_CONFIG = 1_000_000
 # What every Keras model takes; a preset does not set it.
 _KERAS_ARGUMENTS = ("self", "name", "trainable", "dtype", "autocast")
+# How many weights a preset from elsewhere may have where no weight file says it: ten times the largest preset's.
+LARGEST_UNTRAINED = 400_000_000
 
 
 def read_json(path):
@@ -88,6 +90,9 @@ def read_config(folder):
     if not isinstance(config.setdefault("arguments", {}), dict):
         raise ValueError(f"{path}: 'arguments' must be an object of constructor arguments.")
     check_no_modules(config["arguments"], f"{path}: 'arguments'")
+    for key, kind in (("kind", str), ("paper", dict), ("license", dict), ("input", dict), ("alignment", dict)):
+        if not isinstance(config.get(key), kind | None):
+            raise ValueError(f"{path}: {key!r} must be {'text' if kind is str else 'an object'}.")
     weights = config.setdefault("weights", None)
     if weights is not None:
         file = weights.get("file") if isinstance(weights, dict) else None
@@ -96,6 +101,8 @@ def read_config(folder):
             raise ValueError(f"{path}: 'weights' must name a file in the directory that ends in .weights.h5.")
         if not re.fullmatch(r"[0-9a-f]{64}", str(weights.get("sha256"))):
             raise ValueError(f"{path}: 'weights' must give the file's sha256 in lower-case hexadecimal.")
+        if not isinstance(weights.get("bytes"), int | None):
+            raise ValueError(f"{path}: 'weights' must give the file's size in bytes as a whole number.")
     return config
 
 
@@ -119,12 +126,19 @@ def _config_of_run(folder):
     return {**config, "weights": entry}
 
 
-def build_model(config):
+def build_model(config, most_weights=None):
     """The untrained model of a checked config, named after the preset, with all weights created.
 
+    Args:
+        config: from ``read_config``.
+        most_weights: the most weights that the network may have; they are counted before any is made. None: any number.
+
     Raises:
-        ValueError: arguments that the class does not take or refuses.
+        ValueError: arguments that the class does not take or refuses, or of a network that is too large.
     """
+    # Imports Keras.
+    from deblur_zoo.zoo.network_size import check_network_size
+
     model_class = class_named(config["class"])
     accepted = _argument_names(model_class)
     unknown = sorted(set(config["arguments"]) - set(accepted))
@@ -134,10 +148,13 @@ def build_model(config):
             f"accepted: {', '.join(accepted)}."
         )
     try:
+        if most_weights is not None:
+            check_network_size(model_class, config["arguments"], most_weights)
         model = model_class(name=config["name"], **config["arguments"])
         model.build((None, None, None, 3))
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"The preset {config['name']!r} has arguments that make no network: {error}") from error
+    # Layers and backends raise kinds of their own at numbers that they do not expect.
+    except Exception as error:
+        raise ValueError(f"The preset {config['name']!r} has invalid arguments: {error}") from error
     return model
 
 
@@ -164,7 +181,8 @@ def load_preset(folder, weights=True, expected_sha256=None):
     Args:
         folder: the directory.
         weights: fill in the trained weights; otherwise the model is freshly initialised.
-        expected_sha256: the weight file's checksum, where one is recorded outside the directory.
+        expected_sha256: the weight file's checksum, where one is recorded outside the directory, whose config is then
+            trusted: the network's size is not checked before it is built.
 
     Raises:
         FileNotFoundError, ValueError: as ``read_config``, ``verify_weights``, ``build_model`` and
@@ -172,6 +190,7 @@ def load_preset(folder, weights=True, expected_sha256=None):
     """
     folder = Path(folder)
     config = read_config(folder)
+    most_weights = None if expected_sha256 else LARGEST_UNTRAINED
     if weights:
         if config["weights"] is None:
             reason = str(config.get("without_weights") or "").strip()
@@ -179,11 +198,14 @@ def load_preset(folder, weights=True, expected_sha256=None):
                 f"The preset {config['name']!r} has no trained weights. {reason + ' ' if reason else ''}"
                 "weights=False gives the untrained model."
             )
-        path = folder / config["weights"]["file"]
-        verify_weights(path, expected_sha256 or config["weights"]["sha256"], config["weights"].get("bytes"))
-    model = build_model(config)
+        path, sha256 = folder / config["weights"]["file"], expected_sha256 or config["weights"]["sha256"]
+        verify_weights(path, sha256, config["weights"].get("bytes"))
+        if most_weights is not None:
+            # A weight takes two bytes at least.
+            most_weights = path.stat().st_size // 2
+    model = build_model(config, most_weights)
     if weights:
-        load_weights(model, path)
+        load_weights(model, path, sha256)
     return model
 
 

@@ -43,6 +43,10 @@ __all__ = [
 ]
 
 
+# Objects in a preset's entry of the index.
+_RECORDS = ("training", "measured")
+
+
 @dataclass(frozen=True)
 class Description:
     """What there is to say about a preset without running it.
@@ -238,7 +242,7 @@ def describe(source: StrPath) -> Description:
 
     folder, entry = _find(source)
     config = presets.read_config(folder)
-    model = presets.build_model(config)
+    model = presets.build_model(config, None if entry else presets.LARGEST_UNTRAINED)
     return Description(config["name"], model.count_params(), count_multiply_adds(model), config, entry)
 
 
@@ -249,7 +253,11 @@ def _index():
     content = presets.read_json(path)
     presets.check_format_version(content, path)
     entries = content.get("presets")
-    if not isinstance(entries, dict) or not all(isinstance(entry, dict) for entry in entries.values()):
+    records = entries.values() if isinstance(entries, dict) else [None]
+    parts = [part for entry in records if isinstance(entry, dict) for part in (entry, *map(entry.get, _RECORDS))]
+    if not all(isinstance(entry, dict) for entry in records) or not all(
+        isinstance(part, dict | None) for part in parts
+    ):
         raise ValueError(f"{path} holds no presets: install deblur-zoo again.")
     return entries
 

@@ -40,6 +40,7 @@ def write(tmp_path):
     def write_model(model, **options):
         path = tmp_path / "half.onnx"
         onnx.save(model, str(path), **options)
+        path.write_bytes(onnx_file.sealed(path.read_bytes()))
         return path
 
     return write_model
@@ -81,6 +82,25 @@ def test_truncated_and_foreign_files_give_one_sentence(write, tmp_path, read):
             read(write(model))
 
 
+def test_every_flipped_bit_is_found(write):
+    path = write(half())
+    whole = path.read_bytes()
+    # Any ONNX reader takes the checksum's entry for one more piece of metadata.
+    assert [entry.key for entry in onnx.load(str(path)).metadata_props] == ["deblur_zoo", "deblur_zoo_sha256"]
+    for place in range(0, 8 * len(whole), 11):
+        damaged = bytearray(whole)
+        damaged[place // 8] ^= 1 << place % 8
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match="damaged or was altered: it does not end with its sha256"):
+            onnx_file.information(path)
+
+
+def test_a_file_without_its_checksum_is_refused(tmp_path):
+    onnx.save(half(), str(tmp_path / "half.onnx"))
+    with pytest.raises(ValueError, match="does not end with its sha256"):
+        onnx_file.open_runner(tmp_path / "half.onnx")
+
+
 def test_missing_files_and_folders(tmp_path):
     with pytest.raises(FileNotFoundError, match="there is no file .*none.onnx"):
         onnx_file.information(tmp_path / "none.onnx")
@@ -98,7 +118,7 @@ def test_weights_in_other_files_are_not_read(write, tmp_path, monkeypatch, locat
     for entry in model.graph.initializer[0].external_data:
         if entry.key == "location":
             entry.value = location
-    path.write_bytes(model.SerializeToString())
+    path.write_bytes(onnx_file.sealed(model.SerializeToString()))
     # onnxruntime itself refuses them when it optimises, but not when it only opens the file.
     for read in (onnx_file.information, onnx_file.open_runner):
         with pytest.raises(ValueError, match="half.onnx is no ONNX file that deblur-zoo wrote, or it is damaged"):

@@ -66,8 +66,33 @@ exporters.__main__.main()
 """
     finished = run("--preset", preset, "--out", tmp_path / "out", code=program)
     assert finished.returncode == 1
-    assert "differ from the Keras model" in finished.stderr and "nothing of it was written" in finished.stderr
+    assert "differ from the Keras model" in finished.stderr and "no files were written" in finished.stderr
     assert "wrote" not in finished.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        'OSError(28, "No space left on device")',
+        'tf.errors.ResourceExhaustedError(None, None, "{{node a}} No space left")',
+    ],
+)
+def test_a_full_disk_leaves_nothing_and_gives_one_sentence(preset, tmp_path, error):
+    program = f"""
+import tensorflow as tf
+import exporters.saved_model as saved_model
+def write(model, folder):
+    (folder / "saved_model.pb").write_text("half")
+    raise {error}
+saved_model.write = write
+import exporters.__main__
+exporters.__main__.main()
+"""
+    finished = run("--preset", preset, "--out", tmp_path / "out", code=program)
+    assert finished.returncode == 2
+    (line,) = finished.stderr.strip().splitlines()
+    assert "saved_model: " in line and "cannot be written: No space left" in line and "no files were written" in line
     assert list(tmp_path.iterdir()) == []
 
 
@@ -101,7 +126,11 @@ def test_a_preset_without_weights_is_refused(preset, tmp_path):
         (["--preset", "one_step", "--out", "README.md/x", "extra"], "unexpected argument 'extra'"),
         (["--preset", "one_step", "--out", "pyproject.toml"], "--out must be a folder"),
         (["--preset", "one_step", "--colour", "red"], "colour"),
-        (["--preset", "one_step", "--out", "x", "--size", "256"], "--size concerns TFLite files; the format is saved"),
+        (
+            ["--preset", "one_step", "--out", "x", "--size", "256"],
+            "--size is for the format tflite, and --format is saved",
+        ),
+        (["--preset", "one_step", "--out", "x", "--onnx_float16"], "--onnx_float16 is for the format onnx"),
         (["--preset", "one_step", "--out", "x", "--format", "tflite", "--size", "0x9"], "--size is a side such as 256"),
         (["--preset", "one_step", "--out", "x", "--format", "tflite", "--precisions", "int4"], "int4 is no precision"),
         (["--preset", "one_step", "--out", "x", "--format", "tflite", "--precisions", "int8"], "--faces"),
@@ -112,3 +141,10 @@ def test_bad_flags_give_one_sentence_and_code_2(arguments, sentence):
     finished = run(*arguments)
     assert finished.returncode == 2
     assert sentence in finished.stderr and len(finished.stderr.strip().splitlines()) == 1
+
+
+def test_help_lists_the_flags_of_every_format():
+    finished = run("--help")
+    assert finished.returncode == 0
+    for flag in ("--preset", "--size", "--precisions", "--faces", "--[no]onnx_float16"):
+        assert flag in finished.stdout

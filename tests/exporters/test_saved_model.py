@@ -12,6 +12,7 @@ if keras.backend.backend() != "tensorflow":
 import tensorflow as tf  # noqa: E402
 from tensorflow.core.framework import tensor_pb2  # noqa: E402
 
+from deblur_zoo.files.checksum import sha256_of  # noqa: E402
 from deblur_zoo.serving import protocol  # noqa: E402
 from exporters import saved_model  # noqa: E402
 from exporters.verify import VerificationError  # noqa: E402
@@ -26,7 +27,7 @@ def model(make_small_model):
 
 @pytest.fixture(scope="module")
 def exported(model, tmp_path_factory):
-    path = saved_model.target("small", tmp_path_factory.mktemp("exported"), 1)
+    path = saved_model.FORMAT.target("small", tmp_path_factory.mktemp("exported"), 1)
     return path, saved_model.export(model, path, information=INFORMATION)
 
 
@@ -74,7 +75,11 @@ def test_warm_up_records_run_on_every_signature(exported):
 
 def test_information_is_written_beside_the_graph(exported, model, tmp_path):
     path, _ = exported
-    assert json.loads((path / "assets.extra" / "deblur_zoo.json").read_text(encoding="utf-8")) == INFORMATION
+    stored = json.loads((path / "assets.extra" / "deblur_zoo.json").read_text(encoding="utf-8"))
+    files = stored.pop("files")
+    assert stored == INFORMATION
+    assert {"saved_model.pb", "variables/variables.index", "assets.extra/tf_serving_warmup_requests"} <= set(files)
+    assert files["saved_model.pb"] == sha256_of(path / "saved_model.pb")
     with pytest.raises(TypeError, match="not JSON serializable"):
         saved_model.export(model, tmp_path / "small" / "1", information={"preset": {1}})
     assert list(tmp_path.iterdir()) == []

@@ -33,7 +33,7 @@ def faces(tmp_path_factory):
 @pytest.fixture(scope="module")
 def exported(make_small_model, faces, tmp_path_factory):
     model = make_small_model()
-    path = tflite_model.target("small", tmp_path_factory.mktemp("out"), 3)
+    path = tflite_model.FORMAT.target("small", tmp_path_factory.mktemp("out"), 3)
     results = tflite_model.export(model, path, information=information("small"), size=SIZE, faces=faces)
     return model, path, results
 

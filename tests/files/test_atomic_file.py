@@ -1,3 +1,5 @@
+import errno
+
 import pytest
 
 from deblur_zoo.files.atomic_file import atomic_path
@@ -19,6 +21,18 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
         temporary.write_text("half")
         raise RuntimeError
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"] and target.read_text() == "old"
+
+
+def test_a_full_disk_names_the_file(tmp_path):
+    with pytest.raises(OSError) as raised, atomic_path(tmp_path / "a.txt"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert raised.value.filename == str(tmp_path / "a.txt")
+
+
+def test_another_files_name_stays(tmp_path):
+    with pytest.raises(FileNotFoundError) as raised, atomic_path(tmp_path / "a.txt"):
+        open(tmp_path / "other")
+    assert raised.value.filename == str(tmp_path / "other")
 
 
 def test_names_as_long_as_the_file_system_takes(tmp_path):

@@ -1,4 +1,5 @@
 import http.server
+import os
 import shutil
 import tarfile
 import threading
@@ -14,6 +15,7 @@ from deblur_zoo.files.checksum import sha256_of
 
 class Handler(http.server.SimpleHTTPRequestHandler):
     requests = None
+    faulty = True
 
     def do_GET(self):
         self.requests.append(self.path)
@@ -26,6 +28,14 @@ class Handler(http.server.SimpleHTTPRequestHandler):
             self.send_header("Content-Length", "100000")
             self.end_headers()
             self.wfile.write(b"short")
+        elif self.path.startswith("/silent/"):
+            # The whole file or, while the server is faulty, the start of it; ended by closing alone.
+            content = Path(self.directory, self.path.removeprefix("/silent/")).read_bytes()
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(
+                content[: len(content) // 2] if self.faulty and not self.path.endswith("json") else content
+            )
         elif self.path.startswith("/error/"):
             self.send_error(503)
         else:
@@ -120,14 +130,54 @@ def test_an_untrained_preset_from_a_base_address(server, tiny_model, tmp_path):
 def test_altered_weights_in_the_cache_are_noticed(server, tiny_preset, cache):
     uri = f"{server[0]}/tiny"
     zoo.load(uri)
-    path = next(cache.glob("*/model.weights.h5"))
+    path = next(cache.glob("*/preset/model.weights.h5"))
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(data)
     with pytest.raises(ValueError, match="altered"):
         zoo.load(uri)
-    shutil.rmtree(path.parent)
+    shutil.rmtree(path.parents[1])
     zoo.load(uri)
+
+
+def test_a_download_that_broke_off_is_not_kept(server, tiny_preset, cache, monkeypatch):
+    uri = f"{server[0]}/silent/tiny"
+    for _ in range(2):
+        with pytest.raises(ValueError, match="model.weights.h5 of .*/silent/tiny broke off, .* next try fetches it"):
+            zoo.load(uri)
+        assert list(cache.iterdir()) == []
+    monkeypatch.setattr(Handler, "faulty", False)
+    assert zoo.load(uri).name == "tiny"
+
+
+def test_an_archive_that_broke_off_is_not_kept(server, archive, cache, monkeypatch):
+    uri = f"{server[0]}/silent/{archive.name}"
+    with pytest.raises(ValueError, match="cannot be unpacked"):
+        zoo.load(uri)
+    assert list(cache.iterdir()) == []
+    monkeypatch.setattr(Handler, "faulty", False)
+    assert zoo.load(uri).name == "tiny"
+
+
+def test_weights_and_config_that_were_altered_together_in_the_cache(server, archive, tiny_preset, cache):
+    uri = f"{server[0]}/{archive.name}#sha256={sha256_of(archive)}"
+    zoo.load(uri)
+    zoo.load(uri)
+    assert server[1] == [f"/{archive.name}"]
+    path = next(cache.rglob("model.weights.h5"))
+    before = sha256_of(path)
+    path.write_bytes(path.read_bytes() + b"more")
+    config = path.with_name("config.json")
+    text = config.read_text()
+    size = path.stat().st_size
+    config.write_text(text.replace(before, sha256_of(path)).replace(f'"bytes": {size - 4}', f'"bytes": {size}'))
+    with pytest.raises(ValueError, match="was altered after .* remove it to fetch again"):
+        zoo.load(uri)
+    # The archive that was kept beside is no way around it.
+    shutil.make_archive(str(cache / "other"), "zip", path.parents[0])
+    os.replace(cache / "other.zip", next(cache.glob("*/archive")))
+    with pytest.raises(ValueError, match="was altered after"):
+        zoo.load(uri)
 
 
 def test_what_goes_wrong_on_the_way(server, tiny_preset, cache):

@@ -1,3 +1,5 @@
+import errno
+
 import h5py
 import numpy as np
 import pytest
@@ -221,6 +223,63 @@ def test_files_that_reach_outside_or_loop_are_refused(file, tmp_path, damage, me
 
 def test_a_declared_terabyte_is_refused_unread(file):
     with h5py.File(file, "r+") as opened:
-        opened.create_dataset("huge", (1 << 40,), np.float16, chunks=(1 << 20,))
+        opened.create_dataset("huge", (1 << 40,), np.float16)
     with pytest.raises(ValueError, match="belongs to another network"):
         load_weights(fresh(), file)
+
+
+def test_an_empty_integer_dataset_in_a_kernels_place_is_refused_unread(file):
+    with h5py.File(file, "r+") as opened:
+        values = opened[KERNEL][()]
+        del opened[KERNEL]
+        opened["elsewhere"] = values
+        opened.create_dataset(KERNEL, (1 << 40,), np.int8)
+    with pytest.raises(ValueError, match=f"does not fit the network .*/{KERNEL} holds int8 of shape"):
+        load_weights(fresh(), file)
+
+
+@pytest.mark.parametrize("options", [{"chunks": True}, {"compression": "gzip"}, {"shuffle": True}])
+def test_chunks_and_compression_are_refused(file, options):
+    with h5py.File(file, "r+") as opened:
+        values = opened[KERNEL][()]
+        del opened[KERNEL]
+        opened.create_dataset(KERNEL, data=values, **options)
+    with pytest.raises(ValueError, match="chunked or compressed"):
+        load_weights(fresh(), file)
+
+
+def test_a_file_that_is_far_too_large_is_not_copied(file):
+    with open(file, "r+b") as opened:
+        # Sparse: it takes no room.
+        opened.truncate(1 << 40)
+    with pytest.raises(ValueError, match="larger than any weight file"):
+        load_weights(fresh(), file)
+
+
+def test_what_was_checked_is_what_is_loaded(file, tiny_model, monkeypatch):
+    model, read = fresh(), OneStep.load_weights
+
+    def change_the_file_first(self, path):
+        file.write_bytes(b"changed")
+        read(self, path)
+
+    monkeypatch.setattr(OneStep, "load_weights", change_the_file_first)
+    load_weights(model, file, sha256_of(file))
+    assert file.read_bytes() == b"changed"
+    np.testing.assert_array_equal(model.get_weights()[0], tiny_model.get_weights()[0])
+    with pytest.raises(ValueError, match="altered"):
+        load_weights(model, file, "0" * 64)
+
+
+def test_nothing_is_left_where_the_disk_is_full(file, tiny_model, monkeypatch):
+    before = file.read_bytes()
+
+    def full(path, content):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    with pytest.raises(OSError) as raised:
+        save_weights_float16(fresh(), file)
+    assert raised.value.filename == str(file)
+    monkeypatch.undo()
+    assert file.read_bytes() == before and list(file.parent.iterdir()) == [file]

@@ -11,6 +11,7 @@ report.tsv in OUT says for each picture what became of it. The same command goes
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -312,6 +313,8 @@ def run_command(arguments):
     values = flags.FLAGS
     if values.style == "fasseg" and not values.mesh:
         raise UsageError("--style fasseg needs --mesh, to tell brows from hair and face from neck")
+    # The detector's code is TensorFlow's; what is written here is for every backend.
+    os.environ["KERAS_BACKEND"] = "tensorflow"
     # Heavy imports wait until the flags are known to be good.
     from tqdm import tqdm
 

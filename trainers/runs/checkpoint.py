@@ -16,6 +16,7 @@ import numpy as np
 from keras import ops
 
 from deblur_zoo.files.atomic_file import atomic_path
+from deblur_zoo.zoo.weights import weight_bytes
 from trainers.runs.errors import CannotWrite, DamagedCheckpoint, NonFiniteLoss, OtherRun
 
 _CHECKSUM = "sha256"
@@ -26,11 +27,11 @@ def writing(path):
     """A context in which a failure to write becomes one sentence.
 
     Raises:
-        CannotWrite: the block raised OSError, or RuntimeError as HDF5 does when it closes a file on a full disk.
+        CannotWrite: the block raised OSError.
     """
     try:
         yield
-    except (OSError, RuntimeError) as error:
+    except OSError as error:
         reason = " ".join(str(getattr(error, "strerror", None) or error).split())
         raise CannotWrite(
             f"{path} cannot be written ({reason}); the last good checkpoint is kept: make room, and the same command "
@@ -51,8 +52,9 @@ def save_weights(model, path):
     Raises:
         CannotWrite: the disk is full, say.
     """
+    content = weight_bytes(model)
     with whole_file(path) as temporary:
-        model.save_weights(temporary)
+        temporary.write_bytes(content)
 
 
 def _variables(trainer):

@@ -17,6 +17,10 @@ class OtherRun(RunStopped):
     """The folder holds a run of another preset, recipe or data."""
 
 
+class FolderInUse(RunStopped):
+    """Another trainer works in the folder."""
+
+
 class DamagedCheckpoint(RunStopped):
     """A checkpoint is truncated or was altered."""
 

@@ -1,5 +1,6 @@
 """A training run in a folder: goes through the recipe's stages, and resumes where it stopped."""
 
+import contextlib
 import json
 import math
 import time
@@ -20,6 +21,7 @@ from trainers.runs.callbacks import Checkpoint, Events, Progress, StopOnNonFinit
 from trainers.runs.checkpoint import read_checkpoint, save_weights, whole_file
 from trainers.runs.errors import OtherRun
 from trainers.runs.event_log import open_event_log
+from trainers.runs.folder_lock import only_trainer
 from trainers.runs.record import provenance
 from trainers.runs.run_log import forget_after
 from trainers.steps.engines import trainer_class
@@ -128,9 +130,14 @@ class Run:
             verbose: 0 silent, 1 Keras' progress bar and a line an epoch, 2 a line an epoch.
 
         Raises:
-            RunStopped: a loss that is not finite, a disk that is full, a folder that holds another run, a damaged
-                checkpoint; see ``trainers.runs.errors``.
+            RunStopped: a loss that is not finite, a disk that is full, a folder that holds another run or that another
+                trainer works in, a damaged checkpoint; see ``trainers.runs.errors``.
         """
+        # The chief alone writes.
+        with only_trainer(self.folder) if self.distribution.is_chief else contextlib.nullcontext():
+            self._train(verbose)
+
+    def _train(self, verbose):
         names = [stage["name"] for stage in self.recipe["stages"]]
         stored = read_checkpoint(self.checkpoint_path) if self.distribution.is_chief else None
         progress = json.dumps(stored.progress if stored else {"stage": names[0], "epochs_done": 0}).encode()

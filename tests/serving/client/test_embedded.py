@@ -148,7 +148,7 @@ def test_an_exported_preset_passes_the_check(tmp_path, capsys):
     from deblur_zoo.serving.server.settings import Settings
     from exporters import saved_model
 
-    path = saved_model.target("one_step_lite", tmp_path, 1)
+    path = saved_model.FORMAT.target("one_step_lite", tmp_path, 1)
     path.mkdir(parents=True)
     saved_model.write(deblur_zoo.load("one_step_lite"), path)
     with embedded.running(Settings(models=str(tmp_path))) as server:

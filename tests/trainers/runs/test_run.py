@@ -1,7 +1,9 @@
 """Training runs on a tiny preset: what a step does, the same on both backends, and what a person is told."""
 
+import errno
 import importlib.util
 import json
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -14,6 +16,8 @@ from deblur_zoo.models.one_step import OneStep
 from deblur_zoo.zoo import presets
 from trainers.methods.method import weighted_sum
 from trainers.methods.one_step import OneStepMethod
+from trainers.runs.errors import CannotWrite, FolderInUse
+from trainers.runs.folder_lock import only_trainer
 from trainers.runs.preparation import build_models
 from trainers.runs.record import git_revision
 from trainers.runs.run import Run
@@ -194,3 +198,25 @@ def test_data_and_recipes_that_cannot_be_used(what, sentence, workplace, tmp_pat
     with pytest.raises((ValueError, FileNotFoundError), match=sentence):
         Run.prepare(workplace.flags(tmp_path / "out", **changes[what]))
     assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_another_trainer_works_in_is_refused(workplace):
+    run = Run.prepare(workplace.flags("shared"))
+    with only_trainer(workplace.folder / "shared"), pytest.raises(FolderInUse):
+        run.train(verbose=0)
+    assert {path.name for path in (workplace.folder / "shared").iterdir()} <= {".lock"}
+
+
+def test_a_full_disk_ends_the_run_with_a_sentence(workplace, monkeypatch):
+    run = Run.prepare(workplace.flags("full"))
+    write = Path.write_bytes
+
+    def full(path, content):
+        if path.name.endswith("best.weights.h5"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(CannotWrite, match="best.weights.h5 cannot be written .No space left on device.; the last good"):
+        run.train(verbose=0)
+    assert not list((workplace.folder / "full").glob("*best.weights.h5"))

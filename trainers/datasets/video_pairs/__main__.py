@@ -8,6 +8,7 @@ in none; report.tsv has a row for each video. The same command goes on where a k
 `python -m trainers --pairs OUT --pairs_share 0.5` trains on them. See docs/video.md, for thousands of videos too.
 """
 
+import os
 import sys
 
 from absl import flags
@@ -25,6 +26,8 @@ def run_command(arguments):
     command_line_tools.require_flags(arguments, "videos", "out")
     try:
         settings = settings_from_flags()
+        # The detector's code is TensorFlow's; what is written here is for every backend.
+        os.environ["KERAS_BACKEND"] = "tensorflow"
         # Heavy imports wait until the flags are known to be good.
         from tqdm import tqdm
 

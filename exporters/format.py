@@ -1,0 +1,45 @@
+"""What every format offers to ``python -m exporters``."""
+
+import pathlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from deblur_zoo.files.command_line_tools import UsageError
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format that presets are exported in.
+
+    Attributes:
+        name: on the command line, and of the folder between preset and version.
+        export: ``export(model, path, overwrite=False, information=None, **options)`` writes into a new folder ``path``,
+            runs what it wrote in a fresh process, compares it with the model, and returns the comparisons, all passed.
+            Each has a readable ``str()``. It raises ``exporters.verify.VerificationError`` where one fails, ValueError
+            for options or a model that the format does not take, OSError, and FileExistsError in particular; nothing
+            is left behind then. The information is what ``exporters.information`` makes.
+        check_backend: raises RuntimeError where Keras runs on a backend that the format is not written with, or a
+            package is missing.
+        define_flags: defines the format's own flags.
+        flags: their names.
+        read_options: makes the options of ``export`` of absl's ``FLAGS``; raises ``UsageError`` for bad values.
+        own_folder: whether files go to ``out/preset/name/version``; false: to ``out/preset/version``.
+    """
+
+    name: str
+    export: Callable[..., list]
+    check_backend: Callable[[], None]
+    define_flags: Callable[[], None] = lambda: None
+    flags: tuple[str, ...] = ()
+    read_options: Callable[[object], dict] = lambda flags: {}
+    own_folder: bool = True
+
+    def target(self, preset: str, out: str | pathlib.Path, version: int) -> pathlib.Path:
+        """The folder that a version of a preset goes to."""
+        return pathlib.Path(out, preset, *([self.name] if self.own_folder else []), str(version))
+
+    def refuse_flags(self, flags, chosen: str) -> None:
+        """Raise UsageError where a flag of this format was given, and another one is chosen."""
+        for name in self.flags:
+            if flags[name].present:
+                raise UsageError(f"--{name} is for the format {self.name}, and --format is {chosen}")
