@@ -119,8 +119,10 @@ def test_answers_count_as_held(narrow, grpc_call, predict_request):
 
 
 def test_heads_that_do_not_end(narrow, ask):
-    """And a connection over which nothing comes; while they last, others are served."""
-    with connect(narrow) as first, connect(narrow) as second, connect(narrow) as silent:
+    """And connections over which nothing comes, to gRPC's port too; while they last, others are served."""
+    host, port = narrow.grpc.rsplit(":", 1)
+    silent_grpc = socket.create_connection((host, int(port)), 20)
+    with silent_grpc, connect(narrow) as first, connect(narrow) as second, connect(narrow) as silent:
         started = time.monotonic()
         first.sendall(POST + b"X: ")
         second.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n" + POST)
@@ -128,6 +130,9 @@ def test_heads_that_do_not_end(narrow, ask):
         assert answer_on(second)[0] == 200
         for connection in (first, second, silent):
             assert connection.recv(1) == b""
+        # It greets first.
+        while silent_grpc.recv(1000):
+            pass
         assert TIMEOUT_S / 2 < time.monotonic() - started < TIMEOUT_S + 10
 
 
