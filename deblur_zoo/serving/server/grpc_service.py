@@ -53,15 +53,11 @@ class GrpcService:
         return [grpc.method_handlers_generic_handler(service, handlers) for service, handlers in services.items()]
 
     def _guarded(self, method, request_class):
-        """A function of a stream of bytes that calls the method, with what it raises as gRPC's status."""
+        """A function of a stream that calls the method, with what it raises as gRPC's status."""
 
-        async def call(messages, context):
+        async def call(_, context):
             try:
-                with self._predictor.account() as take:
-                    content = await self._read(messages)
-                    # As bytes and as a message.
-                    take(2 * len(content))
-                    return await method(request_class.FromString(content), context, take)
+                return await self._answer(method, request_class, context)
             except RequestError as error:
                 code, message = error.code, str(error)
             except DecodeError:
@@ -74,14 +70,21 @@ class GrpcService:
 
         return call
 
-    async def _read(self, messages):
-        try:
-            async with self._reading, asyncio.timeout(self._settings.timeout_s):
-                return await anext(aiter(messages))
-        except StopAsyncIteration:
-            raise invalid("The request has no message") from None
-        except TimeoutError:
-            raise RequestError("DEADLINE_EXCEEDED", "The request's message did not arrive in time") from None
+    async def _answer(self, method, request_class, context):
+        # A function of its own: what it holds is gone before an error is sent.
+        with self._predictor.account() as take:
+            try:
+                async with self._reading, asyncio.timeout(self._settings.timeout_s):
+                    content = await context.read()
+            except TimeoutError:
+                raise RequestError("DEADLINE_EXCEEDED", "The request's message did not arrive in time") from None
+            if content is grpc.aio.EOF:
+                raise invalid("The request has no message")
+            # As bytes and as a message.
+            take(2 * len(content))
+            request = request_class.FromString(content)
+            del content
+            return await method(request, context, take)
 
     async def _predict(self, request, context, take):
         if self.draining:
@@ -139,6 +142,8 @@ def make_server(settings, most_connections):
             ("grpc.max_receive_message_length", settings.max_request_bytes),
             ("grpc.max_send_message_length", -1),
             ("grpc.max_allowed_incoming_connections", most_connections),
+            # Of a message that was not asked for, 64 KB come in; otherwise megabytes do where the line is fast.
+            ("grpc.http2.bdp_probe", 0),
             # How long a connection may take to say that it speaks gRPC.
             ("grpc.server_handshake_timeout_ms", settings.rest_api_timeout_in_ms),
             # Two servers at one port would each get half of the requests.

@@ -1,11 +1,10 @@
-"""The server asked by clients of others: TensorFlow Serving's own stubs, ovmsclient, curl; and by many at once."""
+"""The server asked by clients of others: TensorFlow Serving's own stubs and ovmsclient; and by many at once."""
 
 import asyncio
 import base64
 import importlib.util
 import io
 import json
-import shutil
 import subprocess
 import sys
 
@@ -114,33 +113,6 @@ def test_ovmsclient(server):
         assert difference < 1e-6 and shape == [1, 2, 4, 3] and state == "AVAILABLE" and inputs == [-1, -1, -1, 3]
         assert refused == "ModelNotFoundError"
     assert len(finished.stdout.splitlines()) == 2
-
-
-def curl(*arguments):
-    if shutil.which("curl") is None:
-        pytest.skip("curl is not installed")
-    command = ["curl", "--silent", "--show-error", "--write-out", "\n%{http_code}", "--max-time", "30", *arguments]
-    finished = subprocess.run(command, capture_output=True, check=True)
-    body, _, status = finished.stdout.rpartition(b"\n")
-    return int(status), body
-
-
-def test_curl(server, tmp_path):
-    """As TensorFlow Serving's documents call it: ``-d``, which says that a body is a form."""
-    url = f"{server.rest}/v1/models/tiny"
-    assert curl(url)[0] == 200
-    status, body = curl("-d", '{"instances": [[[[0.25, 0.5, 1]]]]}', "-X", "POST", f"{url}:predict")
-    assert (status, json.loads(body)) == (200, {"predictions": [[[[0.75, 0.5, 0]]]]})
-    status, body = curl("-d", '{"instances": [', f"{url}:predict")
-    assert status == 400 and "JSON Parse error" in json.loads(body)["error"]
-    # Above 1 MB curl waits for "100 Continue".
-    zeros = tmp_path / "zeros.json"
-    zeros.write_text(json.dumps({"inputs": np.zeros((1, 200, 400, 3)).tolist()}))
-    assert zeros.stat().st_size > 1_000_000
-    status, body = curl("--data-binary", f"@{zeros}", "--expect100-timeout", "25", f"{url}:predict")
-    assert status == 200 and np.array(json.loads(body)["outputs"]).shape == (1, 200, 400, 3)
-    assert curl("--compressed", f"{url}/metadata")[0] == 200
-    assert curl("-X", "DELETE", url)[0] == 400
 
 
 def test_120_concurrent_requests_each_get_their_own_answer(server, models_folder, png):
