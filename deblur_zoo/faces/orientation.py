@@ -19,7 +19,7 @@ _TURNS = np.arange(0, 360, 15)
 _AGREE = 12
 # Points that fit a face's canonical points worse than this share of its size count less.
 _RESIDUAL = 0.06
-# The votes that agree, each up to 1. Of 14 people turned by 0 to 345 degrees, right ones had 2.8 and more, wrong ones
+# The votes that agree, each up to 1. Of 16 people turned by 0 to 345 degrees, right ones had 2.8 and more, wrong ones
 # up to 2.0; upright faces under strong motion blur can have 1.9.
 _NEEDED = 2.0
 # Where more than this share of the votes is for the rotation that was found, it is not clear which of the two is right.

@@ -10,7 +10,7 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image
 
 from deblur_zoo.files.colours import ColourProfile
 
@@ -119,7 +119,7 @@ def decode_image(image, name, maximum_pixels, as_stored=False):
     try:
         profile = None if as_stored else _profile(image)
     except ValueError as error:
-        raise ValueError(f"{name}: {error}. Without the profile it is read as sRGB: remove or replace it.") from error
+        raise ValueError(f"{name}: {error}. Convert it to sRGB, or put the profile right.") from error
     try:
         inverted = image.format == "TIFF" and _is_inverted_tiff(image)
         image.load()
@@ -179,10 +179,20 @@ def _profile(image):
     if data is None and image.format:
         raise ValueError("its colour profile is damaged")
     if not data:
+        if image.format in ("JPEG", "MPO") and _is_adobe_rgb(image):
+            raise ValueError("its EXIF data says that it is in Adobe RGB, and it has no colour profile")
         return None
     # Of colours that are neither grey nor CMYK Pillow makes RGB.
     grey = image.mode in ("1", "L", "LA", "La", "F") or image.mode.startswith("I")
     return ColourProfile(data, "L" if grey else image.mode if image.mode == "CMYK" else "RGB")
+
+
+def _is_adobe_rgb(image):
+    """Whether a camera wrote Adobe RGB and says so in EXIF data only (DCF 2.0: interoperability index R03)."""
+    try:
+        return image.getexif().get_ifd(ExifTags.IFD.Interop).get(1) == "R03"
+    except Exception:  # Malformed EXIF can raise anything, and the picture itself is sound.
+        return False
 
 
 def _pixels(image):

@@ -2,7 +2,7 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import ExifTags, Image, ImageCms
 
 from deblur_zoo.files import pictures
 
@@ -214,3 +214,18 @@ def test_altered_bytes_of_a_profile_give_a_picture_or_a_sentence(colour_profiles
             pictures.decode(file_with(np.zeros((2, 2, 3), np.uint8), bytes(altered)))
         except ValueError as error:
             assert "profile" in str(error)
+
+
+def test_adobe_rgb_that_only_exif_data_tells_of_is_refused(colour_profiles):
+    """DCF: ColorSpace 65535 (uncalibrated) and interoperability index R03."""
+    exif = Image.Exif()
+    exif.get_ifd(ExifTags.IFD.Exif).update({0xA001: 0xFFFF, 0xA005: {1: "R03"}})
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8), (200, 90, 60)).save(buffer, "JPEG", exif=exif)
+    with pytest.raises(ValueError, match="The data: .*Adobe RGB"):
+        pictures.decode(buffer.getvalue())
+    buffer = io.BytesIO()
+    profile = colour_profiles.rgb_profile(colour_profiles.ADOBE_RGB, ADOBE_GAMMA)
+    Image.new("RGB", (8, 8), (200, 90, 60)).save(buffer, "JPEG", exif=exif, icc_profile=profile)
+    expected = encoded((np.array([200, 90, 60]) / 255) ** ADOBE_GAMMA @ ADOBE_TO_SRGB.T)
+    np.testing.assert_allclose(pictures.decode(buffer.getvalue())[4, 4], expected, atol=4)
