@@ -245,12 +245,12 @@ def single(workplace):
 
 
 def test_two_workers_make_the_run_of_one(workplace, single):
-    """The whole command as two processes on loopback: 8 Adam steps, two measurements, four checkpoints."""
+    """The whole command as two processes on loopback: 8 Adam steps, three measurements, four checkpoints."""
     finish(*start_workers(workplace, "workers"))
     assert_same_weights(single, workplace / "workers")
-    # The chief's log alone: two measurements, each once.
+    # The chief's log alone: three measurements, each once.
     steps = [row.split("\t")[1] for row in (workplace / "workers" / "log.tsv").read_text().splitlines()]
-    assert steps == ["step=4", "step=8"]
+    assert steps == ["step=0", "step=4", "step=8"]
 
 
 @pytest.mark.slow
