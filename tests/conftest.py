@@ -14,9 +14,15 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 TINY = {"width": 8, "reduced_width": 4, "modules": 1, "kernel_sizes": [1, 3], "scale": 2, "image_skip": True}
 
 
+def pytest_terminal_summary(terminalreporter, config):
+    """pytest-randomly says its seed above the tests, which -q leaves out."""
+    if config.pluginmanager.hasplugin("randomly"):
+        terminalreporter.write_line(f"The order again: pytest --randomly-seed={config.option.randomly_seed}")
+
+
 @pytest.fixture(scope="session")
 def tiny_model():
-    """A small network that changes its input visibly, and whose weights float16 holds exactly."""
+    """A small network that changes its input visibly, and whose weights float16 holds exactly. Not to be changed."""
     from deblur_zoo.models.one_step import OneStep
 
     model = OneStep(name="tiny", **TINY)
@@ -24,7 +30,9 @@ def tiny_model():
     random = np.random.default_rng(0)
     weights = [random.normal(0, 0.1, weight.shape).astype(np.float16) for weight in model.weights]
     model.set_weights([weight.astype(np.float32) for weight in weights])
-    return model
+    yield model
+    for weight, given in zip(model.get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(weight, given)
 
 
 @pytest.fixture(scope="session")

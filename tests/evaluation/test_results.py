@@ -37,7 +37,8 @@ def hub(tmp_path, tiny_model, monkeypatch):
             "training": weights and {"steps": 20, "faces": 40, "hours": 0.1, "device": "a chip"},
         }  # fmt: skip
     (folder / "index.json").write_text(json.dumps({"format_version": 1, "presets": entries}))
-    monkeypatch.setattr(registry, "hub_folder", lambda: folder)
+    for module in (registry, zoo):
+        monkeypatch.setattr(module, "hub_folder", lambda: folder)
     quick = replace(baselines.BASELINES["richardson_lucy"], constants={"iterations": 1})
     monkeypatch.setitem(baselines.BASELINES, "richardson_lucy", quick)
     monkeypatch.setattr(speed, "RUNS", {1: 2, 16: 1})

@@ -95,7 +95,9 @@ def models_folder(tmp_path_factory):
     """A folder of models with one: ``tiny``, version 1. Not to be changed."""
     folder = tmp_path_factory.mktemp("models")
     write_tiny(folder / "tiny", 1)
-    return folder
+    given = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    yield folder
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == given
 
 
 @pytest.fixture(scope="session")

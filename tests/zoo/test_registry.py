@@ -28,7 +28,8 @@ def hub(tmp_path, tiny_model, monkeypatch):
         "alone": {"kind": "parser"},
     }
     (folder / "index.json").write_text(json.dumps({"format_version": 1, "presets": entries}))
-    monkeypatch.setattr(registry, "hub_folder", lambda: folder)
+    for module in (registry, zoo):
+        monkeypatch.setattr(module, "hub_folder", lambda: folder)
     return folder
 
 

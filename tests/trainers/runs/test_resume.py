@@ -101,6 +101,14 @@ def copied(finished, workplace, tmp_path):
     return tmp_path / "run"
 
 
+@pytest.fixture
+def own(copied, workplace):
+    """A run that has come to its end, to be changed."""
+    run = Run.prepare(workplace.flags(copied))
+    run.train(verbose=0)
+    return run
+
+
 def truncate(path):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
@@ -137,29 +145,28 @@ def test_going_on_from_the_one_before_ends_where_the_whole_run_does(copied, work
     assert log_of(copied / "log.tsv") == log_of(workplace.folder / "whole" / "log.tsv")
 
 
-def test_every_variable_comes_back(finished, tmp_path):
-    path, before = tmp_path / "checkpoint.npz", finished.trainer.model.get_weights()
-    save_checkpoint(path, finished.trainer, {"stage": "smooth"})
-    finished.trainer.model.set_weights([value + 1 for value in before])
-    assert restore_checkpoint(path, finished.trainer) == {"stage": "smooth"}
-    for one, other in zip(before, finished.trainer.model.get_weights(), strict=True):
+def test_every_variable_comes_back(own, tmp_path):
+    path, before = tmp_path / "checkpoint.npz", own.trainer.model.get_weights()
+    save_checkpoint(path, own.trainer, {"stage": "smooth"})
+    own.trainer.model.set_weights([value + 1 for value in before])
+    assert restore_checkpoint(path, own.trainer) == {"stage": "smooth"}
+    for one, other in zip(before, own.trainer.model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
     # Another stage has another optimiser.
-    finished.start_stage(finished.recipe["stages"][0])
+    own.start_stage(own.recipe["stages"][0])
     with pytest.raises(OtherRun, match="does not fit this preset and recipe"):
-        restore_checkpoint(path, finished.trainer)
-    finished.start_stage(finished.recipe["stages"][1])
+        restore_checkpoint(path, own.trainer)
 
 
-def test_weights_that_are_not_finite_are_not_written(finished, tmp_path):
-    path, weights = tmp_path / "checkpoint.npz", finished.trainer.model.get_weights()
-    save_checkpoint(path, finished.trainer, {})
+def test_weights_that_are_not_finite_are_not_written(own, tmp_path):
+    path, weights = tmp_path / "own" / "checkpoint.npz", own.trainer.model.get_weights()
+    path.parent.mkdir()
+    save_checkpoint(path, own.trainer, {})
     before = path.read_bytes()
-    finished.trainer.model.set_weights([weights[0] * np.nan, *weights[1:]])
+    own.trainer.model.set_weights([weights[0] * np.nan, *weights[1:]])
     with pytest.raises(NonFiniteLoss, match="not finite after step 10: the last good checkpoint is kept"):
-        save_checkpoint(path, finished.trainer, {})
-    finished.trainer.model.set_weights(weights)
-    assert path.read_bytes() == before and [entry.name for entry in tmp_path.iterdir()] == ["checkpoint.npz"]
+        save_checkpoint(path, own.trainer, {})
+    assert path.read_bytes() == before and [entry.name for entry in path.parent.iterdir()] == ["checkpoint.npz"]
 
 
 @pytest.mark.parametrize("failure", [OSError(errno.ENOSPC, "No space left on device"), RuntimeError("unable to close")])
