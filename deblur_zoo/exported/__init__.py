@@ -62,8 +62,8 @@ class ExportedDeblurrer:
             raise ValueError(f"images must be of shape (N, H, W, 3), got {images.shape}")
         return self._run(images)
 
-    def predict_on_batch(self, images):
-        """As calling it; what a ``keras.Model`` offers too."""
+    def run(self, images):
+        """As calling it; see ``Deblurrer.run``."""
         return self(images)
 
     def deblur(self, pictures, batch_size=16, passes=1):

@@ -7,6 +7,7 @@ A network that works in another range or needs a size that divides by 8 converts
 import keras
 from keras import ops
 
+from deblur_zoo import execution
 from deblur_zoo.files import pictures as picture_files
 from deblur_zoo.layers.mirror_padding import pad_to_multiple
 
@@ -133,5 +134,15 @@ class Deblurrer(keras.Model):
             ValueError: not a picture, a shape that is no image, NaN, values out of range, or passes that are not a
                 whole number of at least 1.
         """
-        restore = picture_files.repeated(lambda batch: self(batch, training=False), passes)
-        return picture_files.restored(pictures, lambda batch: ops.convert_to_numpy(restore(batch)), batch_size)
+        return picture_files.restored(pictures, picture_files.repeated(self.run, passes), batch_size)
+
+    def run(self, images):
+        """Restore a batch by the compiled network; see ``deblur_zoo.execution.run``.
+
+        Args:
+            images: float32 array (N, H, W, 3), RGB in [0, 1].
+
+        Returns:
+            float32 NumPy array of the same shape, in [0, 1].
+        """
+        return execution.run(self, images)

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from deblur_zoo import execution
 from deblur_zoo.files import pictures as picture_files
 from deblur_zoo.models.deblurrer import check_images
 
@@ -57,7 +58,7 @@ class Parser(keras.Model):
         """
         picture = picture_files.load(pictures)
         labels = picture_files.in_batches(
-            lambda batch: np.argmax(ops.convert_to_numpy(self(batch, training=False)), axis=-1).astype(np.uint8),
+            lambda batch: np.argmax(execution.run(self, batch), axis=-1).astype(np.uint8),
             picture.rgb,
             batch_size,
         )

@@ -13,8 +13,6 @@ from deblur_zoo.files import pictures as picture_files
 _PIXELS_PER_PICTURE = 256 * 256
 # Pictures of different sizes wait for others of their size; so many batches' pixels may wait in all.
 _WAITING_BATCHES = 4
-# Compiling the network takes some seconds; a folder of so many pictures gets them back.
-_WORTH_COMPILING = 64
 
 
 @dataclass
@@ -119,7 +117,6 @@ class Restorer:
         self.model = model
         self.batch_size = batch_size
         self.passes = passes
-        self._compiled = False
 
     def restore(self, pictures):
         """Restore a picture or a batch.
@@ -177,7 +174,6 @@ class Restorer:
         """
         jobs = plan_folder(source, target, overwrite)
         report = Report()
-        self._compiled = self._compiled or len(jobs) >= _WORTH_COMPILING
         waiting, waiting_pixels = {}, 0
 
         def finish(size):
@@ -226,13 +222,4 @@ class Restorer:
         return np.concatenate([self._run(rgb[start : start + count]) for start in range(0, len(rgb), count)])
 
     def _run(self, rgb):
-        return picture_files.repeated(self._run_once, self.passes)(rgb)
-
-    def _run_once(self, rgb):
-        import keras
-
-        if not self._compiled:
-            return keras.ops.convert_to_numpy(self.model(rgb, training=False))
-        # XLA is JAX's compiler; under TensorFlow on a processor its convolutions are the slower ones.
-        self.model.jit_compile = keras.backend.backend() == "jax"
-        return self.model.predict_on_batch(rgb)
+        return picture_files.repeated(self.model.run, self.passes)(rgb)

@@ -1,6 +1,8 @@
 """Weight files: Keras' ``.weights.h5``, stored as float16, checked before anything is taken from them."""
 
+import contextlib
 import math
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -11,6 +13,8 @@ from deblur_zoo.files.atomic_file import atomic_path
 
 # A compiled model's file also holds its optimiser, which is no part of the network.
 _OPTIMIZER = "optimizer"
+# Names of layers in older files to today's: PyTorch's modules have methods of the older names.
+_RENAMED = {"half": "half_scale", "double": "doubling"}
 
 
 def save_weights_float16(model, path):
@@ -91,13 +95,38 @@ def load_weights(model, path):
     except (OSError, RuntimeError, KeyError) as error:
         raise ValueError(f"{path} is not a weight file that can be read: it is damaged or no HDF5.") from error
     try:
-        model.load_weights(path)
+        with _with_present_names(path) as readable:
+            model.load_weights(readable)
     except (ValueError, KeyError, OSError) as error:
         reason = str(error).strip("'\"").split("\n")[0]
         raise ValueError(f"{path} does not fit the network {model.name!r}: {reason}") from error
     # Keras below 3.15 leaves the layers of lists of lists as they were and says nothing.
     if not math.isclose(sum(_power(weight.numpy()) for weight in _floats(model)), power, rel_tol=1e-4, abs_tol=1e-12):
         raise ValueError(f"Keras did not take all weights of {path} into the network {model.name!r}.")
+
+
+@contextlib.contextmanager
+def _with_present_names(path):
+    """The file's path, or that of a copy in which layers have today's names."""
+    old = []
+
+    def look(name, item):
+        if isinstance(item, h5py.Group) and name.rpartition("/")[2] in _RENAMED:
+            old.append(name)
+
+    with h5py.File(path, "r") as file:
+        file.visititems(look)
+    if not old:
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        copy = shutil.copy(path, Path(folder, "renamed.weights.h5"))
+        with h5py.File(copy, "r+") as file:
+            # The deepest first, so that the names of the others still hold.
+            for name in sorted(old, key=len, reverse=True):
+                parent, _, last = name.rpartition("/")
+                file.move(name, f"{parent}/{_RENAMED[last]}")
+        yield copy
 
 
 def _floats(model):
