@@ -156,7 +156,8 @@ class Restorer:
     def restore_folder(self, source, target, progress=None, overwrite=False):
         """Restore all pictures in a folder and its sub-folders, under the same names in another folder.
 
-        Pictures of one size go through the network together. Files that cannot be read are left out and reported.
+        Pictures of one size go through the network together. Files that cannot be read
+        are left out and reported, as are pictures that the model does not take.
 
         Args:
             source: folder with pictures; hidden files and files of other endings are ignored.
@@ -178,7 +179,14 @@ class Restorer:
 
         def finish(size):
             batch = waiting.pop(size)
-            restored = self._restore_batch(np.concatenate([picture.rgb for _, picture in batch]))
+            pixels = len(batch) * size[0] * size[1]
+            try:
+                restored = self._restore_batch(np.concatenate([picture.rgb for _, picture in batch]))
+            except Exception as error:
+                # Each runtime has its own errors, for a size that a file does not take and for memory that is not there.
+                reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+                report.failed += [(path, reason) for path, _ in batch]
+                batch, restored = [], []
             for (path, picture), rgb in zip(batch, restored, strict=True):
                 try:
                     jobs[path].parent.mkdir(parents=True, exist_ok=True)
@@ -187,7 +195,7 @@ class Restorer:
                 except ValueError as error:
                     report.failed.append((path, str(error)))
             tell()
-            return len(batch) * size[0] * size[1]
+            return pixels
 
         def tell():
             if progress is not None:

@@ -23,8 +23,8 @@ class Negative:
     def __init__(self):
         self.batches = []
 
-    def __call__(self, rgb, training):
-        assert not training and rgb.dtype == np.float32
+    def run(self, rgb):
+        assert rgb.dtype == np.float32
         self.batches.append(rgb.shape[:3])
         return 1 - rgb
 
@@ -203,9 +203,11 @@ def test_a_result_that_would_replace_another_input_is_refused(tmp_path):
 
 
 def test_results_that_are_no_picture_are_reported(folder, tmp_path):
-    model = Negative()
-    broken = lambda rgb, training: model(rgb, training) * (np.nan if rgb.shape[1] == 7 else 1)  # noqa: E731
-    report = Restorer(broken).restore_folder(folder, tmp_path / "out")
+    class Broken(Negative):
+        def run(self, rgb):
+            return super().run(rgb) * (np.nan if rgb.shape[1] == 7 else 1)
+
+    report = Restorer(Broken()).restore_folder(folder, tmp_path / "out")
     assert [path.name for path, _ in report.failed] == ["damaged.png", "grey.webp"]
     assert "NaN" in report.failed[1][1] and not (tmp_path / "out" / "grey.webp").exists()
 
@@ -222,20 +224,15 @@ def test_folders_that_cannot_be_used(folder, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_large_folder_is_restored_by_the_compiled_network(tiny_model, tmp_path, monkeypatch):
-    """The same results, and the network is called through its compiled function."""
-    monkeypatch.setattr("deblur_zoo.restoration.folders._WORTH_COMPILING", 5)
-    source = tmp_path / "many"
-    source.mkdir()
-    sizes = [(9, 7)] * 4 + [(6, 11)]
-    for number, size in enumerate(sizes):
-        pictures.write(source / f"{number}.png", random_pixels(*size, 3, seed=number))
-    compiled = []
-    predict = tiny_model.predict_on_batch
-    monkeypatch.setattr(tiny_model, "predict_on_batch", lambda rgb: compiled.append(len(rgb)) or predict(rgb))
-    Restorer(tiny_model).restore_folder(source, tmp_path / "restored")
-    assert sum(compiled) == len(sizes)
-    for number in range(len(sizes)):
-        expected = by_hand(tiny_model, pictures.read(source / f"{number}.png"))
-        result = pictures.read(tmp_path / "restored" / f"{number}.png")
-        np.testing.assert_allclose(result.astype(int), expected, atol=1)
+def test_pictures_that_the_model_does_not_take_fail_alone(folder, tmp_path):
+    class OneSize(Negative):
+        def run(self, rgb):
+            if rgb.shape[1:3] != (6, 5):
+                raise RuntimeError(f"takes 6x5, not {rgb.shape[1]}x{rgb.shape[2]}\nand more of no use")
+            return super().run(rgb)
+
+    report = Restorer(OneSize(), batch_size=4).restore_folder(folder, tmp_path / "out")
+    written = {path.name for path in report.restored}
+    assert len(written) == 6 and all((tmp_path / "out").rglob(name) for name in written)
+    reasons = {path.name: reason for path, reason in report.failed}
+    assert reasons["grey.webp"] == "takes 6x5, not 7x3" and len(report.restored) + len(report.failed) == 9
