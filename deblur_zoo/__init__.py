@@ -6,6 +6,8 @@ imports neither Keras nor TensorFlow.
 
 import importlib
 
+import wrapt
+
 __version__ = "0.1.0"
 
 _LAZY = {
@@ -15,6 +17,9 @@ _LAZY = {
     "Restorer": "deblur_zoo.restoration",
 }
 __all__ = ["__version__", *_LAZY]
+
+# For keras.saving.load_model: at once if Keras is imported already, else right after it is.
+wrapt.register_post_import_hook("deblur_zoo.zoo.keras_classes:register", "keras")
 
 
 def __getattr__(name):

@@ -183,7 +183,7 @@ class Restorer:
             try:
                 restored = self._restore_batch(np.concatenate([picture.rgb for _, picture in batch]))
             except Exception as error:
-                # Each runtime has its own errors, for a size that a file does not take and for memory that is not there.
+                # Runtimes have errors of their own for a size that they do not take and for memory that is not there.
                 reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
                 report.failed += [(path, reason) for path, _ in batch]
                 batch, restored = [], []

@@ -55,7 +55,7 @@ def test_which_module_reads_what(tmp_path):
     assert exported.reader_of(tmp_path / "other") is None and exported.reader_of(tmp_path / "missing.onnx") is None
     with pytest.raises(ValueError, match="d.zip is no exported model; a SavedModel's folder"):
         exported.open_exported(tmp_path / "d.zip")
-    with pytest.raises(ValueError, match="is a file, not a preset: .* exported SavedModels"):
+    with pytest.raises(ValueError, match="is a file, not a preset: .* saved .keras models and exported SavedModels"):
         zoo.load(tmp_path / "d.zip")
 
 
