@@ -9,6 +9,7 @@ from keras import ops
 
 from deblur_zoo import execution
 from deblur_zoo.files import pictures as picture_files
+from deblur_zoo.layers.data_format import check_data_format
 from deblur_zoo.layers.mirror_padding import pad_to_multiple
 
 
@@ -29,8 +30,9 @@ def check_images(owner, images):
 
     Raises:
         TypeError: no array or tensor, or one that is not of floating point.
-        ValueError: another shape than (N, H, W, 3).
+        ValueError: another shape than (N, H, W, 3), or Keras is set to "channels_first".
     """
+    check_data_format()
     accepted = "float RGB in [0, 1] of shape (N, H, W, 3)"
     if not hasattr(images, "shape") or not hasattr(images, "dtype"):
         raise TypeError(f"{owner} takes one array or tensor, {accepted}, not a {type(images).__name__}.")
@@ -67,6 +69,7 @@ class Deblurrer(keras.Model):
     size_divisor = 1
 
     def __init__(self, **kwargs):
+        check_data_format()
         # Images stay float32 under mixed precision: a residual added in bfloat16 would round the picture itself.
         kwargs.setdefault("autocast", False)
         super().__init__(**kwargs)

@@ -6,6 +6,7 @@ from keras import ops
 
 from deblur_zoo import execution
 from deblur_zoo.files import pictures as picture_files
+from deblur_zoo.layers.data_format import check_data_format
 from deblur_zoo.models.deblurrer import check_images
 
 
@@ -21,6 +22,7 @@ class Parser(keras.Model):
     class_names = ()
 
     def __init__(self, **kwargs):
+        check_data_format()
         # Pictures stay float32 under mixed precision.
         kwargs.setdefault("autocast", False)
         super().__init__(**kwargs)
@@ -41,6 +43,17 @@ class Parser(keras.Model):
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], len(self.class_names))
 
+    def run(self, images):
+        """Probabilities of the classes by the compiled network; see ``deblur_zoo.execution.run``.
+
+        Args:
+            images: float32 array (N, H, W, 3), RGB in [0, 1].
+
+        Returns:
+            float32 NumPy array (N, H, W, classes).
+        """
+        return execution.run(self, images)
+
     def parse(self, pictures, batch_size=16):
         """The most probable class of every pixel.
 
@@ -58,7 +71,7 @@ class Parser(keras.Model):
         """
         picture = picture_files.load(pictures)
         labels = picture_files.in_batches(
-            lambda batch: np.argmax(execution.run(self, batch), axis=-1).astype(np.uint8),
+            lambda batch: np.argmax(self.run(batch), axis=-1).astype(np.uint8),
             picture.rgb,
             batch_size,
         )

@@ -23,6 +23,9 @@ def load_keras_file(path):
     """
     import keras
 
+    from deblur_zoo.layers.data_format import check_data_format
+
+    check_data_format()
     try:
         with zipfile.ZipFile(path) as archive:
             if archive.getinfo("config.json").file_size > _LARGEST_CONFIG:

@@ -105,8 +105,13 @@ def build_model(config):
     """The untrained model of a checked config, named after the preset, with all weights created.
 
     Raises:
-        ValueError: arguments that the class does not take or refuses.
+        ValueError: arguments that the class does not take or refuses, or Keras is set to "channels_first".
     """
+    # Imports Keras.
+    from deblur_zoo.layers.data_format import check_data_format
+
+    # Else it would be taken for a fault of the arguments.
+    check_data_format()
     model_class = getattr(importlib.import_module(CLASSES[config["class"]]), config["class"])
     accepted = _argument_names(model_class)
     unknown = sorted(set(config["arguments"]) - set(accepted))

@@ -1,6 +1,5 @@
 """Weight files: Keras' ``.weights.h5``, stored as float16, checked before anything is taken from them."""
 
-import contextlib
 import math
 import shutil
 import tempfile
@@ -95,8 +94,10 @@ def load_weights(model, path):
     except (OSError, RuntimeError, KeyError) as error:
         raise ValueError(f"{path} is not a weight file that can be read: it is damaged or no HDF5.") from error
     try:
-        with _with_present_names(path) as readable:
-            model.load_weights(readable)
+        with tempfile.TemporaryDirectory(prefix="deblur_zoo_") as folder:
+            copy = Path(shutil.copyfile(path, Path(folder, "copy.weights.h5")))
+            _rename_layers(copy)
+            model.load_weights(copy)
     except (ValueError, KeyError, OSError) as error:
         reason = str(error).strip("'\"").split("\n")[0]
         raise ValueError(f"{path} does not fit the network {model.name!r}: {reason}") from error
@@ -105,28 +106,16 @@ def load_weights(model, path):
         raise ValueError(f"Keras did not take all weights of {path} into the network {model.name!r}.")
 
 
-@contextlib.contextmanager
-def _with_present_names(path):
-    """The file's path, or that of a copy in which layers have today's names."""
-    old = []
-
-    def look(name, item):
-        if isinstance(item, h5py.Group) and name.rpartition("/")[2] in _RENAMED:
-            old.append(name)
-
-    with h5py.File(path, "r") as file:
-        file.visititems(look)
-    if not old:
-        yield path
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        copy = shutil.copy(path, Path(folder, "renamed.weights.h5"))
-        with h5py.File(copy, "r+") as file:
-            # The deepest first, so that the names of the others still hold.
-            for name in sorted(old, key=len, reverse=True):
-                parent, _, last = name.rpartition("/")
+def _rename_layers(copy):
+    """Give the layers of an older file today's names; ``copy`` is a file of our own."""
+    with h5py.File(copy, "r+") as file:
+        names = []
+        file.visit(names.append)
+        # The deepest first, so that the names of the others still hold.
+        for name in sorted(names, key=len, reverse=True):
+            parent, _, last = name.rpartition("/")
+            if last in _RENAMED and isinstance(file[name], h5py.Group):
                 file.move(name, f"{parent}/{_RENAMED[last]}")
-        yield copy
 
 
 def _floats(model):
