@@ -79,6 +79,9 @@ class Detector:
         if self._network is None:
             from mtcnn import MTCNN
 
+            from deblur_zoo.layers.data_format import check_data_format
+
+            check_data_format()
             self._network = MTCNN()
         height, width = image.shape[:2]
         small = image
