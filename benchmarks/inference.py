@@ -30,7 +30,7 @@ def chain_of_convolutions():
     import keras
     import numpy as np
 
-    from trainers.steps.execution import compiled
+    from deblur_zoo.execution import compiled
 
     chain = keras.Sequential([keras.layers.Conv2D(CHANNELS, 3, padding="same", use_bias=False) for _ in range(LAYERS)])
     images = np.random.default_rng(0).random((1, SIDE, SIDE, CHANNELS), dtype=np.float32)
@@ -44,8 +44,8 @@ def inference(name, batch_size, crop_size):
     import numpy as np
 
     from deblur_zoo import zoo
+    from deblur_zoo.execution import compiled
     from deblur_zoo.zoo.multiply_adds import count_multiply_adds
-    from trainers.steps.execution import compiled
 
     model = zoo.load(name, weights=False)
     faces = np.random.default_rng(0).random((batch_size, crop_size, crop_size, 3), dtype=np.float32)

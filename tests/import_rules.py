@@ -7,7 +7,7 @@ from pathlib import Path
 # leads to a lower floor or stays in its folder.
 ROWS = (
     ("annotations",),
-    ("layers", "losses", "metrics", "files", "hub_models"),
+    ("layers", "losses", "metrics", "files", "execution", "hub_models"),
     ("models", "faces", "blur", "exported"),
     ("video", "features", "zoo", "data"),
     ("evaluation", "restoration"),
@@ -31,20 +31,19 @@ FLOORS = {unit: floor for floor, row in enumerate(ROWS) for unit in row}
 RESTRICTED = {
     "tensorflow": (
         "deblur_zoo.data",
-        "deblur_zoo.evaluation",
+        "deblur_zoo.execution.tensorflow",
         "deblur_zoo.exported",
         "deblur_zoo.serving.server",
         "exporters",
         "trainers.distribution.tensorflow",
-        "trainers.steps.tensorflow_execution",
         "trainers.steps.tensorflow_step",
     ),
-    "jax": ("trainers.distribution.jax", "trainers.steps.jax_execution", "trainers.steps.jax_step"),
+    "jax": ("trainers.distribution.jax", "trainers.steps.jax_step", "deblur_zoo.execution.jax"),
     "cv2": ("deblur_zoo.data", "deblur_zoo.faces", "deblur_zoo.video", "trainers.datasets"),
     "mtcnn": ("deblur_zoo.faces",),
     "dlib": ("deblur_zoo.faces",),
     "pickle": (),
-    "torch": (),
+    "torch": ("deblur_zoo.execution.torch",),
 }
 # Modules (prefixes) that name only these packages beside Python's own: what they do runs on every Keras backend.
 CONFINED = {
@@ -56,6 +55,10 @@ CONFINED = {
     "deblur_zoo.features.weight_files": {"numpy", "h5py", "scipy"},
     "deblur_zoo.exported.onnx_file": {"numpy", "onnxruntime"},
     "deblur_zoo.exported.tflite_file": {"numpy", "ai_edge_litert"},
+    "deblur_zoo.execution": {"keras"},
+    "deblur_zoo.execution.tensorflow": {"tensorflow"},
+    "deblur_zoo.execution.jax": {"jax", "keras", "numpy"},
+    "deblur_zoo.execution.torch": {"torch", "keras"},
     "deblur_zoo.metrics": {"keras", "numpy"},
     "deblur_zoo.blur": {"numpy"},
     "deblur_zoo.blur.convolution": {"keras", "numpy"},

@@ -6,11 +6,13 @@ are those of ``deblur_zoo.metrics.image_quality`` on RGB in [0, 1] over the whol
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import keras
 import numpy as np
 from keras import ops
 
+from deblur_zoo import execution
 from deblur_zoo.evaluation.protocol import KernelSizes
 from deblur_zoo.files.pictures import in_batches
 from deblur_zoo.metrics.identity import identity_cosine
@@ -168,8 +170,8 @@ def restore(model, faces, batch_size=16):
 
 
 def _run(model, images, *kernels):
-    arguments = {"training": False} if isinstance(model, keras.layers.Layer) else {}
-    restored = ops.convert_to_numpy(model(_as_float(images), *kernels, **arguments))
+    function = partial(execution.run, model) if isinstance(model, keras.Model) else model
+    restored = ops.convert_to_numpy(function(_as_float(images), *kernels))
     return np.rint(np.clip(restored, 0, 1) * 255).astype(np.uint8)
 
 

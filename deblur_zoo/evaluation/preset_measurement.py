@@ -4,6 +4,7 @@ from deblur_zoo import zoo
 from deblur_zoo.evaluation import table
 from deblur_zoo.evaluation.faces import Faces
 from deblur_zoo.evaluation.protocol import KernelSizes
+from deblur_zoo.execution import compiled
 from deblur_zoo.files.pictures import repeated
 from deblur_zoo.zoo import presets
 
@@ -50,12 +51,11 @@ class PresetMeasurement:
         Returns:
             the content of metrics.json.
         """
-        from deblur_zoo.evaluation.compiled import in_graph
         from deblur_zoo.evaluation.measurement import evaluate
 
         model, source = self._model, self._source
-        self.restored = in_graph(repeated(lambda images: model(images, training=False), self._passes))
-        embed = in_graph(self._network) if self._network else None
+        self.restored = repeated(model.run, self._passes)
+        embed = compiled(self._network) if self._network else None
         self.measurement = evaluate(
             self.restored, self.faces, self.protocol, self._batch_size, embed, progress=progress
         )

@@ -96,11 +96,11 @@ def _groups(faces, pattern):
 def _identity_network(path):
     if not path:
         return None, None
-    from deblur_zoo.evaluation.compiled import in_graph
+    from deblur_zoo.execution import compiled
     from deblur_zoo.features.identity import IdentityNetwork
     from deblur_zoo.files.checksum import sha256_of
 
-    return in_graph(IdentityNetwork(path)), sha256_of(path)
+    return compiled(IdentityNetwork(path)), sha256_of(path)
 
 
 def _measure_presets(rows, trained, chosen, of, faces, grouped, protocol, camera, embed):

@@ -90,20 +90,12 @@ class PresetMeasures:
     def _model(self):
         return zoo.load(self.name, kind="deblurrer")
 
-    @cached_property
-    def _function(self):
-        from deblur_zoo.evaluation.compiled import in_graph
-
-        # Loaded here: inside the graph that is traced later, the weights would stay there.
-        model = self._model
-        return in_graph(lambda images: model(images, training=False))
-
     def restoration(self, faces, protocol):
         """Summary of a measurement as ``table.summary`` gives it, with versions."""
         from deblur_zoo.evaluation.measurement import evaluate
 
         measurement = evaluate(
-            self._function, faces.faces, protocol, identity_network=self._embed, progress=self._progress
+            self._model.run, faces.faces, protocol, identity_network=self._embed, progress=self._progress
         )
         return summary(measurement)
 
@@ -112,7 +104,7 @@ class PresetMeasures:
         from deblur_zoo.evaluation import table
         from deblur_zoo.evaluation.measurement import evaluate
 
-        restored = repeated(self._function, passes)
+        restored = repeated(self._model.run, passes)
         measurement = evaluate(restored, faces.faces, protocol, sharp_in=False, progress=self._progress)
         found = table.summary(measurement)
         return {name: found[name] for name in ("pairs", "overall", "by_kind")} | {"versions": table.versions()}
@@ -129,7 +121,7 @@ class PresetMeasures:
         from deblur_zoo.evaluation.groups import gains_by_group
         from deblur_zoo.evaluation.measurement import evaluate
 
-        measurement = evaluate(self._function, faces.faces, protocol, sharp_in=False, progress=self._progress)
+        measurement = evaluate(self._model.run, faces.faces, protocol, sharp_in=False, progress=self._progress)
         return {"gain_db": gains_by_group(measurement, groups)}
 
 

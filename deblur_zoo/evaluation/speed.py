@@ -1,12 +1,14 @@
-"""How long a face takes, as evaluation runs a model: in one process, in float32, compiled if the backend does."""
+"""How long a face takes, as everything here runs a model: in one process, in float32, compiled if the backend does."""
 
 import os
 import platform
 import statistics
 import time
+from functools import partial
 
 import numpy as np
 
+from deblur_zoo import execution
 from deblur_zoo.faces.alignment import CROP_SIZE
 
 BATCH_SIZES = (1, 16)
@@ -18,7 +20,7 @@ def milliseconds_a_face(model, batch_size, runs=None, size=CROP_SIZE, clock=time
     """Median time of a forward pass, divided by the batch.
 
     Args:
-        model: a ``Deblurrer``, or a function of float32 (N, H, W, 3) in [0, 1].
+        model: a ``keras.Model``, or a function of float32 (N, H, W, 3) in [0, 1].
         batch_size: faces a pass.
         runs: timed passes, after ``WARM_UP`` that are not; None: 25 of one face, 9 of more.
         size: side of the faces in pixels.
@@ -28,20 +30,13 @@ def milliseconds_a_face(model, batch_size, runs=None, size=CROP_SIZE, clock=time
         float, milliseconds; the result is read back from the device each time.
     """
     import keras
-    from keras import ops
 
-    from deblur_zoo.evaluation.compiled import in_graph
-
-    def restored(images):
-        return model(images, training=False) if isinstance(model, keras.layers.Layer) else model(images)
-
-    # A graph of its own for each batch size: the shape is known when it is made.
-    function = in_graph(restored)
+    function = partial(execution.run, model) if isinstance(model, keras.Model) else model
     images = np.random.default_rng(0).random((batch_size, size, size, 3), dtype=np.float32)
     times = []
     for _ in range(WARM_UP + (runs or RUNS.get(batch_size, 9))):
         start = clock()
-        ops.convert_to_numpy(function(images))
+        np.asarray(function(images))
         times.append(clock() - start)
     return 1000 * statistics.median(times[WARM_UP:]) / batch_size
 

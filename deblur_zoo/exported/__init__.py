@@ -69,8 +69,8 @@ class ExportedDeblurrer:
             raise ValueError(f"images must be of shape (N, H, W, 3), got {images.shape}")
         return self._run(images)
 
-    def predict_on_batch(self, images: ArrayLike) -> Array:
-        """As calling it; what a ``keras.Model`` offers too."""
+    def run(self, images: ArrayLike) -> Array:
+        """As calling it; see ``Deblurrer.run``."""
         return self(images)
 
     def deblur(self, pictures: Pictures, batch_size: int = 16, passes: int = 1) -> Array:

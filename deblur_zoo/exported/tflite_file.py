@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import threading
 import zipfile
 from pathlib import Path
 
@@ -48,8 +49,8 @@ def open_runner(path, threads=None):
         threads: number of threads; None: one for each core, at most 4.
 
     Returns:
-        function of float32 (N, H, W, 3) in [0, 1], H and W the file's, to the same. Pictures go through one by one. It
-        raises ValueError for another size.
+        function of float32 (N, H, W, 3) in [0, 1], H and W the file's, to the same. Pictures go through one by one,
+        those of other threads too: an interpreter holds one picture. It raises ValueError for another size.
 
     Raises:
         ImportError: the interpreter is not installed.
@@ -67,6 +68,7 @@ def open_runner(path, threads=None):
     taken, given = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
     height, width = (int(side) for side in taken["shape"][1:3])
     integer = taken["dtype"] == np.uint8
+    lock = threading.Lock()
 
     def run(images):
         if images.shape[1:3] != (height, width):
@@ -80,9 +82,10 @@ def open_runner(path, threads=None):
             sent = np.clip(np.rint(sent / scale) + zero_point, 0, 255).astype(np.uint8)
         restored = []
         for picture in sent:
-            interpreter.set_tensor(taken["index"], picture[None])
-            interpreter.invoke()
-            restored.append(interpreter.get_tensor(given["index"])[0])
+            with lock:
+                interpreter.set_tensor(taken["index"], picture[None])
+                interpreter.invoke()
+                restored.append(interpreter.get_tensor(given["index"])[0])
         values = np.stack(restored).astype(np.float32)
         scale, zero_point = given["quantization"] if integer else (1, 0)
         return np.clip(scale * (values - zero_point), 0, 1).astype(np.float32)

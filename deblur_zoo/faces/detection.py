@@ -127,6 +127,9 @@ def _mtcnn():
         )
     from mtcnn import MTCNN
 
+    from deblur_zoo.layers.data_format import check_data_format
+
+    check_data_format()
     return MTCNN()
 
 

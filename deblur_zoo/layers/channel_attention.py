@@ -17,5 +17,7 @@ def channel_attention(features, gains):
         (N, H, W, C), in the type of ``features``.
     """
     # In float32: a sum over many pixels.
-    means = ops.mean(ops.cast(features, "float32"), axis=(1, 2), keepdims=True)
-    return features * ops.cast(1 + 2 * ops.tanh(gains(means) / 2), features.dtype)
+    means = ops.mean(ops.cast(features, "float32"), axis=(1, 2))
+    # A layer on (N, C): on (N, 1, 1, C) each call would work out its shapes anew in a graph of dynamic shape.
+    gain = ops.reshape(1 + 2 * ops.tanh(gains(means) / 2), (-1, 1, 1, features.shape[-1]))
+    return features * ops.cast(gain, features.dtype)

@@ -9,8 +9,11 @@ from typing import Any
 import keras
 from keras import ops
 
+from deblur_zoo import execution
 from deblur_zoo.annotations import Array, Pictures, Tensor
+from deblur_zoo.files import forks
 from deblur_zoo.files import pictures as picture_files
+from deblur_zoo.layers.data_format import check_data_format
 from deblur_zoo.layers.mirror_padding import pad_to_multiple
 from deblur_zoo.models.fork_checked import ForkCheckedModel
 from deblur_zoo.models.from_preset import FromPreset
@@ -33,8 +36,9 @@ def check_images(owner: str, images: Tensor) -> None:
 
     Raises:
         TypeError: no array or tensor, or one that is not of floating point.
-        ValueError: another shape than (N, H, W, 3).
+        ValueError: another shape than (N, H, W, 3), or Keras is set to "channels_first".
     """
+    check_data_format()
     accepted = "float RGB in [0, 1] of shape (N, H, W, 3)"
     if not hasattr(images, "shape") or not hasattr(images, "dtype"):
         raise TypeError(f"{owner} takes one array or tensor, {accepted}, not a {type(images).__name__}.")
@@ -72,6 +76,7 @@ class Deblurrer(FromPreset, ForkCheckedModel):
     built: bool
 
     def __init__(self, **kwargs: Any) -> None:
+        check_data_format()
         # Images stay float32 under mixed precision: a residual added in bfloat16 would round the picture itself.
         kwargs.setdefault("autocast", False)
         super().__init__(**kwargs)
@@ -139,5 +144,16 @@ class Deblurrer(FromPreset, ForkCheckedModel):
             ValueError: not a picture, larger than is restored (docs/pictures.md), a shape that is no image, NaN, values
                 out of range, or passes that are not a whole number of at least 1.
         """
-        restore = picture_files.repeated(lambda batch: self(batch, training=False), passes)
-        return picture_files.restored(pictures, lambda batch: ops.convert_to_numpy(restore(batch)), batch_size)
+        return picture_files.restored(pictures, picture_files.repeated(self.run, passes), batch_size)
+
+    def run(self, images: Array) -> Array:
+        """Restore a batch by the compiled network; see ``deblur_zoo.execution.run``.
+
+        Args:
+            images: float32 array (N, H, W, 3), RGB in [0, 1].
+
+        Returns:
+            float32 NumPy array of the same shape, in [0, 1].
+        """
+        forks.check()
+        return execution.run(self, images)

@@ -5,8 +5,11 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from deblur_zoo import execution
 from deblur_zoo.annotations import Array, Pictures, Tensor
+from deblur_zoo.files import forks
 from deblur_zoo.files import pictures as picture_files
+from deblur_zoo.layers.data_format import check_data_format
 from deblur_zoo.models.deblurrer import check_images
 from deblur_zoo.models.fork_checked import ForkCheckedModel
 from deblur_zoo.models.from_preset import FromPreset
@@ -25,6 +28,7 @@ class Parser(FromPreset, ForkCheckedModel):
     built: bool
 
     def __init__(self, **kwargs: Any) -> None:
+        check_data_format()
         # Pictures stay float32 under mixed precision.
         kwargs.setdefault("autocast", False)
         super().__init__(**kwargs)
@@ -45,6 +49,18 @@ class Parser(FromPreset, ForkCheckedModel):
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         return (*input_shape[:-1], len(self.class_names))
 
+    def run(self, images: Array) -> Array:
+        """Probabilities of the classes by the compiled network; see ``deblur_zoo.execution.run``.
+
+        Args:
+            images: float32 array (N, H, W, 3), RGB in [0, 1].
+
+        Returns:
+            float32 NumPy array (N, H, W, classes).
+        """
+        forks.check()
+        return execution.run(self, images)
+
     def parse(self, pictures: Pictures, batch_size: int = 16) -> Array:
         """The most probable class of every pixel.
 
@@ -62,7 +78,7 @@ class Parser(FromPreset, ForkCheckedModel):
         """
         picture = picture_files.load_to_restore(pictures)
         labels = picture_files.in_batches(
-            lambda batch: np.argmax(ops.convert_to_numpy(self(batch, training=False)), axis=-1).astype(np.uint8),
+            lambda batch: np.argmax(self.run(batch), axis=-1).astype(np.uint8),
             picture.rgb,
             batch_size,
         )

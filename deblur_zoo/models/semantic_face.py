@@ -139,26 +139,27 @@ class TwoScaleNetwork(layers.Layer):
         # Images stay float32 under mixed precision; the scales cast for themselves.
         super().__init__(autocast=False, **kwargs)
         self.image_skip = image_skip
-        self.half = DeblurringScale(**settings, starts_at_zero=image_skip, name="half")
+        # Under PyTorch a layer is a torch.nn.Module, which has methods ``half`` and ``double``.
+        self.half_scale = DeblurringScale(**settings, starts_at_zero=image_skip, name="half")
         self.full = DeblurringScale(**settings, starts_at_zero=image_skip, name="full")
-        self.double = layers.Conv2DTranspose(
+        self.doubling = layers.Conv2DTranspose(
             3, 4, strides=2, padding="same", kernel_initializer=bilinear, dtype="float32", name="double"
         )
 
     def build(self, full_shape, half_shape):
-        self.half.build(half_shape)
-        self.double.build((None, None, None, 3))
+        self.half_scale.build(half_shape)
+        self.doubling.build((None, None, None, 3))
         self.full.build((*full_shape[:-1], full_shape[-1] + 3))
 
     def call(self, full, half):
         """Inputs at both scales, (N, H, W, C) and (N, H / 2, W / 2, C), to images of these sizes, float32."""
-        restored_half = self.half(half)
+        restored_half = self.half_scale(half)
         if self.image_skip:
             restored_half = restored_half + half[..., :3]
         # The border repeated by a pixel, and cut off again after the doubling.
         padded = ops.concatenate([restored_half[:, :1], restored_half, restored_half[:, -1:]], axis=1)
         padded = ops.concatenate([padded[:, :, :1], padded, padded[:, :, -1:]], axis=2)
-        doubled = self.double(padded)[:, 2:-2, 2:-2, :]
+        doubled = self.doubling(padded)[:, 2:-2, 2:-2, :]
         restored = self.full(ops.concatenate([full, doubled], axis=-1))
         return restored + full[..., :3] if self.image_skip else restored, restored_half
 

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 _PIXELS_PER_PICTURE = 256 * 256
 # Pictures of different sizes wait for others of their size; so many batches' pixels may wait in all.
 _WAITING_BATCHES = 4
-# Compiling the network takes some seconds; a folder of so many pictures gets them back.
-_WORTH_COMPILING = 64
 
 
 @dataclass
@@ -186,7 +184,6 @@ class Restorer:
         self.batch_size = batch_size
         self.passes = passes
         self.maximum_pixels = maximum_pixels
-        self._compiled = False
 
     def restore(self, pictures: Pictures) -> Array:
         """Restore a picture or a batch.
@@ -272,20 +269,22 @@ class Restorer:
             OSError: a result cannot be written.
         """
         report = Report()
-        self._compiled = self._compiled or len(jobs) >= _WORTH_COMPILING
         waiting: dict[tuple[int, ...], list[tuple[Path, picture_files.Picture]]] = {}
         waiting_pixels = 0
 
         def finish(size):
             batch = waiting.pop(size)
+            pixels = len(batch) * size[0] * size[1]
             try:
                 restored = self._restore_batch(np.concatenate([picture.rgb for _, picture in batch]))
             except Exception as error:
-                if not _is_out_of_memory(error):
-                    raise
-                report.failed += [(path, f"{path} needs more memory than there is.") for path, _ in batch]
-                restored = []
-            for (path, picture), rgb in zip(batch, restored, strict=False):
+                # Runtimes have errors of their own for a size that they do not take.
+                reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+                if _is_out_of_memory(error):
+                    reason = "It needs more memory than there is."
+                report.failed += [(path, reason) for path, _ in batch]
+                batch, restored = [], []
+            for (path, picture), rgb in zip(batch, restored, strict=True):
                 try:
                     jobs[path].parent.mkdir(parents=True, exist_ok=True)
                     picture.save(jobs[path], rgb[None])
@@ -295,7 +294,7 @@ class Restorer:
                         raise
                     report.failed.append((path, str(error)))
             tell()
-            return len(batch) * size[0] * size[1]
+            return pixels
 
         def tell():
             if progress is not None:
@@ -330,16 +329,7 @@ class Restorer:
         return np.concatenate([self._run(rgb[start : start + count]) for start in range(0, len(rgb), count)])
 
     def _run(self, rgb):
-        return picture_files.repeated(self._run_once, self.passes)(rgb)
-
-    def _run_once(self, rgb):
-        import keras
-
-        if not self._compiled:
-            return keras.ops.convert_to_numpy(self.model(rgb, training=False))
-        # XLA is JAX's compiler; under TensorFlow on a processor its convolutions are the slower ones.
-        self.model.jit_compile = keras.backend.backend() == "jax"
-        return self.model.predict_on_batch(rgb)
+        return picture_files.repeated(self.model.run, self.passes)(rgb)
 
 
 def _is_out_of_memory(error):

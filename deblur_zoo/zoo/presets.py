@@ -134,11 +134,15 @@ def build_model(config, most_weights=None):
         most_weights: the most weights that the network may have; they are counted before any is made. None: any number.
 
     Raises:
-        ValueError: arguments that the class does not take or refuses, or of a network that is too large.
+        ValueError: arguments that the class does not take or refuses, or of a network that is too large; or Keras is
+            set to "channels_first".
     """
     # Imports Keras.
+    from deblur_zoo.layers.data_format import check_data_format
     from deblur_zoo.zoo.network_size import check_network_size
 
+    # Else it would be taken for a fault of the arguments.
+    check_data_format()
     model_class = class_named(config["class"])
     accepted = _argument_names(model_class)
     unknown = sorted(set(config["arguments"]) - set(accepted))

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from deblur_zoo import exported
 from deblur_zoo.annotations import StrPath
 from deblur_zoo.files.downloads import fetch
-from deblur_zoo.zoo import presets
+from deblur_zoo.zoo import keras_file, presets
 from deblur_zoo.zoo.classes import class_named
 from deblur_zoo.zoo.presets import save_preset
 from deblur_zoo.zoo.weights import load_weights, save_weights_float16
@@ -142,7 +142,7 @@ def load(
     Args:
         source: as for ``preset_folder``, of a training run the best weights so far (of one without development faces
             the last ones, when it has ended); or the path of what ``python -m exporters`` wrote: a SavedModel's folder
-            or .tar.gz, a .tflite or .onnx file.
+            or .tar.gz, a .tflite or .onnx file; or of the .keras file that ``model.save`` wrote.
         weights: fill in the trained weights, after their SHA-256 was checked against ``hub_models/index.json`` (for a
             name) or ``config.json``. False gives the freshly initialised model.
         kind: refuse presets of another kind, such as "deblurrer".
@@ -162,6 +162,8 @@ def load(
         ConnectionError: the server of a URI cannot be reached.
         ImportError: the interpreter of an exported file's format is not installed.
     """
+    if _is_keras_file(source):
+        return _load_keras_file(source, weights, kind)
     if _is_exported(source):
         return _load_exported(source, weights, kind, model_class)
     folder, entry = _find(source)
@@ -177,6 +179,19 @@ def load(
         if found != kind:
             raise ValueError(f"{source} is a preset of kind {found!r}; one of kind {kind!r} is needed here.")
     return presets.load_preset(folder, weights, entry.get("weights_sha256"))
+
+
+def _is_keras_file(source):
+    return str(source).endswith(keras_file.ENDING) and "://" not in str(source) and Path(source).is_file()
+
+
+def _load_keras_file(source, weights, kind):
+    if not weights:
+        raise ValueError(f"{source} is a saved model: its weights are part of it.")
+    model = keras_file.load_keras_file(source)
+    if kind not in (None, model.kind):
+        raise ValueError(f"{source} is a saved {model.kind}; one of kind {kind!r} is needed here.")
+    return model
 
 
 def _is_exported(source):
@@ -280,7 +295,7 @@ def _find(source):
     if path.exists():
         raise ValueError(
             f"{path} is a file, not a preset: a name in list_models() is accepted; {accepted}, and "
-            "exported SavedModels, .tflite and .onnx files."
+            "saved .keras models and exported SavedModels, .tflite and .onnx files."
         )
     if isinstance(source, str) and not any(separator in text for separator in "/\\"):
         # Those that load, first of all.

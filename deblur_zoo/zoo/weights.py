@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _BYTES_PER_WEIGHT, _LARGEST_OVERHEAD = 32, 64 << 20
 # A compiled model's file also holds its optimiser, which is no part of the network.
 _OPTIMIZER = "optimizer"
+# Names of layers in older files to today's: PyTorch's modules have methods of the older names.
+_RENAMED = {"half": "half_scale", "double": "doubling"}
 
 
 class _Refused(ValueError):
@@ -146,6 +148,7 @@ def _load_copy(model, copy, path):
     except Exception as error:
         raise ValueError(f"{path} is not a weight file that can be read: it is damaged or no HDF5.") from error
     try:
+        _rename_layers(copy)
         model.load_weights(copy)
     except Exception as error:
         reason = str(error).strip("'\"").split("\n")[0]
@@ -168,6 +171,18 @@ def _check_shapes(model, datasets, path):
                 f"{path} does not fit the network {model.name!r}: {dataset.name} holds {dataset.dtype} of shape "
                 f"{dataset.shape}."
             )
+
+
+def _rename_layers(copy):
+    """Give the layers of an older file today's names; ``copy`` is a file of our own."""
+    with h5py.File(copy, "r+") as file:
+        names = []
+        file.visit(names.append)
+        # The deepest first, so that the names of the others still hold.
+        for name in sorted(names, key=len, reverse=True):
+            parent, _, last = name.rpartition("/")
+            if last in _RENAMED and isinstance(file[name], h5py.Group):
+                file.move(name, f"{parent}/{_RENAMED[last]}")
 
 
 def _floats(model):

@@ -17,7 +17,7 @@ def test_calling_and_deblurring_without_a_file():
     np.testing.assert_array_equal(model.deblur(batch, batch_size=2), np.full_like(batch, 80))
     np.testing.assert_array_equal(model.deblur(batch[0, ..., 0]), np.full((2, 5), 80))
     np.testing.assert_allclose(model(batch / 255.0), 80 / 255, rtol=1e-6)
-    assert model.predict_on_batch(batch / 255.0).dtype == np.float32
+    assert model.run(batch / 255.0).dtype == np.float32
     with pytest.raises(ValueError, match=r"shape \(N, H, W, 3\)"):
         model(np.zeros((1, 0, 5, 3)))
     np.testing.assert_array_equal(model.deblur(batch, passes=2), np.full_like(batch, 160))
@@ -55,7 +55,7 @@ def test_which_module_reads_what(tmp_path):
     assert exported.reader_of(tmp_path / "other") is None and exported.reader_of(tmp_path / "missing.onnx") is None
     with pytest.raises(ValueError, match="d.zip is no exported model; a SavedModel's folder"):
         exported.open_exported(tmp_path / "d.zip")
-    with pytest.raises(ValueError, match="is a file, not a preset: .* exported SavedModels"):
+    with pytest.raises(ValueError, match="is a file, not a preset: .* saved .keras models and exported SavedModels"):
         zoo.load(tmp_path / "d.zip")
 
 

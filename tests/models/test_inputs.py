@@ -1,5 +1,6 @@
 """What a model takes, and what it says to everything else."""
 
+import keras
 import numpy as np
 import pytest
 from keras import ops
@@ -33,6 +34,27 @@ def test_other_shapes_are_refused(model, shape):
 def test_a_list_is_refused(model):
     with pytest.raises((TypeError, ValueError)):
         model((PICTURE / 255).tolist())
+
+
+def test_a_list_of_pictures_is_not_predicted(model):
+    """Keras takes a list for several inputs, and would cut each picture into its rows."""
+    picture = np.full((8, 8, 3), 0.5, np.float32)
+    for pictures in ([picture, picture], [picture], picture):
+        with pytest.raises((TypeError, ValueError), match=r"\(N, H, W, 3\)"):
+            model.predict(pictures, verbose=0)
+    assert model.predict(np.stack([picture, picture]), verbose=0).shape[:3] == (2, 8, 8)
+
+
+def test_channels_first_is_refused_in_one_sentence(model, monkeypatch):
+    monkeypatch.setattr(keras.config, "image_data_format", lambda: "channels_first")
+    for act in (
+        lambda: zoo.load("one_step_lite"),
+        lambda: zoo.load("face_parser", weights=False),
+        lambda: OneStep(width=4),
+        lambda: model(np.zeros((1, 8, 8, 3), np.float32)),
+    ):
+        with pytest.raises(ValueError, match="^Keras is set to .channels_first.*needs .channels_last"):
+            act()
 
 
 def test_doubles_and_views_give_what_plain_arrays_do(model):

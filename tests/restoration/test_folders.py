@@ -27,8 +27,8 @@ class Negative:
     def __init__(self):
         self.batches = []
 
-    def __call__(self, rgb, training):
-        assert not training and rgb.dtype == np.float32
+    def run(self, rgb):
+        assert rgb.dtype == np.float32
         self.batches.append(rgb.shape[:3])
         return 1 - rgb
 
@@ -207,9 +207,11 @@ def test_a_result_that_would_replace_another_input_is_refused(tmp_path):
 
 
 def test_results_that_are_no_picture_are_reported(folder, tmp_path):
-    model = Negative()
-    broken = lambda rgb, training: model(rgb, training) * (np.nan if rgb.shape[1] == 7 else 1)  # noqa: E731
-    report = Restorer(broken).restore_folder(folder, tmp_path / "out")
+    class Broken(Negative):
+        def run(self, rgb):
+            return super().run(rgb) * (np.nan if rgb.shape[1] == 7 else 1)
+
+    report = Restorer(Broken()).restore_folder(folder, tmp_path / "out")
     assert [path.name for path, _ in report.failed] == ["damaged.png", "grey.webp"]
     assert "NaN" in report.failed[1][1] and not (tmp_path / "out" / "grey.webp").exists()
 
@@ -224,25 +226,6 @@ def test_folders_that_cannot_be_used(folder, tmp_path):
     with pytest.raises(ValueError, match="no pictures"):
         restorer.restore_folder(tmp_path / "empty", tmp_path / "out")
     assert not (tmp_path / "out").exists()
-
-
-def test_a_large_folder_is_restored_by_the_compiled_network(tiny_model, tmp_path, monkeypatch):
-    """The same results, and the network is called through its compiled function."""
-    monkeypatch.setattr("deblur_zoo.restoration.folders._WORTH_COMPILING", 5)
-    source = tmp_path / "many"
-    source.mkdir()
-    sizes = [(9, 7)] * 4 + [(6, 11)]
-    for number, size in enumerate(sizes):
-        pictures.write(source / f"{number}.png", random_pixels(*size, 3, seed=number))
-    compiled = []
-    predict = tiny_model.predict_on_batch
-    monkeypatch.setattr(tiny_model, "predict_on_batch", lambda rgb: compiled.append(len(rgb)) or predict(rgb))
-    Restorer(tiny_model).restore_folder(source, tmp_path / "restored")
-    assert sum(compiled) == len(sizes)
-    for number in range(len(sizes)):
-        expected = by_hand(tiny_model, pictures.read(source / f"{number}.png"))
-        result = pictures.read(tmp_path / "restored" / f"{number}.png")
-        np.testing.assert_allclose(result.astype(int), expected, atol=1)
 
 
 def test_one_bad_file_fails_alone(tmp_path):
@@ -280,21 +263,16 @@ def test_a_picture_for_which_the_memory_does_not_suffice_fails_alone(tmp_path):
     class ResourceExhaustedError(Exception):
         pass
 
-    def model(rgb, training):
-        if rgb.shape[1] == 7:
-            raise ResourceExhaustedError("OOM when allocating tensor")
-        return rgb
+    class Hungry(Negative):
+        def run(self, rgb):
+            if rgb.shape[1] == 7:
+                raise ResourceExhaustedError("OOM when allocating tensor")
+            return super().run(rgb)
 
-    report = Restorer(model).restore_folder(tmp_path / "in", tmp_path / "out")
+    report = Restorer(Hungry()).restore_folder(tmp_path / "in", tmp_path / "out")
     assert [path.name for path in report.restored] == ["a.png", "c.png"]
     ((path, reason),) = report.failed
     assert path.name == "b.png" and "more memory than there is" in reason
-
-    def faulty(rgb, training):
-        raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        Restorer(faulty).restore_folder(tmp_path / "in", tmp_path / "out")
 
 
 def test_a_result_that_cannot_be_written_fails_alone_but_a_full_disk_ends_the_run(folder, tmp_path, monkeypatch):
@@ -331,7 +309,12 @@ def test_a_file_keeps_its_colour_profile(colour_profiles, tmp_path):
     (tmp_path / "in").mkdir()
     profile = colour_profiles.rgb_profile(colour_profiles.DISPLAY_P3, 2.2)
     Image.new("RGB", (8, 8), (255, 0, 0)).save(tmp_path / "in" / "a.png", icc_profile=profile)
-    same = Restorer(lambda rgb, training: rgb)
+
+    class Same(Negative):
+        def run(self, rgb):
+            return rgb
+
+    same = Restorer(Same())
     same.restore_folder(tmp_path / "in", tmp_path / "folder")
     same.restore_file(tmp_path / "in" / "a.png", tmp_path / "one.jpg")
     with Image.open(tmp_path / "folder" / "a.png") as image:
@@ -382,3 +365,17 @@ def test_a_slash_at_the_end_makes_a_folder(tmp_path):
     assert Restorer(Negative()).restore_file(tmp_path / "in.png", target) == written and written.is_file()
     with pytest.raises(NotADirectoryError, match="is a file"):
         Restorer(Negative()).restore_file(tmp_path / "in.png", f"{tmp_path / 'in.png'}/")
+
+
+def test_pictures_that_the_model_does_not_take_fail_alone(folder, tmp_path):
+    class OneSize(Negative):
+        def run(self, rgb):
+            if rgb.shape[1:3] != (6, 5):
+                raise RuntimeError(f"takes 6x5, not {rgb.shape[1]}x{rgb.shape[2]}\nand more of no use")
+            return super().run(rgb)
+
+    report = Restorer(OneSize(), batch_size=4).restore_folder(folder, tmp_path / "out")
+    written = {path.name for path in report.restored}
+    assert len(written) == 6 and all((tmp_path / "out").rglob(name) for name in written)
+    reasons = {path.name: reason for path, reason in report.failed}
+    assert reasons["grey.webp"] == "takes 6x5, not 7x3" and len(report.restored) + len(report.failed) == 9

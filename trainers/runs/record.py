@@ -3,9 +3,9 @@
 import subprocess
 from pathlib import Path
 
+from deblur_zoo.execution import device_names
 from deblur_zoo.files.checksum import sha256_of
 from trainers.runs.preparation import network_files
-from trainers.steps.execution import device_names
 
 ROOT = Path(__file__).resolve().parents[2]
 

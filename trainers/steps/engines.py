@@ -41,7 +41,7 @@ def training_batches(pair_maker, batch_size, first_step, place="auto"):
     """
     if check_backend() == "jax":
         from deblur_zoo.data import batches
-        from trainers.steps.jax_execution import jit
+        from deblur_zoo.execution.jax import jit
 
         return batches.training_batches(pair_maker, batch_size, first_step, place, compile=jit)
     from deblur_zoo.data import pipeline

@@ -4,10 +4,10 @@ import numpy as np
 
 from deblur_zoo.data.face_store import central_crop
 from deblur_zoo.data.synthesis import degrade
+from deblur_zoo.execution import compiled
 from deblur_zoo.metrics.identity import identity_cosine
 from deblur_zoo.metrics.image_quality import SSIM_TAPS, psnr, ssim
-from trainers.steps.execution import compiled
-from trainers.validation.model_runner import ModelRunner, as_float, capped_mean, in_batches
+from trainers.validation.model_runner import as_float, capped_mean, in_batches, run_on_faces
 from trainers.validation.pictures import chosen_faces, strip
 
 
@@ -39,7 +39,6 @@ class DevelopmentSet:
             ]
         )
         self.batch_size = batch_size
-        self._forward = ModelRunner()
         self._psnr = compiled(lambda truth, estimate: psnr(as_float(truth), estimate))
         self._quality = compiled(self._measures)
         self._identity_network = identity_network
@@ -70,7 +69,7 @@ class DevelopmentSet:
             "made_worse", the share of the faces whose PSNR fell; "ssim" from 11 pixels up; "identity_cosine" with an
             identity network. Means over the faces.
         """
-        restored = self._forward(model, self.blurred, self.batch_size)
+        restored = run_on_faces(model, self.blurred, self.batch_size)
         values = in_batches(self._quality, self.batch_size, self.sharp, self._embeddings, restored)
         psnr_restored = values.pop("psnr")
         scores = {"psnr": capped_mean(psnr_restored)}
@@ -78,13 +77,13 @@ class DevelopmentSet:
         scores["made_worse"] = float(np.mean(psnr_restored < self._plain))
         # A quarter of the faces is enough for the sharp-in check and keeps it cheap.
         sharp = self.sharp[: max(1, len(self.sharp) // 4)]
-        unharmed = self._forward(model, sharp, self.batch_size)
+        unharmed = run_on_faces(model, sharp, self.batch_size)
         scores["sharp_in_psnr"] = capped_mean(in_batches(self._psnr, self.batch_size, sharp, unharmed))
         return scores | {name: float(np.mean(value, dtype=np.float64)) for name, value in values.items()}
 
     def strip(self, model):
         """A few faces, blurred | restored | sharp: uint8 (H, W, 3)."""
         few = chosen_faces(len(self.sharp))
-        restored = self._forward(model, self.blurred[few], self.batch_size)
+        restored = run_on_faces(model, self.blurred[few], self.batch_size)
         restored = np.rint(np.clip(restored, 0, 1) * 255).astype(np.uint8)
         return strip({"blurred": self.blurred[few], "restored": restored, "sharp": self.sharp[few]})

@@ -3,25 +3,16 @@
 import numpy as np
 from keras import ops
 
+from deblur_zoo.execution import run
 from deblur_zoo.faces.alignment import CROP_SIZE
-from trainers.steps.execution import compiled
 
 # More says nothing: the rounding of one picture to 8 bits alone is noise at 59 dB.
 PSNR_CAP = 60.0
 
 
-class ModelRunner:
-    """Runs a model on uint8 faces of any number; compiled once a model, for one size of batch."""
-
-    def __init__(self):
-        self._model = self._run = None
-
-    def __call__(self, model, faces, batch_size):
-        """The model's output for uint8 (N, H, W, 3), as a NumPy array (N, ...)."""
-        if self._model is not model:
-            self._model = model
-            self._run = compiled(lambda images: model(as_float(images), training=False), model)
-        return in_batches(self._run, batch_size, faces)
+def run_on_faces(model, faces, batch_size):
+    """A model's output for uint8 (N, H, W, 3), as a NumPy array (N, ...)."""
+    return in_batches(lambda part: run(model, part.astype(np.float32) / 255), batch_size, faces)
 
 
 def in_batches(function, batch_size, *arrays):

@@ -4,7 +4,7 @@ import numpy as np
 
 from deblur_zoo.data.face_store import central_crop
 from deblur_zoo.metrics.parsing import COMPONENTS, UMSN_CLASSES, component_scores, confusion, group_scores
-from trainers.validation.model_runner import ModelRunner
+from trainers.validation.model_runner import run_on_faces
 from trainers.validation.pictures import chosen_faces, strip
 
 # RGB of the classes in strips; unknown pixels stay grey.
@@ -41,11 +41,10 @@ class ParsingDevelopmentSet:
         if not np.isin(self.labels, list(COMPONENTS.values())).any():
             raise ValueError("the development faces' labels name no part of a face")
         self.batch_size = batch_size
-        self._forward = ModelRunner()
 
     def _parse(self, model, faces):
         """The labels found, uint8 (N, S, S), and whether the parser knows the four classes alone."""
-        probabilities = self._forward(model, faces, self.batch_size)
+        probabilities = run_on_faces(model, faces, self.batch_size)
         found = np.argmax(probabilities, axis=-1).astype(np.uint8)
         four = probabilities.shape[-1] == len(OF_FOUR_CLASSES)
         return (OF_FOUR_CLASSES[found] if four else found), four

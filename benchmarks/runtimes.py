@@ -1,0 +1,103 @@
+"""What ``.deblur()`` costs beside the same network run in other ways, as ratios.
+
+    python -m benchmarks.runtimes --presets one_step_lite,umsn_lite
+
+For each preset and batch size, in one process and float32: ``model.deblur`` of uint8 faces; a bare ``tf.function``
+traced for this very shape, of float faces; and the exported TFLite and ONNX files, run as ``deblur_zoo.load`` runs
+them, of float faces. LiteRT takes one face at a time. Each round runs all ways in turn, so that other work on the
+machine hits them alike. A ratio is the median over the rounds of ``.deblur()``'s time by the other's in the same round,
+with the quartiles.
+"""
+
+import tempfile
+import time
+from pathlib import Path
+
+from absl import flags
+
+from deblur_zoo.files import command_line_tools
+
+FLAGS = flags.FLAGS
+flags.DEFINE_list("presets", None, "presets to time; all with weights unless given")
+flags.DEFINE_list("batch_sizes", ["1", "16"], "faces at once")
+flags.DEFINE_integer("rounds", 15, "rounds of timing", lower_bound=3)
+flags.DEFINE_integer("crop_size", 128, "side of the faces in pixels", lower_bound=16)
+
+DEBLUR = ".deblur()"
+
+
+def exported_ways(model, size, folder):
+    """Functions of float32 faces that run the exported files, by name."""
+    from deblur_zoo.exported import onnx_file, tflite_file
+    from exporters import onnx_model, tflite_model
+
+    with tflite_model.saved_for_one_size(model, size, size) as saved:
+        (folder / "model.tflite").write_bytes(tflite_model.convert(saved, "float32"))
+    onnx_model.write(model, folder / "model.onnx", {"preset": model.name, "kind": model.kind})
+    return {
+        "LiteRT": tflite_file.open_runner(folder / "model.tflite"),
+        "ONNX Runtime": onnx_file.open_runner(folder / "model.onnx"),
+    }
+
+
+def ways_to_run(model, exported, faces):
+    """Functions without arguments that restore the faces, by name."""
+    import numpy as np
+    import tensorflow as tf
+
+    graph = tf.function(lambda images: model(images, training=False))
+    floats = faces.astype(np.float32) / 255
+    return {
+        DEBLUR: lambda: model.deblur(faces),
+        "tf.function": lambda: graph(floats).numpy(),
+        **{name: lambda run=run: run(floats) for name, run in exported.items()},
+    }
+
+
+def time_in_turns(ways, rounds):
+    """Seconds of each way, a list by name; the first two runs of each do not count."""
+    times = {name: [] for name in ways}
+    for turn in range(-2, rounds):
+        for name, run in ways.items():
+            start = time.perf_counter()
+            run()
+            if turn >= 0:
+                times[name].append(time.perf_counter() - start)
+    return times
+
+
+def benchmark(arguments):
+    """Time and print. Returns the exit code."""
+    command_line_tools.require_flags(arguments)
+    import numpy as np
+
+    from deblur_zoo import zoo
+
+    print(f"| preset | batch | {DEBLUR}, ms a face | by tf.function | by LiteRT | by ONNX Runtime |")
+    print("|---|---|---|---|---|---|")
+    random = np.random.default_rng(0)
+    for name in FLAGS.presets or zoo.list_models(kind="deblurrer", trained=True):
+        model = zoo.load(name, kind="deblurrer")
+        with tempfile.TemporaryDirectory(prefix="deblur_zoo_") as folder:
+            exported = exported_ways(model, FLAGS.crop_size, Path(folder))
+            for count in map(int, FLAGS.batch_sizes):
+                faces = random.integers(0, 256, (count, FLAGS.crop_size, FLAGS.crop_size, 3), dtype=np.uint8)
+                times = {
+                    way: np.array(taken)
+                    for way, taken in time_in_turns(ways_to_run(model, exported, faces), FLAGS.rounds).items()
+                }
+                ours = times.pop(DEBLUR)
+                cells = [name, count, f"{1000 * np.median(ours) / count:.1f}"]
+                for taken in times.values():
+                    low, middle, high = np.quantile(ours / taken, (0.25, 0.5, 0.75))
+                    cells.append(f"{middle:.2f} ({low:.2f} to {high:.2f})")
+                print(f"| {' | '.join(map(str, cells))} |", flush=True)
+    return 0
+
+
+def main():
+    command_line_tools.run(benchmark, "benchmarks.runtimes")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""Every class that a saved model of the zoo may name, known to Keras before its module is imported.
+
+``keras.saving.load_model`` looks up classes in Keras' registry alone. Ours are there once their modules are imported,
+and those import Keras, which ``import deblur_zoo`` must not. So, once a program imports Keras, the registry gets a
+stand-in for each class, which imports the class when a file names it. The modules themselves cannot be imported then:
+the import of Keras may come out of one of them, half done.
+"""
+
+import importlib
+
+PACKAGE = "deblur_zoo"
+# Class to the module that defines it and puts it in the place of its stand-in.
+MODULES = {
+    "ConditionalDiscriminator": "deblur_zoo.models.two_step_gan_discriminator",
+    "EnhancementGan": "deblur_zoo.models.enhancement_gan",
+    "FaceDiscriminator": "deblur_zoo.models.semantic_face_discriminator",
+    "FaceParser": "deblur_zoo.models.face_parser",
+    "FourClassParser": "deblur_zoo.models.umsn_parser",
+    "InceptionModule": "deblur_zoo.models.one_step",
+    "OneStep": "deblur_zoo.models.one_step",
+    "PatchCritic": "deblur_zoo.models.enhancement_gan_critic",
+    "SemanticFace": "deblur_zoo.models.semantic_face",
+    "SharpPathway": "deblur_zoo.models.two_step_gan_generator",
+    "TwoStepGan": "deblur_zoo.models.two_step_gan",
+    "Umsn": "deblur_zoo.models.umsn",
+    "UmsnTrainingNetworks": "deblur_zoo.models.umsn_confidence",
+}
+
+
+def register(keras):
+    """Put stand-ins for the classes that are not yet imported into the registry of the module ``keras``."""
+    for name, module in MODULES.items():
+        keras.saving.get_custom_objects().setdefault(f"{PACKAGE}>{name}", _stand_in(name, module))
+
+
+def _stand_in(name, module):
+    def from_config(cls, config):
+        return getattr(importlib.import_module(module), name).from_config(config)
+
+    return type(name, (), {"__module__": module, "from_config": classmethod(from_config)})
