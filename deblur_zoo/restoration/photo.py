@@ -10,6 +10,7 @@ from deblur_zoo.faces.acceptance import main_face
 from deblur_zoo.faces.alignment import CROP_SIZE, canonical_points, similarity_transform
 from deblur_zoo.faces.warp import crop_bounds, scale_of, warp
 from deblur_zoo.restoration.blending import add_correction
+from deblur_zoo.restoration.blur_size import blur_length
 from deblur_zoo.restoration.face_search import find_faces
 from deblur_zoo.restoration.tiles import add_background, photo_scale, restore_tiled, shrunk
 from deblur_zoo.restoration.working_size import Correction, best_corrections
@@ -67,7 +68,8 @@ class PhotoFace:
         size: pixels of the photo that the canonical crop covers.
         matrix: (2, 3), photo to the crop at ``working_size``.
         working_size: side in pixels at which the network saw the face.
-        sharpness: PSNR in dB between the face and its restoration; a sharp face hardly changes.
+        sharpness: PSNR in dB between the face and its restoration; a sharp face hardly changes. At most 60.
+        blur: length in pixels of the photo of the straight motion that would blur as much; 0 for a face left alone.
         restored: whether the face was changed; False for one that is sharp.
     """
 
@@ -78,6 +80,7 @@ class PhotoFace:
     matrix: np.ndarray
     working_size: int
     sharpness: float
+    blur: float
     restored: bool
 
 
@@ -188,7 +191,7 @@ def _decibels(strength):
 
 def _describe(face, size, correction: Correction, options):
     matrix = similarity_transform(face.points, canonical_points(correction.size))
-    restored = options.sharp_faces or correction.strength >= SHARP
+    blurred = correction.strength >= SHARP
     return PhotoFace(
         box=face.box,
         points=face.points,
@@ -197,7 +200,8 @@ def _describe(face, size, correction: Correction, options):
         matrix=matrix,
         working_size=correction.size,
         sharpness=_decibels(correction.strength),
-        restored=bool(restored and options.strength > 0),
+        blur=blur_length(correction.crop, correction.residual) * size / correction.size if blurred else 0.0,
+        restored=bool((blurred or options.sharp_faces) and options.strength > 0),
     )
 
 

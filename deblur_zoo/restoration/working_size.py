@@ -36,11 +36,13 @@ class Correction:
 
     Attributes:
         size: the working size in pixels.
+        crop: float32 (size, size, 3) in [0, 1], the blurred face.
         residual: float32 (size, size, 3), restored minus blurred, in [-1, 1].
         strength: root mean square of the residual over the face, in [0, 1].
     """
 
     size: int
+    crop: np.ndarray
     residual: np.ndarray
     strength: float
 
@@ -67,11 +69,11 @@ def best_corrections(crop_at, face_sizes, restore):
         residuals = np.asarray(restore(crops), np.float32) - crops
         mask = face_mask(size)[..., None]
         strengths = np.sqrt((residuals**2 * mask).sum(axis=(1, 2, 3)) / (3 * mask.sum()))
-        for index, residual, strength in zip(group, residuals, strengths, strict=True):
+        for index, crop, residual, strength in zip(group, crops, residuals, strengths, strict=True):
             remaining[index].pop(0)
             largest = best[index].strength if index in best else 0.0
             if largest < NEGLIGIBLE or strength > _GROWTH * largest:
-                best[index] = Correction(size, residual, float(strength))
+                best[index] = Correction(size, crop, residual, float(strength))
             elif strength < _DECLINE * largest:
                 remaining[index].clear()
             if not remaining[index]:
