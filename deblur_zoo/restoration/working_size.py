@@ -12,9 +12,10 @@ import numpy as np
 from deblur_zoo.restoration.face_mask import face_mask
 
 SIZES = (64, 96, 128, 192, 256, 384, 512)
-# A larger size must change this much more; corrections of neighbouring sizes are nearly equal at the best one.
-_GROWTH = 1.02
-# The search ends where the correction falls to this share of the largest one.
+# Corrections are compared times size**-_PREFERENCE: at a size too large for the blur some of what changes is wrong.
+# Chosen on 48 faces of 256 pixels with blur of 0 to 60: 90 % come within 0.3 dB of their best size.
+_PREFERENCE = 0.12
+# The search ends where the correction falls to this share of the best one.
 _DECLINE = 0.85
 # Below this root mean square, in [0, 1], a correction says nothing about the size: a grey level.
 NEGLIGIBLE = 1 / 255
@@ -71,11 +72,15 @@ def best_corrections(crop_at, face_sizes, restore):
         strengths = np.sqrt((residuals**2 * mask).sum(axis=(1, 2, 3)) / (3 * mask.sum()))
         for index, crop, residual, strength in zip(group, crops, residuals, strengths, strict=True):
             remaining[index].pop(0)
-            largest = best[index].strength if index in best else 0.0
-            if largest < NEGLIGIBLE or strength > _GROWTH * largest:
-                best[index] = Correction(size, crop, residual, float(strength))
-            elif strength < _DECLINE * largest:
+            correction = Correction(size, crop, residual, float(strength))
+            if index not in best or best[index].strength < NEGLIGIBLE or _score(correction) > _score(best[index]):
+                best[index] = correction
+            elif _score(correction) < _DECLINE * _score(best[index]):
                 remaining[index].clear()
             if not remaining[index]:
                 del remaining[index]
     return [best[index] for index in range(len(face_sizes))]
+
+
+def _score(correction):
+    return correction.strength * correction.size**-_PREFERENCE
