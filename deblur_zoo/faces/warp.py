@@ -112,7 +112,7 @@ def paste_back(image: ArrayLike, crop: ArrayLike, matrix: ArrayLike, feather: fl
     if feather < 0:
         raise ValueError(f"feather is a width in pixels of at least 0, not {feather}")
     result = image.copy()
-    left, top, right, bottom = _bounds(matrix, side, image.shape)
+    left, top, right, bottom = crop_bounds(matrix, side, image.shape)
     if left >= right or top >= bottom:
         return result
     # Only the rectangle around the crop is worked on, and photo coordinates are those inside it.
@@ -192,9 +192,20 @@ def _to_finer_grid(matrix: Array, factor: int) -> Array:
     return fine
 
 
-def _bounds(matrix: Array, side: int, shape: Sequence[int]) -> tuple[int, int, int, int]:
-    """Rectangle of photo pixels (left, top, right, bottom; end exclusive) that the crop touches."""
-    corners = np.array([[-0.5, -0.5], [side - 0.5, -0.5], [-0.5, side - 0.5], [side - 0.5, side - 0.5]])
+def crop_bounds(matrix: Array, side: int, shape: Sequence[int], around: int = 0) -> tuple[int, int, int, int]:
+    """Rectangle of photo pixels that a crop touches.
+
+    Args:
+        matrix: (2, 3), photo to crop.
+        side: the crop's side in pixels.
+        shape: (H, W, ...) of the photo.
+        around: pixels of the crop by which its square is enlarged on every side.
+
+    Returns:
+        left, top, right, bottom as int; right and bottom are exclusive.
+    """
+    low, high = -0.5 - around, side - 0.5 + around
+    corners = np.array([[low, low], [high, low], [low, high], [high, high]])
     photo = (corners - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
     limit = np.array([shape[1], shape[0]])
     low = np.clip(np.floor(photo.min(axis=0)).astype(int), 0, limit)

@@ -1,0 +1,214 @@
+"""A whole photo in, the same photo with its faces deblurred out."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from deblur_zoo.faces.acceptance import main_face
+from deblur_zoo.faces.alignment import CROP_SIZE, canonical_points, similarity_transform
+from deblur_zoo.faces.warp import crop_bounds, scale_of, warp
+from deblur_zoo.restoration.blending import add_correction
+from deblur_zoo.restoration.blur_size import blur_length
+from deblur_zoo.restoration.face_search import find_faces
+from deblur_zoo.restoration.tiles import add_background, photo_scale, restore_tiled, shrunk
+from deblur_zoo.restoration.working_size import Correction, best_corrections
+
+FACES = ("all", "largest", "centre")
+BACKGROUNDS = ("keep", "restore")
+# Faces whose correction is smaller than this root mean square, in [0, 1], are sharp and left alone.
+SHARP = 1.5 / 255
+# The longer side of the restored copy in which faces that blur hides are looked for.
+_SECOND_LOOK_SIDE = 1280
+
+
+@dataclass(frozen=True)
+class PhotoOptions:
+    """What to restore in a photo, and how much.
+
+    Attributes:
+        faces: "all", "largest" or "centre" (large and near the middle).
+        minimum_confidence: the detector's, in [0, 1], below which a face is ignored.
+        minimum_size: pixels of the photo that a face must cover; smaller ones are ignored.
+        strength: 0 leaves the photo as it is, 1 takes the network's result.
+        background: "keep" leaves every pixel outside the faces as it is, "restore" runs the network over them too.
+        sharp_faces: restore faces that look sharp as well.
+
+    Raises:
+        ValueError: a value outside its range.
+    """
+
+    faces: str = "all"
+    minimum_confidence: float = 0.9
+    minimum_size: int = 24
+    strength: float = 1.0
+    background: str = "keep"
+    sharp_faces: bool = False
+
+    def __post_init__(self):
+        for name, accepted in (("faces", FACES), ("background", BACKGROUNDS)):
+            if getattr(self, name) not in accepted:
+                raise ValueError(f"{name} must be one of {', '.join(accepted)}, not {getattr(self, name)!r}.")
+        for name in ("minimum_confidence", "strength"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be between 0 and 1, not {getattr(self, name)!r}.")
+        if self.minimum_size < 1:
+            raise ValueError(f"minimum_size must be at least 1 pixel, not {self.minimum_size!r}.")
+
+
+@dataclass
+class PhotoFace:
+    """One face of a photo.
+
+    Attributes:
+        box: float64 (4,): left, top, right, bottom in pixels of the photo.
+        points: float64 (5, 2), (x, y) of the eyes, the nose and the corners of the mouth.
+        confidence: the detector's, in [0, 1].
+        size: pixels of the photo that the canonical crop covers.
+        matrix: (2, 3), photo to the crop at ``working_size``.
+        working_size: side in pixels at which the network saw the face.
+        sharpness: PSNR in dB between the face and its restoration; a sharp face hardly changes. At most 60.
+        blur: length in pixels of the photo of the straight motion that would blur as much; 0 for a face left alone.
+        restored: whether the face was changed; False for one that is sharp.
+    """
+
+    box: np.ndarray
+    points: np.ndarray
+    confidence: float
+    size: float
+    matrix: np.ndarray
+    working_size: int
+    sharpness: float
+    blur: float
+    restored: bool
+
+
+@dataclass
+class RestoredPhoto:
+    """A restored photo.
+
+    Attributes:
+        pixels: uint8 or uint16 (H, W, 3), of the photo's size.
+        faces: list of ``PhotoFace``, the largest first.
+        seconds: time in seconds of each stage: "detection", "restoration", "background", "blending".
+    """
+
+    pixels: np.ndarray
+    faces: list = field(default_factory=list)
+    seconds: dict = field(default_factory=dict)
+
+
+def restore_photo(
+    pixels: np.ndarray,
+    restore: Callable[[np.ndarray], np.ndarray],
+    options: PhotoOptions | None = None,
+    detector=None,
+) -> RestoredPhoto:
+    """Find the faces of a photo, restore each at its best working size, and blend them back.
+
+    Args:
+        pixels: uint8 or uint16 (H, W, 3) RGB, upright or not; not changed.
+        restore: function of float32 (N, H, W, 3) in [0, 1] to the same: the network.
+        options: ``PhotoOptions()`` unless given.
+        detector: a ``deblur_zoo.faces.Detector``.
+
+    Returns:
+        RestoredPhoto.
+    """
+    options = options or PhotoOptions()
+    clock = _Clock()
+    eight_bit = pixels if pixels.dtype == np.uint8 else (pixels >> 8).astype(np.uint8)
+    found = find_faces(eight_bit, detector, lambda: _restored_copy(eight_bit, restore))
+    found = _selected(found, pixels.shape, options)
+    clock.lap("detection")
+    sizes = [_face_size(face) for face in found]
+    corrections = best_corrections(_crop_of(pixels, found), sizes, restore) if found else []
+    faces = [_describe(*each, options) for each in zip(found, sizes, corrections, strict=True)]
+    clock.lap("restoration")
+    result = pixels.copy()
+    if options.background == "restore" and options.strength > 0:
+        blurred = [face for face in faces if face.sharpness < _decibels(SHARP)]
+        if blurred:
+            scale = min(1.0, float(np.median([face.working_size / face.size for face in blurred])))
+        else:
+            scale = None if faces else photo_scale(pixels, restore)
+        if scale is not None:
+            add_background(result, restore, scale, options.strength)
+    clock.lap("background")
+    for face, correction in zip(faces, corrections, strict=True):
+        if face.restored:
+            add_correction(result, pixels, correction.residual, face.matrix, options.strength)
+    clock.lap("blending")
+    return RestoredPhoto(result, faces, clock.seconds)
+
+
+def _restored_copy(pixels, restore):
+    """The whole photo restored at the size that suits its blur, uint8; None if the network changes next to nothing."""
+    scale = photo_scale(pixels, restore)
+    if scale is None:
+        return None
+    scale = min(scale, _SECOND_LOOK_SIDE / max(pixels.shape[:2]))
+    return np.rint(restore_tiled(shrunk(pixels, scale), restore) * 255).astype(np.uint8)
+
+
+def _selected(faces, shape, options):
+    faces = [
+        face
+        for face in faces
+        if face.confidence >= options.minimum_confidence and _face_size(face) >= options.minimum_size
+    ]
+    if options.faces == "largest":
+        return faces[:1]
+    if options.faces == "centre" and faces:
+        return [main_face(faces, shape)]
+    return faces
+
+
+def _face_size(face):
+    return CROP_SIZE / scale_of(similarity_transform(face.points, canonical_points()))
+
+
+def _crop_of(pixels, faces):
+    """Function of (face's index, size) to its crop, float32 in [0, 1]."""
+    peak = np.iinfo(pixels.dtype).max
+
+    def crop_at(index, size):
+        matrix = similarity_transform(faces[index].points, canonical_points(size))
+        # Only what the crop shows is converted: a photo of 12 megapixels takes 144 MB in float32.
+        left, top, right, bottom = crop_bounds(matrix, size, pixels.shape, around=size // 4)
+        local = matrix.copy()
+        local[:, 2] += local[:, :2] @ (left, top)
+        region = pixels[top:bottom, left:right].astype(np.float32) / peak
+        return np.clip(warp(region, local, size), 0, 1)
+
+    return crop_at
+
+
+def _decibels(strength):
+    return float(-20 * np.log10(max(strength, 1e-3)))
+
+
+def _describe(face, size, correction: Correction, options):
+    matrix = similarity_transform(face.points, canonical_points(correction.size))
+    blurred = correction.strength >= SHARP
+    return PhotoFace(
+        box=face.box,
+        points=face.points,
+        confidence=face.confidence,
+        size=size,
+        matrix=matrix,
+        working_size=correction.size,
+        sharpness=_decibels(correction.strength),
+        blur=blur_length(correction.crop, correction.residual) * size / correction.size if blurred else 0.0,
+        restored=bool((blurred or options.sharp_faces) and options.strength > 0),
+    )
+
+
+class _Clock:
+    def __init__(self):
+        self.seconds, self._last = {}, time.perf_counter()
+
+    def lap(self, name):
+        now = time.perf_counter()
+        self.seconds[name], self._last = now - self._last, now

@@ -1,0 +1,110 @@
+"""Whole photos: which faces are restored, and what happens to every other pixel."""
+
+import numpy as np
+import pytest
+from scipy import ndimage
+from skimage import data
+
+from deblur_zoo.faces.detection import Face
+from deblur_zoo.restoration.photo import PhotoOptions, restore_photo
+
+# The astronaut's, as MTCNN finds them, to a pixel.
+BOX = np.array([176.0, 64, 276, 199])
+POINTS = np.array([[208.0, 112], [248, 113], [228, 137], [209, 158], [244, 159]])
+
+
+@pytest.fixture(scope="module")
+def photo():
+    pixels = np.ascontiguousarray(data.astronaut())
+    pixels.setflags(write=False)
+    return pixels
+
+
+def detector(*faces):
+    return lambda image: list(faces)
+
+
+ASTRONAUT = Face(BOX, POINTS, 0.99)
+SMALL = Face(np.array([400.0, 20, 425, 50]), POINTS * 0.2 + [370.0, 10], 0.95)
+
+
+def unsharp(images):
+    """A network that changes every picture."""
+    return np.clip(2 * images - ndimage.gaussian_filter(images, (0, 2, 2, 0)), 0, 1)
+
+
+def test_a_network_that_changes_nothing(photo):
+    for background in ("keep", "restore"):
+        result = restore_photo(photo, lambda images: images, PhotoOptions(background=background), detector(ASTRONAUT))
+        assert np.array_equal(result.pixels, photo)
+        (face,) = result.faces
+        assert not face.restored and face.sharpness == 60 and np.array_equal(face.points, POINTS)
+
+
+def test_pixels_around_the_faces_are_kept(photo):
+    result = restore_photo(photo, unsharp, PhotoOptions(), detector(ASTRONAUT))
+    changed = np.argwhere((result.pixels != photo).any(axis=-1))
+    face = result.faces[0]
+    assert face.restored and len(changed) > 2000
+    # All inside the canonical crop of that size around the face.
+    middle = POINTS.mean(axis=0)
+    assert np.abs(changed[:, ::-1] - middle).max() < 0.75 * face.size
+    assert set(result.seconds) == {"detection", "restoration", "background", "blending"}
+
+
+def test_the_background_is_restored_on_request(photo):
+    result = restore_photo(photo, unsharp, PhotoOptions(background="restore"), detector(ASTRONAUT))
+    far = np.abs(result.pixels[300:].astype(int) - photo[300:])
+    assert (far > 0).mean() > 0.3
+
+
+def test_sixteen_bits(photo):
+    result = restore_photo(photo.astype(np.uint16) * 257, unsharp, PhotoOptions(), detector(ASTRONAUT))
+    eight = restore_photo(photo, unsharp, PhotoOptions(), detector(ASTRONAUT))
+    assert result.pixels.dtype == np.uint16
+    # Half a level from rounding to 8 bits, and that of the crop's interpolation.
+    np.testing.assert_allclose(result.pixels / 257, eight.pixels, atol=1.0)
+
+
+@pytest.mark.parametrize(
+    ("options", "kept"),
+    [
+        ({}, 2),
+        ({"faces": "largest"}, 1),
+        ({"faces": "centre"}, 1),
+        ({"minimum_size": 60}, 1),
+        ({"minimum_confidence": 0.97}, 1),
+        ({"minimum_confidence": 1.0}, 0),
+    ],
+)
+def test_which_faces(photo, options, kept):
+    result = restore_photo(photo, unsharp, PhotoOptions(**options), detector(SMALL, ASTRONAUT))
+    assert len(result.faces) == kept
+    if kept:
+        assert result.faces[0].confidence == 0.99
+
+
+def test_strength_and_sharp_faces(photo):
+    none = restore_photo(photo, unsharp, PhotoOptions(strength=0), detector(ASTRONAUT))
+    assert np.array_equal(none.pixels, photo) and not none.faces[0].restored
+
+    def slightly(images):
+        return images + np.float32(0.002) * np.sign(np.random.default_rng(0).standard_normal(images.shape))
+
+    assert not restore_photo(photo, slightly, PhotoOptions(), detector(ASTRONAUT)).faces[0].restored
+    assert restore_photo(photo, slightly, PhotoOptions(sharp_faces=True), detector(ASTRONAUT)).faces[0].restored
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"faces": "both"}, "faces must be one of all, largest, centre"),
+        ({"background": "blur"}, "background must be one of keep, restore"),
+        ({"strength": 1.5}, "strength"),
+        ({"minimum_confidence": -1}, "minimum_confidence"),
+        ({"minimum_size": 0}, "minimum_size"),
+    ],
+)
+def test_wrong_options(options, words):
+    with pytest.raises(ValueError, match=words):
+        PhotoOptions(**options)
