@@ -15,7 +15,7 @@ from . import (
 )
 from .models.deblurrer import Deblurrer as Deblurrer
 from .models.parser import Parser as Parser
-from .restoration.folders import Restorer as Restorer
+from .restoration.restorer import Restorer as Restorer, restore as restore
 from .zoo import describe as describe, list_models as list_models, load as load, save_preset as save_preset
 
 __version__: str

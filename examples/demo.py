@@ -56,10 +56,10 @@ def deblur_example(preset, out):
         FileNotFoundError, ValueError: as ``deblur_zoo.load``.
     """
     from deblur_zoo.files import pictures
-    from deblur_zoo.restoration.folders import Restorer
+    from deblur_zoo.restoration.restorer import Restorer
 
     start = time.perf_counter()
-    restorer = Restorer(preset)
+    restorer = Restorer(preset, crops=True)
     loaded = time.perf_counter()
     # Imported after the clock was read: Keras' import belongs to the loading.
     from keras import ops
@@ -70,7 +70,7 @@ def deblur_example(preset, out):
     times = []
     for _ in range(6):
         before = time.perf_counter()
-        restored = restorer.restore(blurred)
+        restored = restorer.restore(blurred).pixels
         times.append(time.perf_counter() - before)
 
     def against_sharp(pixels):

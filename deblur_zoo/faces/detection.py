@@ -109,14 +109,14 @@ class Detector:
                 faces.append(Face(box.reshape(4), points, float(row[5]) * certainty))
         return [face for face in faces if face.confidence >= self.minimum_confidence]
 
-    def _last_network(self, patches):
+    def _last_network(self, patches: Array) -> tuple[Array, Array]:
         """MTCNN's last network: (scores, points as ``orientation.checked`` wants them) of 48x48 patches."""
         _, points, scores = self._network.get_stage(stage_id=3).model((patches.astype(np.float32) - 127.5) / 128)
         points = np.asarray(points).reshape(-1, 2, 5).transpose(0, 2, 1)
         return np.asarray(scores)[:, 1], points * orientation.SIDE - 0.5
 
 
-def _mtcnn():
+def _mtcnn() -> Any:
     import keras
 
     # Its code mixes Keras with TensorFlow, whatever Keras runs on.

@@ -40,7 +40,7 @@ CLASS_NAMES = (
     "hair",
 )
 # 2,950,091 parameters.
-WIDTHS = (32, 64, 96, 160, 160, 256)
+WIDTHS: tuple[int, ...] = (32, 64, 96, 160, 160, 256)
 
 
 class ParsingNetwork(layers.Layer):

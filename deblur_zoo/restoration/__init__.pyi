@@ -1,2 +1,4 @@
-from . import folders as folders
-from .folders import Report as Report, Restorer as Restorer, plan as plan
+from . import folders as folders, photo as photo, restorer as restorer
+from .folders import Report as Report, plan as plan
+from .photo import PhotoFace as PhotoFace, PhotoOptions as PhotoOptions, RestoredPhoto as RestoredPhoto
+from .restorer import Restorer as Restorer, restore as restore

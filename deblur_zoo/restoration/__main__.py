@@ -1,13 +1,16 @@
-"""Deblur face crops: files, or folders of them.
+"""Deblur the faces in photos: files, or folders of them.
 
-    deblur-zoo blurred.png -o restored.png
-    deblur-zoo crops -o restored --preset one_step_lite
-    deblur-zoo a.png b.png -o restored/
+    deblur-zoo photo.jpg -o restored.jpg
+    deblur-zoo photos -o restored --preset one_step_lite
+    deblur-zoo a.jpg b.jpg -o restored/
+    deblur-zoo crops -o restored --crops
     deblur-zoo --list
 
+Each face is found, restored at the size that suits its blur, and blended back; sharp faces stay as they are. --crops is
+for aligned face crops, as `python -m deblur_zoo.faces` makes them, which go through the network whole.
+
 A folder's sub-folders and names are kept. Results of several inputs go into a folder, as does that of a file where -o
-ends in "/". Pictures that cannot be read or are too large are listed with the reason, and the exit code is then 1. The
-faces should be aligned as `python -m deblur_zoo.faces` does it.
+ends in "/". Pictures that cannot be read or are too large are listed with the reason, and the exit code is then 1.
 """
 
 import time
@@ -17,6 +20,7 @@ from absl import flags
 import deblur_zoo
 from deblur_zoo.files import command_line_tools, pictures
 from deblur_zoo.files.command_line_tools import UsageError, sources_and_target
+from deblur_zoo.restoration.photo import BACKGROUNDS, FACES
 
 FLAGS = flags.FLAGS
 
@@ -28,8 +32,21 @@ def define_flags():
     flags.DEFINE_integer("batch_size", 16, "pictures that go through the network at once", lower_bound=1)
     flags.DEFINE_integer("passes", 1, "how many times a picture goes through the network", lower_bound=1)
     flags.DEFINE_integer(
-        "max_pixels", pictures.MAXIMUM_RESTORED_PIXELS, "larger pictures are refused; memory grows with the pixels", 1
+        "max_pixels",
+        None,
+        f"larger pictures are refused; {pictures.MAXIMUM_PIXELS:,} unless given, with --crops "
+        f"{pictures.MAXIMUM_RESTORED_PIXELS:,}",
+        lower_bound=1,
     )
+    flags.DEFINE_bool("crops", False, "the pictures are aligned face crops")
+    flags.DEFINE_enum("faces", "all", FACES, "which faces of a photo to restore; centre: large and near the middle")
+    flags.DEFINE_float("min_confidence", None, "detector's confidence, 0 to 1, below which a face is ignored")
+    flags.DEFINE_integer("min_size", None, "smallest face in pixels of the photo", lower_bound=1)
+    flags.DEFINE_float("strength", 1.0, "0 leaves a photo as it is, 1 takes the network's result", 0, 1)
+    flags.DEFINE_enum(
+        "background", None, BACKGROUNDS, "restore the rest of a photo whose faces are blurred, or keep it as it is"
+    )
+    flags.DEFINE_bool("sharp_faces", False, "restore faces that look sharp as well")
     flags.DEFINE_bool("overwrite", False, "allow results to replace the pictures that they are made from")
     flags.DEFINE_bool("list", False, "show the trained presets and what they reach")
     flags.DEFINE_bool("version", False, "show the version")
@@ -45,12 +62,15 @@ def restore(arguments):
         return 0
     sources, target = sources_and_target(arguments, FLAGS.output)
 
-    from deblur_zoo.restoration.folders import Restorer, plan
+    from deblur_zoo.restoration.folders import plan
+    from deblur_zoo.restoration.restorer import Restorer
 
     try:
+        options = _photo_options()
         # Faults of the input are told before Keras is imported, which takes seconds.
-        jobs = plan(sources, target, FLAGS.overwrite, FLAGS.max_pixels)
-        restorer = Restorer(FLAGS.preset, FLAGS.batch_size, FLAGS.passes, FLAGS.max_pixels)
+        most = FLAGS.max_pixels or (pictures.MAXIMUM_RESTORED_PIXELS if FLAGS.crops else pictures.MAXIMUM_PIXELS)
+        jobs = plan(sources, target, FLAGS.overwrite, most)
+        restorer = Restorer(FLAGS.preset, FLAGS.batch_size, FLAGS.passes, most, FLAGS.crops, options)
     except ValueError as error:
         raise UsageError(str(error)) from error
     start = time.perf_counter()
@@ -58,6 +78,20 @@ def restore(arguments):
     folder = target if len(sources) > 1 or sources[0].is_dir() else None
     report.tell(folder, restorer.model.name, time.perf_counter() - start)
     return 1 if report.failed else 0
+
+
+def _photo_options():
+    from deblur_zoo.restoration.photo import PhotoOptions
+
+    given = {
+        "faces": FLAGS.faces,
+        "minimum_confidence": FLAGS.min_confidence,
+        "minimum_size": FLAGS.min_size,
+        "strength": FLAGS.strength,
+        "background": FLAGS.background,
+        "sharp_faces": FLAGS.sharp_faces,
+    }
+    return PhotoOptions(**{name: value for name, value in given.items() if value is not None})
 
 
 def _restore(restorer, jobs):

@@ -6,9 +6,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from deblur_zoo.annotations import Array, StrPath
 from deblur_zoo.faces.acceptance import main_face
 from deblur_zoo.faces.alignment import CROP_SIZE, canonical_points, similarity_transform
+from deblur_zoo.faces.detection import Face
 from deblur_zoo.faces.warp import crop_bounds, scale_of, warp
+from deblur_zoo.files import pictures
 from deblur_zoo.restoration.blending import add_correction
 from deblur_zoo.restoration.blur_size import blur_length
 from deblur_zoo.restoration.face_search import find_faces
@@ -32,7 +35,8 @@ class PhotoOptions:
         minimum_confidence: the detector's, in [0, 1], below which a face is ignored.
         minimum_size: pixels of the photo that a face must cover; smaller ones are ignored.
         strength: 0 leaves the photo as it is, 1 takes the network's result.
-        background: "keep" leaves every pixel outside the faces as it is, "restore" runs the network over them too.
+        background: "restore" runs the network over the rest of a photo whose faces are blurred, "keep" leaves every
+            pixel outside the faces as it is.
         sharp_faces: restore faces that look sharp as well.
 
     Raises:
@@ -43,7 +47,7 @@ class PhotoOptions:
     minimum_confidence: float = 0.9
     minimum_size: int = 24
     strength: float = 1.0
-    background: str = "keep"
+    background: str = "restore"
     sharp_faces: bool = False
 
     def __post_init__(self):
@@ -73,11 +77,11 @@ class PhotoFace:
         restored: whether the face was changed; False for one that is sharp.
     """
 
-    box: np.ndarray
-    points: np.ndarray
+    box: Array
+    points: Array
     confidence: float
     size: float
-    matrix: np.ndarray
+    matrix: Array
     working_size: int
     sharpness: float
     blur: float
@@ -89,21 +93,38 @@ class RestoredPhoto:
     """A restored photo.
 
     Attributes:
-        pixels: uint8 or uint16 (H, W, 3), of the photo's size.
+        pixels: of the photo's shape and size; uint8, from ``restore_photo`` uint16 for a photo of 16 bits.
         faces: list of ``PhotoFace``, the largest first.
         seconds: time in seconds of each stage: "detection", "restoration", "background", "blending".
+        source: the photo as it was read, if there is one.
     """
 
-    pixels: np.ndarray
-    faces: list = field(default_factory=list)
-    seconds: dict = field(default_factory=dict)
+    pixels: Array
+    faces: list[PhotoFace] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+    source: pictures.Picture | None = None
+
+    def save(self, path: StrPath) -> None:
+        """Write the picture in the colour profile of its source.
+
+        Args:
+            path: its ending names the format.
+
+        Raises:
+            ValueError: an unknown ending.
+            OSError: the file cannot be written.
+        """
+        if self.source is None:
+            pictures.write(path, self.pixels)
+        else:
+            self.source.save(path, pictures.load(self.pixels).rgb)
 
 
 def restore_photo(
-    pixels: np.ndarray,
-    restore: Callable[[np.ndarray], np.ndarray],
+    pixels: Array,
+    restore: Callable[[Array], Array],
     options: PhotoOptions | None = None,
-    detector=None,
+    detector: Callable[[Array], list[Face]] | None = None,
 ) -> RestoredPhoto:
     """Find the faces of a photo, restore each at its best working size, and blend them back.
 
@@ -131,9 +152,6 @@ def restore_photo(
         blurred = [face for face in faces if face.sharpness < _decibels(SHARP)]
         if blurred:
             scale = min(1.0, float(np.median([face.working_size / face.size for face in blurred])))
-        else:
-            scale = None if faces else photo_scale(pixels, restore)
-        if scale is not None:
             add_background(result, restore, scale, options.strength)
     clock.lap("background")
     for face, correction in zip(faces, corrections, strict=True):
@@ -189,7 +207,7 @@ def _decibels(strength):
     return float(-20 * np.log10(max(strength, 1e-3)))
 
 
-def _describe(face, size, correction: Correction, options):
+def _describe(face: Face, size: float, correction: Correction, options: PhotoOptions) -> PhotoFace:
     matrix = similarity_transform(face.points, canonical_points(correction.size))
     blurred = correction.strength >= SHARP
     return PhotoFace(
@@ -206,9 +224,10 @@ def _describe(face, size, correction: Correction, options):
 
 
 class _Clock:
-    def __init__(self):
-        self.seconds, self._last = {}, time.perf_counter()
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.perf_counter()
 
-    def lap(self, name):
+    def lap(self, name: str) -> None:
         now = time.perf_counter()
         self.seconds[name], self._last = now - self._last, now

@@ -7,7 +7,12 @@ import pytest
 from PIL import Image
 
 from deblur_zoo.files import pictures
-from deblur_zoo.restoration.folders import Restorer, plan
+from deblur_zoo.restoration.folders import plan
+from deblur_zoo.restoration.restorer import Restorer
+
+
+def crops(model, **options):
+    return Restorer(model, crops=True, **options)
 
 
 def random_pixels(*shape, seed=0):
@@ -35,7 +40,7 @@ class Negative:
 
 def test_restore_is_what_the_model_makes_of_each_picture(tiny_model):
     batch = random_pixels(5, 9, 7, 3)
-    restored = Restorer(tiny_model, batch_size=2).restore(batch)
+    restored = crops(tiny_model, batch_size=2).restore(batch).pixels
     for picture, result in zip(batch, restored, strict=True):
         np.testing.assert_allclose(result.astype(int), by_hand(tiny_model, picture), atol=1)
     assert np.abs(restored.astype(int) - batch).mean() > 2, "the network must change the picture for this to be a test"
@@ -47,7 +52,7 @@ def test_several_passes_are_the_model_of_the_model(tiny_model):
     picture = random_pixels(2, 9, 7, 3)
     once = np.asarray(tiny_model(picture.astype(np.float32) / 255))
     twice = 255 * np.asarray(tiny_model(once))
-    for restored in (tiny_model.deblur(picture, passes=2), Restorer(tiny_model, passes=2).restore(picture)):
+    for restored in (tiny_model.deblur(picture, passes=2), crops(tiny_model, passes=2).restore(picture).pixels):
         np.testing.assert_allclose(restored, twice, atol=0.51)
     assert np.abs(twice - 255 * once).mean() > 1
     np.testing.assert_array_equal(tiny_model.deblur(picture, passes=1), tiny_model.deblur(picture))
@@ -58,7 +63,7 @@ def test_passes_that_are_no_number(tiny_model, passes):
     with pytest.raises(ValueError, match="at least 1"):
         tiny_model.deblur(random_pixels(4, 4, 3), passes=passes)
     with pytest.raises(ValueError, match="at least 1"):
-        Restorer(tiny_model, passes=passes)
+        crops(tiny_model, passes=passes)
 
 
 def test_a_picture_alone_and_in_a_batch_give_the_same(tiny_model):
@@ -71,7 +76,7 @@ def test_a_picture_alone_and_in_a_batch_give_the_same(tiny_model):
 @pytest.mark.parametrize("shape", [(1, 1), (1, 1, 3), (2, 5, 1), (4, 3, 4), (3, 1, 9, 4), (2, 6, 6, 1)])
 def test_every_shape_comes_back(shape):
     pixels = random_pixels(*shape)
-    restored = Restorer(Negative()).restore(pixels)
+    restored = crops(Negative()).restore(pixels).pixels
     expected = 255 - pixels
     if shape[-1] == 4:
         expected[..., 3] = pixels[..., 3]
@@ -80,33 +85,33 @@ def test_every_shape_comes_back(shape):
 
 def test_the_smallest_pictures_go_through_a_real_network(tiny_model):
     for shape in ((1, 1, 3), (1, 2), (2, 3, 1, 4)):
-        assert Restorer(tiny_model).restore(random_pixels(*shape)).shape == shape
+        assert crops(tiny_model).restore(random_pixels(*shape)).pixels.shape == shape
 
 
 def test_a_preset_by_directory(tiny_preset, tiny_model):
     pixels = random_pixels(8, 8, 3)
-    np.testing.assert_array_equal(Restorer(tiny_preset).restore(pixels), Restorer(tiny_model).restore(pixels))
+    np.testing.assert_array_equal(crops(tiny_preset).restore(pixels).pixels, crops(tiny_model).restore(pixels).pixels)
 
 
 @pytest.mark.parametrize("batch_size", [0, -1, 1.5, "2"])
 def test_batch_size_is_checked(batch_size):
     with pytest.raises(ValueError, match="batch_size"):
-        Restorer(Negative(), batch_size)
+        crops(Negative(), batch_size)
 
 
 def test_batches_shrink_for_large_pictures():
     model = Negative()
-    Restorer(model, batch_size=4).restore(np.zeros((3, 300, 600, 1), np.uint8))
+    crops(model, batch_size=4).restore(np.zeros((3, 300, 600, 1), np.uint8))
     # 4 * 256 * 256 pixels hold one picture of 300 * 600, and not two.
     assert model.batches == [(1, 300, 600)] * 3
-    Restorer(model, batch_size=1).restore(np.zeros((1000, 1000), np.uint8))
+    crops(model, batch_size=1).restore(np.zeros((1000, 1000), np.uint8))
     assert model.batches[-1] == (1, 1000, 1000)
 
 
 def test_restore_file(tmp_path):
     pixels = random_pixels(6, 5, 3)
     pictures.write(tmp_path / "in.png", pixels)
-    restorer = Restorer(Negative())
+    restorer = crops(Negative())
     assert restorer.restore_file(tmp_path / "in.png", tmp_path / "out.webp") == tmp_path / "out.webp"
     np.testing.assert_array_equal(pictures.read(tmp_path / "out.webp"), 255 - pixels)
     (tmp_path / "folder").mkdir()
@@ -117,7 +122,7 @@ def test_restore_file(tmp_path):
 def test_restore_file_protects_its_input(tmp_path):
     pictures.write(tmp_path / "in.png", random_pixels(6, 5, 3))
     (tmp_path / "link").symlink_to(tmp_path)
-    restorer = Restorer(Negative())
+    restorer = crops(Negative())
     for target in (tmp_path / "in.png", tmp_path, tmp_path / "link" / "in.png"):
         with pytest.raises(ValueError, match="own result"):
             restorer.restore_file(tmp_path / "in.png", target)
@@ -130,7 +135,7 @@ def test_restore_file_checks_the_ending_before_it_works(tmp_path):
     pictures.write(tmp_path / "in.png", random_pixels(6, 5, 3))
     model = Negative()
     with pytest.raises(ValueError, match="out.txt' must end in"):
-        Restorer(model).restore_file(tmp_path / "in.png", tmp_path / "out.txt")
+        crops(model).restore_file(tmp_path / "in.png", tmp_path / "out.txt")
     assert model.batches == []
 
 
@@ -151,7 +156,7 @@ def folder(tmp_path):
 
 def test_restore_folder(folder, tmp_path):
     model, calls = Negative(), []
-    report = Restorer(model, batch_size=4).restore_folder(folder, tmp_path / "out", lambda *call: calls.append(call))
+    report = crops(model, batch_size=4).restore_folder(folder, tmp_path / "out", lambda *call: calls.append(call))
     written = sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.*"))
     assert written == ["alpha.tiff", "grey.webp", *(f"people/a/{i}.png" for i in range(5)), "photo.jpg"]
     assert sorted(report.restored) == sorted(tmp_path / "out" / name for name in written)
@@ -176,7 +181,7 @@ def test_pictures_of_many_sizes_do_not_pile_up(tmp_path, monkeypatch):
         pictures.write(tmp_path / "in" / f"{index:02}.png", np.zeros((256, 256 - index), np.uint8))
     model, done_when_read, load = Negative(), [], pictures.load
     monkeypatch.setattr(pictures, "load", lambda *args: done_when_read.append(len(model.batches)) or load(*args))
-    Restorer(model, batch_size=2).restore_folder(tmp_path / "in", tmp_path / "out")
+    crops(model, batch_size=2).restore_folder(tmp_path / "in", tmp_path / "out")
     # Four batches of two 256x256 pictures may wait; the ninth picture pushes the first one out.
     assert done_when_read == [0] * 9 + [1, 2, 3] and len(model.batches) == 12
 
@@ -184,16 +189,16 @@ def test_pictures_of_many_sizes_do_not_pile_up(tmp_path, monkeypatch):
 def test_restore_folder_protects_its_input(folder, tmp_path):
     before = {path: path.read_bytes() for path in folder.rglob("*.*")}
     with pytest.raises(ValueError, match="is read and would be overwritten"):
-        Restorer(Negative()).restore_folder(folder, folder)
+        crops(Negative()).restore_folder(folder, folder)
     assert {path: path.read_bytes() for path in folder.rglob("*.*")} == before
-    report = Restorer(Negative()).restore_folder(folder, folder, overwrite=True)
+    report = crops(Negative()).restore_folder(folder, folder, overwrite=True)
     assert len(report.restored) == 8
     np.testing.assert_array_equal(pictures.read(folder / "people/a/0.png"), 255 - random_pixels(6, 5, 3))
 
 
 def test_results_within_the_source_are_not_read_again(folder):
     for _ in range(2):
-        report = Restorer(Negative()).restore_folder(folder, folder / "restored")
+        report = crops(Negative()).restore_folder(folder, folder / "restored")
         assert len(report.restored) == 8 and len(report.failed) == 1
     np.testing.assert_array_equal(pictures.read(folder / "restored/people/a/0.png"), 255 - random_pixels(6, 5, 3))
 
@@ -203,7 +208,7 @@ def test_a_result_that_would_replace_another_input_is_refused(tmp_path):
     for place in ("a", "a/a"):
         pictures.write(tmp_path / place / "x.png", random_pixels(2, 2))
     with pytest.raises(ValueError, match="is read and would be overwritten"):
-        Restorer(Negative()).restore_folder(tmp_path / "a", tmp_path)
+        crops(Negative()).restore_folder(tmp_path / "a", tmp_path)
 
 
 def test_results_that_are_no_picture_are_reported(folder, tmp_path):
@@ -211,13 +216,13 @@ def test_results_that_are_no_picture_are_reported(folder, tmp_path):
         def run(self, rgb):
             return super().run(rgb) * (np.nan if rgb.shape[1] == 7 else 1)
 
-    report = Restorer(Broken()).restore_folder(folder, tmp_path / "out")
+    report = crops(Broken()).restore_folder(folder, tmp_path / "out")
     assert [path.name for path, _ in report.failed] == ["damaged.png", "grey.webp"]
     assert "NaN" in report.failed[1][1] and not (tmp_path / "out" / "grey.webp").exists()
 
 
 def test_folders_that_cannot_be_used(folder, tmp_path):
-    restorer = Restorer(Negative())
+    restorer = crops(Negative())
     with pytest.raises(FileNotFoundError, match="no folder"):
         restorer.restore_folder(tmp_path / "absent", tmp_path / "out")
     with pytest.raises(NotADirectoryError, match="go into a folder"):
@@ -239,7 +244,7 @@ def test_one_bad_file_fails_alone(tmp_path):
     (source / "broken.png").symlink_to("absent.png")
     os.mkfifo(source / "pipe.png")
     Image.new("1", (2049, 2048)).save(source / "large.png")
-    report = Restorer(Negative()).restore_folder(source, tmp_path / "out")
+    report = crops(Negative()).restore_folder(source, tmp_path / "out")
     failed = {path.name: reason for path, reason in report.failed}
     assert failed.keys() == {"loop.png", "broken.png", "pipe.png", "large.png"}
     for name, words in {
@@ -252,7 +257,7 @@ def test_one_bad_file_fails_alone(tmp_path):
     assert sorted(os.fsencode(path.name) for path in (tmp_path / "out").iterdir()) == sorted(
         [b"a.png", b"z.png", long.encode(), b"\xff.png"]
     )
-    assert Restorer(Negative(), maximum_pixels=2049 * 2048).restore(source / "large.png").shape == (2048, 2049)
+    assert crops(Negative(), maximum_pixels=2049 * 2048).restore(source / "large.png").pixels.shape == (2048, 2049)
 
 
 def test_a_picture_for_which_the_memory_does_not_suffice_fails_alone(tmp_path):
@@ -269,7 +274,7 @@ def test_a_picture_for_which_the_memory_does_not_suffice_fails_alone(tmp_path):
                 raise ResourceExhaustedError("OOM when allocating tensor")
             return super().run(rgb)
 
-    report = Restorer(Hungry()).restore_folder(tmp_path / "in", tmp_path / "out")
+    report = crops(Hungry()).restore_folder(tmp_path / "in", tmp_path / "out")
     assert [path.name for path in report.restored] == ["a.png", "c.png"]
     ((path, reason),) = report.failed
     assert path.name == "b.png" and "more memory than there is" in reason
@@ -285,7 +290,7 @@ def test_a_result_that_cannot_be_written_fails_alone_but_a_full_disk_ends_the_ru
             return write_bytes(path, data)
 
         monkeypatch.setattr(Path, "write_bytes", write)
-        return Restorer(Negative()).restore_folder(folder, tmp_path / "out")
+        return crops(Negative()).restore_folder(folder, tmp_path / "out")
 
     report = failing(errno.EINVAL)
     assert len(report.restored) == 7
@@ -300,7 +305,7 @@ def test_linked_folders_are_restored_and_other_files_named(folder, tmp_path, cap
     pictures.write(tmp_path / "disk" / "far.png", random_pixels(6, 5, 3))
     (folder / "linked").symlink_to(tmp_path / "disk")
     (folder / "IMG_1.HEIC").touch()
-    report = Restorer(Negative()).restore_folder(folder, tmp_path / "out")
+    report = crops(Negative()).restore_folder(folder, tmp_path / "out")
     assert tmp_path / "out" / "linked" / "far.png" in report.restored
     assert "1 .heic" in caplog.text and "IMG_1.HEIC" in caplog.text
 
@@ -314,7 +319,7 @@ def test_a_file_keeps_its_colour_profile(colour_profiles, tmp_path):
         def run(self, rgb):
             return rgb
 
-    same = Restorer(Same())
+    same = crops(Same())
     same.restore_folder(tmp_path / "in", tmp_path / "folder")
     same.restore_file(tmp_path / "in" / "a.png", tmp_path / "one.jpg")
     with Image.open(tmp_path / "folder" / "a.png") as image:
@@ -322,7 +327,7 @@ def test_a_file_keeps_its_colour_profile(colour_profiles, tmp_path):
     with Image.open(tmp_path / "one.jpg") as image:
         assert image.info["icc_profile"] == profile
     # As an array it is sRGB, whose red Display P3's lies beyond.
-    np.testing.assert_array_equal(same.restore(tmp_path / "in" / "a.png")[0, 0], [255, 0, 0])
+    np.testing.assert_array_equal(same.restore(tmp_path / "in" / "a.png").pixels[0, 0], [255, 0, 0])
 
 
 def test_results_of_several_inputs_go_under_their_own_names(folder, tmp_path):
@@ -362,9 +367,9 @@ def test_a_slash_at_the_end_makes_a_folder(tmp_path):
     target = f"{tmp_path / 'new' / 'deeper'}/"
     written = tmp_path / "new" / "deeper" / "in.png"
     assert plan([tmp_path / "in.png"], target) == {tmp_path / "in.png": written} and not written.parent.exists()
-    assert Restorer(Negative()).restore_file(tmp_path / "in.png", target) == written and written.is_file()
+    assert crops(Negative()).restore_file(tmp_path / "in.png", target) == written and written.is_file()
     with pytest.raises(NotADirectoryError, match="is a file"):
-        Restorer(Negative()).restore_file(tmp_path / "in.png", f"{tmp_path / 'in.png'}/")
+        crops(Negative()).restore_file(tmp_path / "in.png", f"{tmp_path / 'in.png'}/")
 
 
 def test_pictures_that_the_model_does_not_take_fail_alone(folder, tmp_path):
@@ -374,7 +379,7 @@ def test_pictures_that_the_model_does_not_take_fail_alone(folder, tmp_path):
                 raise RuntimeError(f"takes 6x5, not {rgb.shape[1]}x{rgb.shape[2]}\nand more of no use")
             return super().run(rgb)
 
-    report = Restorer(OneSize(), batch_size=4).restore_folder(folder, tmp_path / "out")
+    report = crops(OneSize(), batch_size=4).restore_folder(folder, tmp_path / "out")
     written = {path.name for path in report.restored}
     assert len(written) == 6 and all((tmp_path / "out").rglob(name) for name in written)
     reasons = {path.name: reason for path, reason in report.failed}

@@ -6,7 +6,9 @@ from scipy import ndimage
 from skimage import data
 
 from deblur_zoo.faces.detection import Face
+from deblur_zoo.files import pictures
 from deblur_zoo.restoration.photo import PhotoOptions, restore_photo
+from deblur_zoo.restoration.restorer import Restorer
 
 # The astronaut's, as MTCNN finds them, to a pixel.
 BOX = np.array([176.0, 64, 276, 199])
@@ -42,7 +44,7 @@ def test_a_network_that_changes_nothing(photo):
 
 
 def test_pixels_around_the_faces_are_kept(photo):
-    result = restore_photo(photo, unsharp, PhotoOptions(), detector(ASTRONAUT))
+    result = restore_photo(photo, unsharp, PhotoOptions(background="keep"), detector(ASTRONAUT))
     changed = np.argwhere((result.pixels != photo).any(axis=-1))
     face = result.faces[0]
     assert face.restored and len(changed) > 2000
@@ -52,8 +54,8 @@ def test_pixels_around_the_faces_are_kept(photo):
     assert set(result.seconds) == {"detection", "restoration", "background", "blending"}
 
 
-def test_the_background_is_restored_on_request(photo):
-    result = restore_photo(photo, unsharp, PhotoOptions(background="restore"), detector(ASTRONAUT))
+def test_the_background_of_blurred_faces_is_restored(photo):
+    result = restore_photo(photo, unsharp, PhotoOptions(), detector(ASTRONAUT))
     far = np.abs(result.pixels[300:].astype(int) - photo[300:])
     assert (far > 0).mean() > 0.3
 
@@ -82,6 +84,27 @@ def test_which_faces(photo, options, kept):
     assert len(result.faces) == kept
     if kept:
         assert result.faces[0].confidence == 0.99
+
+
+def test_a_photo_without_faces_stays(photo):
+    result = restore_photo(photo, unsharp, PhotoOptions(), detector())
+    assert np.array_equal(result.pixels, photo) and result.faces == []
+
+
+def test_the_restorer_keeps_the_form_of_a_photo(photo, tiny_model, tmp_path, monkeypatch):
+    """Grey stays grey, alpha is passed on, and a result is saved in the profile of its source."""
+    monkeypatch.setattr("deblur_zoo.restoration.photo.find_faces", lambda *_: [ASTRONAUT])
+    restorer = Restorer(tiny_model)
+    grey = restorer.restore(photo[..., 0])
+    assert grey.pixels.shape == photo.shape[:2] and grey.faces[0].restored
+    alpha = np.random.default_rng(0).integers(0, 256, photo.shape[:2], dtype=np.uint8)
+    both = restorer.restore(np.dstack([photo, alpha]))
+    assert np.array_equal(both.pixels[..., 3], alpha)
+    np.testing.assert_array_equal(both.pixels[..., :3], restorer.restore(photo).pixels)
+    both.save(tmp_path / "out.png")
+    np.testing.assert_array_equal(pictures.read(tmp_path / "out.png"), both.pixels)
+    with pytest.raises(ValueError, match="crops=True"):
+        restorer.restore(photo[None])
 
 
 def test_strength_and_sharp_faces(photo):

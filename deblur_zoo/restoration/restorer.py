@@ -1,0 +1,284 @@
+"""Photos, face crops and folders of them in, restored ones out."""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from deblur_zoo.annotations import Pictures, StrPath
+from deblur_zoo.files import atomic_file
+from deblur_zoo.files import pictures as picture_files
+from deblur_zoo.restoration.folders import Report, plan_file, plan_folder
+from deblur_zoo.restoration.photo import PhotoOptions, RestoredPhoto, restore_photo
+
+if TYPE_CHECKING:
+    from deblur_zoo.models.deblurrer import Deblurrer
+
+# A batch holds at most ``batch_size`` pictures of this many pixels, and fewer of larger ones.
+_PIXELS_PER_PICTURE = 256 * 256
+# Pictures of different sizes wait for others of their size; so many batches' pixels may wait in all.
+_WAITING_BATCHES = 4
+
+
+class Restorer:
+    """Restores photos, or aligned face crops, with one model.
+
+    In a photo every face is found, restored at the size that suits its blur, and blended back.
+
+    Args:
+        model: a ``Deblurrer``, or what ``deblur_zoo.load`` takes (a preset's name, a directory, a URI).
+        batch_size: how many pictures up to 256x256 go through the network at once; fewer of larger ones.
+        passes: how many times each picture goes through the network.
+        maximum_pixels: larger pictures are refused. Unless given, photos may have 64 million pixels and crops, which
+            go through the network whole, 2048 x 2048.
+        crops: pictures are aligned face crops, which go through the network as they are.
+        options: what to restore in a photo; ``PhotoOptions()`` unless given.
+
+    Raises:
+        As ``deblur_zoo.load``; ValueError for a batch size, passes or maximum below 1.
+    """
+
+    def __init__(
+        self,
+        model: "Deblurrer | StrPath" = "one_step_lite",
+        batch_size: int = 16,
+        passes: int = 1,
+        maximum_pixels: int | None = None,
+        crops: bool = False,
+        options: PhotoOptions | None = None,
+    ) -> None:
+        if maximum_pixels is None:
+            maximum_pixels = picture_files.MAXIMUM_RESTORED_PIXELS if crops else picture_files.MAXIMUM_PIXELS
+        numbers = {"batch_size": batch_size, "passes": passes, "maximum_pixels": maximum_pixels}
+        for name, value in numbers.items():
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} is a whole number of at least 1, not {value!r}.")
+        if isinstance(model, (str, os.PathLike)):
+            # Imports Keras.
+            from deblur_zoo.zoo import load
+
+            model = load(model, kind="deblurrer")
+        self.model = model
+        self.batch_size = batch_size
+        self.passes = passes
+        self.maximum_pixels = maximum_pixels
+        self.crops = crops
+        self.options = options or PhotoOptions()
+
+    def restore(self, photo: Pictures) -> RestoredPhoto:
+        """Restore a photo; with ``crops``, a face crop or a batch of them.
+
+        Args:
+            photo: a path, a PIL image, or an array (H, W) or (H, W, C), C = 1, 3 or 4; uint8, uint16 or float in
+                [0, 1]. A batch of crops is (N, H, W, C).
+
+        Returns:
+            RestoredPhoto, whose ``pixels`` are uint8 of the input's shape.
+
+        Raises:
+            FileNotFoundError, ValueError, TypeError: as ``deblur_zoo.files.pictures.load``.
+        """
+        picture = self._load(photo)
+        if self.crops:
+            return RestoredPhoto(picture.rebuild(self._restore_batch(picture.rgb)), source=picture)
+        result = restore_photo(picture_files.to_uint8(picture.rgb[0]), self._restore_batch, self.options)
+        result.pixels = picture.rebuild(result.pixels[None].astype(np.float32) / 255)
+        result.source = picture
+        return result
+
+    def _load(self, source):
+        if self.crops:
+            return picture_files.load_to_restore(source, self.maximum_pixels)
+        picture = picture_files.load(source, self.maximum_pixels)
+        if len(picture.rgb) != 1:
+            raise ValueError("A batch of pictures is restored with crops=True; photos are given one by one.")
+        return picture
+
+    def restore_file(self, source: StrPath, target: StrPath, overwrite: bool = False) -> Path:
+        """Restore a picture file.
+
+        Args:
+            source: the blurred picture.
+            target: file to write (its ending names the format); or a folder, for the same name there: one that exists,
+                or one given with a "/" at its end. Missing folders are made.
+            overwrite: allow ``target`` to be ``source``. Another older file at ``target`` is always replaced.
+
+        Returns:
+            Path of the written file.
+
+        Raises:
+            FileNotFoundError: no such file.
+            NotADirectoryError: ``target`` is given as a folder and is a file.
+            ValueError: not a picture, a target of unknown format, or the source itself.
+        """
+        path = plan_file(source, target, overwrite)
+        restored = self.restore(source)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        restored.save(path)
+        return path
+
+    def restore_folder(
+        self,
+        source: StrPath,
+        target: StrPath,
+        progress: Callable[[int, int], object] | None = None,
+        overwrite: bool = False,
+    ) -> Report:
+        """Restore all pictures in a folder and its sub-folders, under the same names in another folder.
+
+        Pictures of one size go through the network together. Files that cannot be read, restored or written are left
+        out and reported.
+
+        Args:
+            source: folder with pictures; hidden files and files of other endings are ignored.
+            target: folder to write into; made if it is not there. It may lie in ``source`` and is then not read.
+            progress: called as ``progress(done, total)``, at first with ``done`` = 0.
+            overwrite: allow results to replace pictures that are read. Other older files are always replaced.
+
+        Returns:
+            Report.
+
+        Raises:
+            FileNotFoundError, NotADirectoryError: ``source`` or ``target`` is no folder.
+            ValueError: no pictures, or results would replace pictures that are read.
+            OSError: nothing more can be written (disk full, no permission).
+        """
+        return self.restore_planned(plan_folder(source, target, overwrite), progress)
+
+    def restore_planned(
+        self, jobs: Mapping[Path, Path], progress: Callable[[int, int], object] | None = None
+    ) -> Report:
+        """Restore picture files, those of one size together. Files that cannot be read are left out and reported.
+
+        Args:
+            jobs: dict of each picture's path to the path of its result, as ``plan`` gives it.
+            progress: as for ``restore_folder``.
+
+        Returns:
+            Report.
+
+        Raises:
+            OSError: a result cannot be written.
+        """
+        return self._restore_crops(jobs, progress) if self.crops else self._restore_photos(jobs, progress)
+
+    def _restore_photos(self, jobs, progress):
+        report = Report()
+        for path, target in jobs.items():
+            if progress is not None:
+                progress(len(report.restored) + len(report.failed), len(jobs))
+            try:
+                result = self.restore(path)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                result.save(target)
+            # Runtimes have errors of their own.
+            except Exception as error:
+                if isinstance(error, OSError) and atomic_file.ends_a_run(error):
+                    raise
+                report.failed.append((path, _reason(error)))
+            else:
+                report.restored.append(target)
+                report.faces[target] = len(result.faces)
+        if progress is not None:
+            progress(len(jobs), len(jobs))
+        return report
+
+    def _restore_crops(self, jobs, progress):
+        report = Report()
+        waiting: dict[tuple[int, ...], list[tuple[Path, picture_files.Picture]]] = {}
+        waiting_pixels = 0
+
+        def finish(size):
+            batch = waiting.pop(size)
+            pixels = len(batch) * size[0] * size[1]
+            try:
+                restored = self._restore_batch(np.concatenate([picture.rgb for _, picture in batch]))
+            except Exception as error:
+                # Runtimes have errors of their own for a size that they do not take.
+                report.failed += [(path, _reason(error)) for path, _ in batch]
+                batch, restored = [], []
+            for (path, picture), rgb in zip(batch, restored, strict=True):
+                try:
+                    jobs[path].parent.mkdir(parents=True, exist_ok=True)
+                    picture.save(jobs[path], rgb[None])
+                    report.restored.append(jobs[path])
+                except (ValueError, OSError) as error:
+                    if isinstance(error, OSError) and atomic_file.ends_a_run(error):
+                        raise
+                    report.failed.append((path, str(error)))
+            tell()
+            return pixels
+
+        def tell():
+            if progress is not None:
+                progress(len(report.restored) + len(report.failed), len(jobs))
+
+        tell()
+        for path in jobs:
+            try:
+                picture = picture_files.load_to_restore(path, self.maximum_pixels)
+            except (ValueError, OSError, MemoryError) as error:
+                report.failed.append((path, str(error)))
+                tell()
+                continue
+            size = picture.rgb.shape[1:3]
+            waiting.setdefault(size, []).append((path, picture))
+            waiting_pixels += size[0] * size[1]
+            if len(waiting[size]) >= self._count_at_once(size):
+                waiting_pixels -= finish(size)
+            while waiting_pixels > _WAITING_BATCHES * self.batch_size * _PIXELS_PER_PICTURE:
+                waiting_pixels -= finish(next(iter(waiting)))
+        for size in list(waiting):
+            finish(size)
+        return report
+
+    def _count_at_once(self, size):
+        pixels = self.batch_size * _PIXELS_PER_PICTURE
+        return max(1, min(self.batch_size, pixels // (size[0] * size[1])))
+
+    def _restore_batch(self, rgb):
+        """float32 (N, H, W, 3) in [0, 1] to the same, in batches."""
+        count = self._count_at_once(rgb.shape[1:3])
+        return np.concatenate([self._run(rgb[start : start + count]) for start in range(0, len(rgb), count)])
+
+    def _run(self, rgb):
+        return picture_files.repeated(self.model.run, self.passes)(rgb)
+
+
+def _reason(error):
+    """An error in one line."""
+    if _is_out_of_memory(error):
+        return "It needs more memory than there is."
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _is_out_of_memory(error):
+    """Whether a network's error means that; each backend has a class of its own for it."""
+    return isinstance(error, MemoryError) or any(
+        words in f"{type(error).__name__} {error}"
+        for words in ("ResourceExhausted", "RESOURCE_EXHAUSTED", "OutOfMemory")
+    )
+
+
+def restore(
+    photo: Pictures, model: "Deblurrer | StrPath" = "one_step_lite", *, passes: int = 1, **options: Any
+) -> RestoredPhoto:
+    """Restore the faces of one photo: ``deblur_zoo.restore("group.jpg").save("restored.jpg")``.
+
+    For several photos, make one ``Restorer``.
+
+    Args:
+        photo: as for ``Restorer.restore``.
+        model: as for ``Restorer``.
+        passes: how many times each face goes through the network.
+        options: fields of ``PhotoOptions``, such as ``faces="largest"`` or ``strength=0.5``.
+
+    Returns:
+        RestoredPhoto.
+
+    Raises:
+        As ``Restorer`` and ``Restorer.restore``; TypeError for an unknown option.
+    """
+    return Restorer(model, passes=passes, options=PhotoOptions(**options)).restore(photo)
