@@ -189,7 +189,10 @@ def test_a_name_is_checked_against_the_index_not_the_directory(hub, tiny_model):
         ({"arguments": [8]}, "'arguments' must be an object"),
         ({"arguments": {"width": 12, "modules": 1}}, "belongs to another network or other arguments|it would have"),
         # Counted before they are made: gigabytes, or hours.
-        ({"arguments": {"width": 90_000, "modules": 1}}, "invalid arguments: it would have [0-9,]{14,} weights"),
+        (
+            {"arguments": {"width": 90_000, "reduced_width": 90_000}},
+            "invalid arguments: it would have [0-9,]{14,} weights",
+        ),
         ({"arguments": {"width": 10**9}}, "invalid arguments: width is 1000000000; up to"),
         ({"arguments": {"kernel_sizes": [1] * 33}}, "invalid arguments: kernel_sizes is .* up to 32 numbers"),
         ({"arguments": {"modules": 1_025}}, "invalid arguments: parts of it are repeated 1,025 times"),
