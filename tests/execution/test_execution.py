@@ -73,7 +73,8 @@ def test_a_model_that_has_run_is_pickled_copied_saved_and_cloned(model, tmp_path
     images = checks.pictures(2, 7, 9)
     expected = model.run(images)
     model.save(tmp_path / "m.keras")
-    model.export(tmp_path / "exported", verbose=False)
+    signature = [keras.InputSpec(shape=(None, None, None, 3), dtype="float32")]
+    model.export(tmp_path / "exported", input_signature=signature, verbose=False)
     copies = {
         "pickled": pickle.loads(pickle.dumps(model)),
         "copied": copy.deepcopy(model),
