@@ -1,3 +1,1 @@
-"""Training losses as pure functions of (truth, estimate) in ``keras.ops``.
-No layers, no optimisers, no state.
-"""
+"""Training losses as pure functions of (truth, estimate) in ``keras.ops``, without layers, optimisers or state."""

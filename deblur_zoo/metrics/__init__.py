@@ -1,3 +1,1 @@
-"""Image quality and identity measures, each stating its range, window and border.
-Losses that are trained on live in ``losses``; numbers that tables report live here.
-"""
+"""Image quality, identity and parsing measures for tables; ``losses`` has those for training."""
