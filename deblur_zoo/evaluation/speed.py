@@ -1,4 +1,4 @@
-"""How long a face takes, as evaluation runs a model: in one process, in float32, compiled if the backend does."""
+"""Time per face, run as by evaluation: in one process, in float32, compiled if the backend does."""
 
 import os
 import platform
@@ -19,10 +19,10 @@ def milliseconds_a_face(model, batch_size, runs=None, size=CROP_SIZE, clock=time
 
     Args:
         model: a ``Deblurrer``, or a function of float32 (N, H, W, 3) in [0, 1].
-        batch_size: faces a pass.
-        runs: timed passes, after ``WARM_UP`` that are not; None: 25 of one face, 9 of more.
+        batch_size: faces per pass.
+        runs: timed passes after ``WARM_UP`` untimed ones; None: 25 for one face, 9 for more.
         size: side of the faces in pixels.
-        clock: function that gives seconds.
+        clock: function that returns seconds.
 
     Returns:
         float, milliseconds; the result is read back from the device each time.
@@ -35,7 +35,7 @@ def milliseconds_a_face(model, batch_size, runs=None, size=CROP_SIZE, clock=time
     def restored(images):
         return model(images, training=False) if isinstance(model, keras.layers.Layer) else model(images)
 
-    # A graph of its own for each batch size: the shape is known when it is made.
+    # A separate graph for each batch size, so that its shape is static.
     function = in_graph(restored)
     images = np.random.default_rng(0).random((batch_size, size, size, 3), dtype=np.float32)
     times = []
@@ -47,7 +47,7 @@ def milliseconds_a_face(model, batch_size, runs=None, size=CROP_SIZE, clock=time
 
 
 def machine():
-    """What computes, in words: system, processor, processors and, where there are, accelerators."""
+    """The machine in words: system, processor, number of processors and accelerators, if any."""
     import keras
 
     described = f"{platform.system()}, {platform.processor() or platform.machine()}, {os.cpu_count()} processors"
