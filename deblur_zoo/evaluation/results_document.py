@@ -78,8 +78,8 @@ def _presets(rows, deblurrers):
     return (
         f"## Presets\n\n{table}\n"
         "PSNR, SSIM, identity cosine and colour shift are means over the pairs; the worst image, or the blurred "
-        "images' identity cosine, is in brackets. Times are the median of several passes after a warm-up, divided by the "
-        f"batch size.{times}\n"
+        "images' identity cosine, is in brackets. Times are the median of several passes after a warm-up, divided by "
+        f"the batch size.{times}\n"
     )
 
 

@@ -113,9 +113,7 @@ def _read_safetensors(path, skip):
                 raise ValueError(f"{name} has type {entry['dtype']}; accepted: {', '.join(types)}")
             dtype, (start, end) = np.dtype(types[entry["dtype"]]), entry["data_offsets"]
             if not 0 <= start <= end <= size - 8 - length or end - start != math.prod(entry["shape"]) * dtype.itemsize:
-                raise ValueError(
-                    f"the bytes of {name} do not match its shape {entry['shape']}, or the file is cut off"
-                )
+                raise ValueError(f"the bytes of {name} do not match its shape {entry['shape']}, or the file is cut off")
             file.seek(8 + length + start)
             array = np.frombuffer(file.read(end - start), dtype).reshape(entry["shape"])
             if entry["dtype"] == "BF16":

@@ -1,4 +1,4 @@
-"""The base class of the models that label a face's pixels."""
+"""Base class of the models that label the pixels of a face."""
 
 import keras
 import numpy as np
@@ -9,9 +9,9 @@ from deblur_zoo.models.deblurrer import check_images
 
 
 class Parser(keras.Model):
-    """A model of kind "parser": pictures in, probabilities of classes out.
+    """A model of kind "parser" that turns images into class probabilities.
 
-    Subclasses set ``class_names``, in the order of the channels, make the network ``parser``, set ``size_divisor``,
+    Subclasses set ``class_names``, in the order of the channels, create the network ``parser``, set ``size_divisor``,
     keep their constructor's arguments in ``settings``, and implement ``training_outputs``, whose "parsing_logits" are
     float32 (N, H, W, classes).
     """
@@ -20,7 +20,7 @@ class Parser(keras.Model):
     class_names = ()
 
     def __init__(self, **kwargs):
-        # Pictures stay float32 under mixed precision.
+        # Images stay float32 under mixed precision.
         kwargs.setdefault("autocast", False)
         super().__init__(**kwargs)
 
@@ -32,7 +32,7 @@ class Parser(keras.Model):
             training: normalise by the batch's statistics.
 
         Returns:
-            float32 (N, H, W, classes), each pixel's sum 1.
+            float32 (N, H, W, classes), summing to 1 at each pixel.
         """
         check_images(self.name, images)
         return ops.softmax(self.training_outputs(images, training=training)["parsing_logits"], axis=-1)
@@ -46,14 +46,14 @@ class Parser(keras.Model):
         Args:
             pictures: a path, a PIL image, or an array of shape (H, W), (H, W, C) or (N, H, W, C), C in 1, 3, 4;
                 uint8, uint16 or float in [0, 1].
-            batch_size: how many images go through the network at once.
+            batch_size: images per forward pass.
 
         Returns:
             uint8 (H, W), or (N, H, W) for a batch: indices into ``class_names``.
 
         Raises:
-            FileNotFoundError: there is no such file.
-            ValueError: not a picture, a shape that is no image, NaN, or values out of range.
+            FileNotFoundError: the file does not exist.
+            ValueError: not an image, an unsupported shape, NaN, or values out of range.
         """
         picture = picture_files.load(pictures)
         labels = picture_files.in_batches(
