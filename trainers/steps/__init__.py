@@ -1,3 +1,4 @@
 """The training step and compiled functions for each backend, optimisers and schedules.
-``engines.py`` and ``execution.py`` choose by the backend in use. Nothing here knows which method is trained.
+
+``engines.py`` and ``execution.py`` choose by the current backend. This package does not depend on the method.
 """

@@ -1,4 +1,4 @@
-"""Compiled functions and names of devices, on whatever backend is in use."""
+"""Compiled functions and device names for the current backend."""
 
 import platform
 from pathlib import Path
@@ -15,12 +15,12 @@ def _backend():
 
 
 def compiled(function, model=None):
-    """A function of arrays, compiled; see ``trainers.steps.tensorflow_execution.compiled``."""
+    """Compile a function of arrays; see ``trainers.steps.tensorflow_execution.compiled``."""
     return _backend().compiled(function, model)
 
 
 def device_names():
-    """What a run computes on: the accelerators' names, or the processor's."""
+    """Names of the accelerators that a run uses, or of the CPU."""
     return _backend().device_names() or [_processor()]
 
 

@@ -4,7 +4,7 @@ import jax
 import keras
 import numpy as np
 
-# For engines, which do not name JAX: a pure function of the backend's arrays, compiled once for each shape of them.
+# For modules that do not import JAX: compiles a pure function of the backend's arrays, once per shape.
 jit = jax.jit
 
 
@@ -21,5 +21,5 @@ def compiled(function, model=None):
 
 
 def device_names():
-    """Names of the accelerators; empty where there is none."""
+    """Names of the accelerators; empty if there are none."""
     return [device.device_kind for device in jax.devices() if device.platform != "cpu"]
