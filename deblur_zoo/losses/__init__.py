@@ -1,1 +1,4 @@
-"""Training losses as pure functions of (truth, estimate) in ``keras.ops``, without layers, optimisers or state."""
+"""Training losses as pure functions of (truth, estimate) in ``keras.ops``.
+
+They have no layers, optimisers or state.
+"""

@@ -1,1 +1,4 @@
-"""Image quality, identity and parsing measures for tables; ``losses`` has those for training."""
+"""Image quality, identity and parsing measures for tables, each stating its range, window and border.
+
+Losses for training are in ``losses``.
+"""
