@@ -1,3 +1,4 @@
-"""Speed, scale and balance measurements, each a command that prints what the documents quote.
-Nothing in the library imports from here.
+"""Commands that measure speed, scale and balance, and print the numbers quoted in the documents.
+
+The library does not import this package.
 """

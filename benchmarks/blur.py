@@ -1,10 +1,10 @@
-"""Throughput of every way to blur a batch, beside a plain loop of cv2.filter2D, in one run.
+"""Throughput of every blur implementation against a plain loop of cv2.filter2D.
 
     python -m benchmarks.blur
     python -m benchmarks.blur --sizes 128 --batch 32 --rounds 15
 
-Each way is timed in turns with the loop, and the ratio is the median over the rounds of loop time / its own time: what
-else the machine is doing weighs on both. Prints a Markdown table. The Keras backend is that of KERAS_BACKEND
+Each implementation alternates with the loop, and the ratio is the median over the rounds of loop time / its own time,
+so that other load on the machine affects both. Prints a Markdown table. The Keras backend is that of KERAS_BACKEND
 (TensorFlow by default); under TensorFlow the JAX rows come from a second process, if jax is installed.
 """
 
@@ -24,15 +24,15 @@ FLAGS = flags.FLAGS
 
 flags.DEFINE_list("sizes", ["128", "256"], "heights (and widths) of the images")
 flags.DEFINE_integer("kernel", 27, "size of the kernels", lower_bound=3)
-flags.DEFINE_integer("batch", 64, "images a batch", lower_bound=1)
-flags.DEFINE_integer("rounds", 9, "timed rounds of each way", lower_bound=1)
+flags.DEFINE_integer("batch", 64, "images per batch", lower_bound=1)
+flags.DEFINE_integer("rounds", 9, "timed rounds of each implementation", lower_bound=1)
 flags.DEFINE_boolean("rows_only", False, "print the rows of the backend as JSON (used for the second process)")
 
 LOOP = "cv2.filter2D, loop"
 
 
 def host_ways(images, kernels):
-    """The loop that everything is compared with, and the host path of the library."""
+    """The reference loop, and the host implementation of the library."""
     import cv2
     import numpy as np
 
@@ -42,11 +42,11 @@ def host_ways(images, kernels):
         pairs = zip(images, kernels, strict=True)
         return np.stack([cv2.filter2D(i, -1, k[::-1, ::-1], borderType=cv2.BORDER_REFLECT_101) for i, k in pairs])
 
-    return loop, {"host_blur, a thread a processor": lambda: host_blur.blur(images, kernels)}
+    return loop, {"host_blur, one thread per CPU": lambda: host_blur.blur(images, kernels)}
 
 
 def graph_ways(images, kernels):
-    """The in-graph path under this process's backend; a pixel is read back, so that the work is finished."""
+    """The in-graph implementation under this process's backend; reads a pixel back to wait for completion."""
     import keras
     import numpy as np
     from keras import ops
@@ -68,7 +68,7 @@ def graph_ways(images, kernels):
 
         return {"convolution, JAX compiled (fft)": finished(jax.jit(blur))}
     if keras.backend.backend() != "tensorflow":
-        raise UsageError(f"The benchmark knows the backends tensorflow and jax, not {keras.backend.backend()}.")
+        raise UsageError(f"The backend must be tensorflow or jax, got {keras.backend.backend()}.")
     import tensorflow as tf
 
     ways = {}
@@ -80,7 +80,7 @@ def graph_ways(images, kernels):
 
 
 def measure(size, with_host, progress):
-    """Rows [name, images a second, ratio to the loop, largest difference to the loop] at one image size."""
+    """Rows [name, images per second, ratio to the loop, largest difference to the loop] at one image size."""
     import numpy as np
 
     from deblur_zoo.blur.kernels import make_bank
@@ -114,7 +114,7 @@ def timed(function):
 
 
 def rows_under_jax(size):
-    """The JAX rows from a process of its own; none where jax is not installed."""
+    """The JAX rows from a separate process; none if jax is not installed."""
     if importlib.util.find_spec("jax") is None:
         return []
     command = [sys.executable, "-m", "benchmarks.blur", "--rows_only", f"--sizes={size}"]
@@ -127,9 +127,9 @@ def rows_under_jax(size):
 
 def main(arguments):
     if arguments:
-        raise UsageError(f"Only flags are taken, not {arguments[0]!r}; see --help.")
+        raise UsageError(f"Unexpected argument {arguments[0]!r}: only flags are accepted; see --help.")
     if not FLAGS.sizes or not all(size.isdigit() and int(size) > 0 for size in FLAGS.sizes):
-        raise UsageError(f"--sizes are numbers of pixels separated by commas, not {','.join(FLAGS.sizes)!r}.")
+        raise UsageError(f"--sizes must be numbers of pixels separated by commas, got {','.join(FLAGS.sizes)!r}.")
 
     import cv2
     import keras

@@ -1,12 +1,12 @@
-"""How long a preset takes for a face, and how much of the machine's convolution rate it reaches.
+"""Time per face of a preset, and its share of the machine's convolution rate.
 
     python -m benchmarks.inference --presets umsn
 
-In one run and in float32, one face at a time: each preset, as ``restoration`` compiles it, and a plain chain of 3x3
-convolutions from 192 to 192 channels on 64x64 pixels, scaled to as many multiply-adds. GFLOP/s are two for a
-multiply-add. The rounds of all are interleaved, so that other work on the machine hits them alike; the best round of
-each counts. Seconds of processor time, which other work stretches less, follow in brackets. ``--beside_torch`` (PyTorch
-must be installed) adds the published layers of ``umsn`` in PyTorch, image heads included, and the ratio to it.
+Times, one face at a time in float32, each preset, compiled as in ``restoration``, and a plain chain of 3x3 convolutions
+from 192 to 192 channels on 64x64 pixels, scaled to as many multiply-adds. GFLOP/s count two operations per
+multiply-add. Rounds are interleaved, so that other load on the machine affects all alike; the best round of each
+counts. CPU seconds, which other load affects less, follow in brackets. ``--beside_torch`` (needs PyTorch) adds the
+published layers of ``umsn`` in PyTorch, image heads included, and the ratio to them.
 """
 
 import time
@@ -17,10 +17,10 @@ from deblur_zoo.files import command_line_tools
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list("presets", ["umsn"], "presets to time")
-flags.DEFINE_bool("beside_torch", False, "time the layers of umsn in PyTorch too")
+flags.DEFINE_bool("beside_torch", False, "also time the layers of umsn in PyTorch")
 flags.DEFINE_integer("rounds", 10, "rounds of timing", lower_bound=1)
 flags.DEFINE_integer("crop_size", 128, "side of the faces in pixels", lower_bound=16)
-flags.DEFINE_integer("batch_size", 1, "faces at once", lower_bound=1)
+flags.DEFINE_integer("batch_size", 1, "faces per batch", lower_bound=1)
 
 CHANNELS, SIDE, LAYERS = 192, 64, 16
 

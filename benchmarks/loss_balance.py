@@ -1,9 +1,9 @@
-"""How hard each loss pulls at the restored image, and the weights at which it pulls a tenth as hard as the first.
+"""The gradient of each loss at the restored image, and the weight that makes it a tenth of the first loss's.
 
     python -m benchmarks.loss_balance --preset one_step_lite --faces crops/development --identity_network FILE
 
-For every loss of the recipe's last stage that has what it needs, the root mean square over pixels and faces of its
-gradient with respect to the restored image. TensorFlow only.
+For every loss of the recipe's last stage whose inputs are available, computes the root mean square over pixels and
+faces of its gradient with respect to the restored image. TensorFlow only.
 """
 
 from absl import flags
@@ -17,8 +17,8 @@ flags.DEFINE_string("faces", None, "folder of aligned sharp crops")
 flags.DEFINE_string("labels", None, "folder of their parsing labels, for losses that need them")
 flags.DEFINE_string("identity_network", None, "Keras file of a face recognition network")
 flags.DEFINE_list("networks", [], "files of the recipe's other feature networks, as name=file")
-flags.DEFINE_integer("limit", 64, "how many faces to use", lower_bound=1)
-flags.DEFINE_string("weights", None, "another .weights.h5 file than the preset's own")
+flags.DEFINE_integer("limit", 64, "number of faces to use", lower_bound=1)
+flags.DEFINE_string("weights", None, "a .weights.h5 file to use instead of the preset's own")
 BATCH = 8
 
 
@@ -41,7 +41,7 @@ def measure(arguments):
         files = {"identity": FLAGS.identity_network} if FLAGS.identity_network else {}
         networks = load_networks(recipe, files | command_line_tools.table("networks"))
         stage, kind = recipe["stages"][-1], method_class(recipe["method"])
-        # One term at a time: which of them can be taken of the restored image, with what is given?
+        # One term at a time, to find those that can be computed from the given inputs.
         terms = {term: kind({term: 1.0}, None, networks, **stage["options"]) for term in stage["losses"]}
         model = zoo.load(FLAGS.preset, weights=FLAGS.weights is None)
         if FLAGS.weights:
@@ -72,7 +72,7 @@ def measure(arguments):
                 loss = method.terms(batch, outputs, None)[term]
             gradient = tape.gradient(loss, outputs["restored"])
             if gradient is not None:
-                # Times the batch's length: the gradient of one image's own loss.
+                # Times the batch size: the gradient of each image's own loss.
                 values = np.mean(np.square(gradient * len(batch["sharp"])), axis=(1, 2, 3))
                 squares.setdefault(term, []).extend(values)
     root = {term: float(np.sqrt(np.mean(values))) for term, values in squares.items()}

@@ -1,13 +1,13 @@
-"""Does the input pipeline keep up? Training pairs a second, beside what the training step of a lite preset takes.
+"""Does the input pipeline keep up? Training pairs per second against the training step of a lite preset.
 
     python -m benchmarks.pipeline
     python -m benchmarks.pipeline --threads 1,2,4 --rounds 9 --preset one_step_lite
 
-Times, in turns and in one process, the making of pairs by thread count and place, and the step of the fastest lite
-preset (fewest multiply-adds): model forward and backward on one fixed batch in mixed_bfloat16, without losses' feature
-networks, optimiser and moving average, so what it takes is an upper bound. Prints a Markdown table; the ratio is the
-median over the rounds of pairs a second / faces a second, and should be at least 1.5 at the fastest place. The data
-are drawn at random; the Keras backend is that of KERAS_BACKEND.
+Alternates, in one process, between making pairs, by thread count and place, and the step of the fastest lite preset
+(fewest multiply-adds): forward and backward on one fixed batch in mixed_bfloat16, without the losses' feature networks,
+optimiser and moving average, so the step's rate is an upper bound. Prints a Markdown table; the ratio is the median
+over the rounds of pairs per second / faces per second, and should be at least 1.5 at the fastest place. The data are
+random; the Keras backend is that of KERAS_BACKEND.
 """
 
 import itertools
@@ -21,10 +21,10 @@ from deblur_zoo.files.command_line_tools import UsageError, run
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("preset", None, "preset to compare with; default: the lite preset with the fewest multiply-adds")
-flags.DEFINE_list("threads", None, "thread counts of the host; default: 1 and one a processor")
-flags.DEFINE_integer("batch", 16, "pairs a batch", lower_bound=1)
-flags.DEFINE_integer("batches", 8, "batches a round", lower_bound=1)
-flags.DEFINE_float("camera_share", 0.52, "share of camera-like pairs; 0 for the papers' alone, on the device too", 0, 1)
+flags.DEFINE_list("threads", None, "thread counts of the host; default: 1 and one per CPU")
+flags.DEFINE_integer("batch", 16, "pairs per batch", lower_bound=1)
+flags.DEFINE_integer("batches", 8, "batches per round", lower_bound=1)
+flags.DEFINE_float("camera_share", 0.52, "share of camera-like pairs; 0 for the papers' only, also on the device", 0, 1)
 flags.DEFINE_integer("rounds", 7, "timed rounds", lower_bound=1)
 
 REQUIRED = 1.5
@@ -39,7 +39,7 @@ def fastest_lite_preset():
 
 
 def training_pairs():
-    """A PairMaker of random faces with a margin, and the kernels and shares of the lite recipes' kind."""
+    """A PairMaker of random faces with a margin, with kernels and shares like the lite recipes'."""
     import numpy as np
 
     from deblur_zoo.blur.kernels import make_bank
@@ -57,7 +57,7 @@ def training_pairs():
 
 
 def sources(pair_maker, threads):
-    """Functions that begin a round of batches, by (place, threads); the backend's own pipeline."""
+    """Functions that start a round of batches, by (place, threads), with the backend's own pipeline."""
     import keras
 
     if keras.backend.backend() == "tensorflow":
@@ -74,7 +74,7 @@ def sources(pair_maker, threads):
         from deblur_zoo.data.batches import training_batches
 
         def begin(**options):
-            # One batch ahead: the fewer are made that nobody takes.
+            # One batch ahead, to waste few at the end.
             return lambda: itertools.islice(
                 training_batches(pair_maker, FLAGS.batch, ahead=1, **options), FLAGS.batches
             )
@@ -89,14 +89,14 @@ def sources(pair_maker, threads):
 
 
 def make_batches(begin):
-    """A round of batches from a standing start, with nothing made ahead."""
+    """A round of batches from a cold start, with none prepared."""
     for batch in begin():
         last = batch
-    _ = [float(picture[0, 0, 0, 0]) for picture in last]  # read back, so that the work is finished
+    _ = [float(picture[0, 0, 0, 0]) for picture in last]  # read back, to wait for completion
 
 
 def training_step(preset):
-    """A function that makes one forward and backward pass over one fixed batch and waits for its end."""
+    """A function that runs one forward and backward pass over one fixed batch and waits for its end."""
     import keras
     import numpy as np
     from keras import ops
@@ -147,11 +147,11 @@ def timed(function):
 
 def main(arguments):
     if arguments:
-        raise UsageError(f"Only flags are taken, not {arguments[0]!r}; see --help.")
+        raise UsageError(f"Unexpected argument {arguments[0]!r}: only flags are accepted; see --help.")
     processors = os.cpu_count() or 1
     threads = FLAGS.threads or sorted({"1", str(processors)}, key=int)
     if not all(count.isdigit() and int(count) > 0 for count in threads):
-        raise UsageError(f"--threads are numbers separated by commas, not {','.join(threads)!r}.")
+        raise UsageError(f"--threads must be numbers separated by commas, got {','.join(threads)!r}.")
 
     import keras
     from tqdm import tqdm
@@ -159,7 +159,7 @@ def main(arguments):
     from deblur_zoo.data.places import choose_place
 
     if keras.backend.backend() not in ("tensorflow", "jax"):
-        raise UsageError(f"The benchmark knows the backends tensorflow and jax, not {keras.backend.backend()}.")
+        raise UsageError(f"The backend must be tensorflow or jax, got {keras.backend.backend()}.")
     preset = FLAGS.preset or fastest_lite_preset()
     step = training_step(preset)
     pair_maker = training_pairs()

@@ -1,14 +1,15 @@
-"""How much of the network's own throughput the embedded server delivers, and how long its answers take.
+"""Throughput of the embedded server relative to the network itself, and its latency.
 
     python -m exporters --preset one_step_lite --format saved_model --out exported
     python -m benchmarks.serving --models exported --model one_step_lite
 
-In one run: the server with batching and without, asked by 1, 8 and 32 clients that each send a face as soon as the last
-one is back; floats over gRPC and JPEG files over REST; and beside them the same SavedModel called directly, in batches
-as large as the server formed for the most clients, and one by one. The server, the clients and the direct calls are
-processes of their own. The clients send bytes that were prepared before and look into no answer but for its status.
-Rounds of all are interleaved, so that other work on the machine hits them alike; the median over the rounds counts. The
-ratio is server over direct (in those batches) within a round.
+Times the server with and without batching, with 1, 8 and 32 clients that each send the next face as soon as they have
+an
+answer: floats over gRPC and JPEG files over REST. For comparison, the same SavedModel is called directly, in batches as
+large as the server formed for the most clients, and one by one. Server, clients and direct calls are separate
+processes. The clients send prepared bytes and check only the status of answers. Rounds are interleaved, so that other
+load on the machine affects all alike; the median over the rounds counts. The ratio is server over direct (in those
+batches) within a round.
 """
 
 import asyncio
@@ -32,7 +33,7 @@ flags.DEFINE_string("model", "one_step_lite", "which of them")
 flags.DEFINE_integer("version", 1, "its version, for the direct calls")
 flags.DEFINE_list("clients", ["1", "8", "32"], "numbers of clients")
 flags.DEFINE_integer("rounds", 3, "rounds of timing", lower_bound=1)
-flags.DEFINE_float("seconds", 5, "that each timing takes", lower_bound=0.1)
+flags.DEFINE_float("seconds", 5, "duration of each timing", lower_bound=0.1)
 flags.DEFINE_integer("crop_size", 128, "side of the faces in pixels", lower_bound=16)
 flags.DEFINE_integer("max_batch_size", 16, "of the server", lower_bound=1)
 
@@ -40,7 +41,7 @@ KINDS = {"gRPC floats": FLOAT_SIGNATURE, "REST bytes": BYTES_SIGNATURE}
 
 
 def face(size):
-    """A smooth picture with some detail, float32 (size, size, 3), and its JPEG file."""
+    """A smooth image with some detail, float32 (size, size, 3), and its JPEG file."""
     import numpy as np
     from PIL import Image
 
@@ -95,7 +96,7 @@ async def _rest_client(address, message, until, latencies):
 
 
 def _ask(pipe):
-    """The process of the clients: (kind, address, message, clients, seconds) -> (requests a second, latencies)."""
+    """The clients' process: (kind, address, message, clients, seconds) -> (requests per second, latencies)."""
 
     async def together(kind, address, message, clients, seconds):
         client = _grpc_client if kind == "gRPC floats" else _rest_client
@@ -108,7 +109,7 @@ def _ask(pipe):
 
 
 def _call(pipe, folder, size):
-    """The process of the direct calls: (kind, batch size, seconds) -> pictures a second."""
+    """The process for direct calls: (kind, batch size, seconds) -> images per second."""
     import numpy as np
     import tensorflow as tf
 
@@ -134,7 +135,7 @@ def _call(pipe, folder, size):
 
 
 class Worker:
-    """A process that does one job after the other."""
+    """A process that runs jobs one after the other."""
 
     def __init__(self, function, *arguments):
         context = multiprocessing.get_context("spawn")
@@ -148,7 +149,7 @@ class Worker:
 
 
 def start_server(*more):
-    """A server's process, its REST and its gRPC address."""
+    """Start a server process; returns it with its REST and its gRPC address."""
     command = [sys.executable, "-m", "deblur_zoo.serving.server", f"--models={FLAGS.models}", "--rest_port=0"]
     command += ["--grpc_port=0", f"--max_batch_size={FLAGS.max_batch_size}", *more]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -177,7 +178,7 @@ def benchmark(arguments):
 
 
 def _time_kind(kind, servers, clients, direct):
-    """Time one way of asking, and print its rows."""
+    """Time one kind of request, and print its rows."""
     message = prepared(kind, FLAGS.model, FLAGS.crop_size)
     jobs = [(how, int(count)) for how in servers for count in FLAGS.clients]
     rates = {job: [] for job in [*jobs, "direct", "one by one"]}

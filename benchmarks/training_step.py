@@ -1,12 +1,12 @@
-"""How much of the machine's convolution rate a preset's training step reaches.
+"""The share of the machine's convolution rate that a preset's training step reaches.
 
     python -m benchmarks.training_step --presets one_step_lite,semantic_face_lite
 
-In one run and in bfloat16: a chain of equal convolutions, forward and backward; under TensorFlow also the presets' own
-convolutions, each alone, forward and backward; and the presets' whole training steps through ``fit`` (losses of the
-recipe's last stage that need no further network, optimiser, moving average). Rates are floating-point operations a
-second, two for a multiply-add, three times the forward pass for a step. The rounds of all are interleaved, so that
-other work on the machine hits them alike; the best round of each counts.
+Times, in bfloat16, a chain of equal convolutions, forward and backward; under TensorFlow also the presets' own
+convolutions, each by itself, forward and backward; and the presets' whole training steps through ``fit`` (losses of the
+recipe's last stage that need no further network, optimiser, moving average). Rates are floating-point operations per
+second: two per multiply-add, three times the forward pass for a step. Rounds are interleaved, so that other load on the
+machine affects all alike; the best round of each counts.
 """
 
 import time
@@ -17,12 +17,12 @@ from deblur_zoo.files import command_line_tools
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list("presets", ["one_step_lite", "semantic_face_lite"], "presets to time")
-flags.DEFINE_integer("batch_size", 16, "faces a step", lower_bound=1)
+flags.DEFINE_integer("batch_size", 16, "faces per step", lower_bound=1)
 flags.DEFINE_integer("rounds", 3, "rounds of timing", lower_bound=1)
-flags.DEFINE_integer("steps", 10, "steps a round", lower_bound=1)
+flags.DEFINE_integer("steps", 10, "steps per round", lower_bound=1)
 flags.DEFINE_integer("crop_size", 128, "side of the faces in pixels", lower_bound=16)
 
-# 3x3 from 64 to 64 channels at a quarter of the resolution: what most of a lite preset is made of.
+# 3x3 from 64 to 64 channels at a quarter of the resolution, typical of a lite preset.
 CHANNELS, LAYERS, SCALE = 64, 8, 4
 
 
@@ -72,7 +72,7 @@ def training_step(name, batch_size, crop_size):
 def own_convolutions(name, batch_size, crop_size):
     """A function that runs every convolution of a preset once by itself, forward and backward, and its operations.
 
-    TensorFlow only. Biases, activations and everything else are left out.
+    TensorFlow only. Biases, activations and other operations are excluded.
     """
     from unittest import mock
 
@@ -110,7 +110,7 @@ def own_convolutions(name, batch_size, crop_size):
         for function, images, kernel, strides in jobs:
             with tf.GradientTape() as tape:
                 tape.watch([images, kernel])
-                # The product with itself makes a gradient that is not a constant.
+                # The product with itself makes a gradient that is not constant.
                 outputs = function(images, kernel, strides=strides, padding="same")
                 loss = tf.reduce_sum(outputs * outputs)
             results += [tf.reduce_sum(gradient) for gradient in tape.gradient(loss, [images, kernel])]

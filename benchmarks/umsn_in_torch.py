@@ -1,5 +1,5 @@
-"""The published layers of ``umsn`` in PyTorch, with what its authors compute at inference too: what a user would pick
-instead, for ``benchmarks.inference --beside_torch``. It is untrained: only its time says something.
+"""The published layers of ``umsn`` in PyTorch, including what its authors compute at inference, for
+``benchmarks.inference --beside_torch``. The network is untrained: only its time is meaningful.
 
 Widths, blocks and connections are those of ``deblur_zoo.models.umsn``, and the F-Nets' image heads run as well. The
 confidence network does not.
@@ -7,7 +7,7 @@ confidence network does not.
 
 import os
 
-# Threads that wait for their next part would take the processor from the network that is timed after this one.
+# Threads waiting for work would take the CPU from the network that is timed next.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
@@ -86,7 +86,7 @@ def leaky(features):
 
 
 class Head(nn.Module):
-    """Nested difference, residual and the image without it."""
+    """Nested difference, residual and the image minus the residual."""
 
     def __init__(self, found, own):
         super().__init__()

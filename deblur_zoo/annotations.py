@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 # A tensor of the backend in use, or a NumPy array. Keras has no types.
 Tensor: TypeAlias = Any
-# A NumPy array; the docstrings say of which type and shape.
+# A NumPy array; the docstrings give its type and shape.
 Array: TypeAlias = NDArray[Any]
 StrPath: TypeAlias = str | os.PathLike[str]
 # A file, a PIL image, or an array of one picture or several.

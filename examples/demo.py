@@ -24,7 +24,7 @@ GAP = 6
 
 
 def side_by_side(panels):
-    """Pictures in a row, enlarged, each under its caption.
+    """Images in a row, enlarged, each with a caption.
 
     Args:
         panels: dict of caption to uint8 (H, W, 3), all of one size.
@@ -47,7 +47,7 @@ def side_by_side(panels):
 
 
 def deblur_example(preset, out):
-    """Deblur the example with a preset, write the pictures into the folder ``out``, and print what was measured.
+    """Deblur the example with a preset, write the images into the folder ``out``, and print the measurements.
 
     Returns:
         dict: ``psnr_before``, ``psnr_after`` in dB; ``load_seconds``, ``first_face_seconds``, ``face_seconds``.
@@ -61,7 +61,7 @@ def deblur_example(preset, out):
     start = time.perf_counter()
     restorer = Restorer(preset, crops=True)
     loaded = time.perf_counter()
-    # Imported after the clock was read: Keras' import belongs to the loading.
+    # Imported after starting the clock: importing Keras is part of the loading time.
     from keras import ops
 
     from deblur_zoo.metrics.image_quality import psnr
@@ -96,15 +96,15 @@ def deblur_example(preset, out):
     print(f"PSNR before      {measured['psnr_before']:.2f} dB")
     print(f"PSNR after       {measured['psnr_after']:.2f} dB with {restorer.model.name}")
     print(f"loading          {measured['load_seconds']:.2f} s (Keras, its backend, the weights)")
-    print(f"the first face   {measured['first_face_seconds']:.3f} s")
-    print(f"a further face   {measured['face_seconds']:.3f} s")
+    print(f"first face       {measured['first_face_seconds']:.3f} s")
+    print(f"further faces    {measured['face_seconds']:.3f} s each")
     print(f"wrote            {out / 'restored.png'} and {out / 'side_by_side.png'}")
     return measured
 
 
 def demo(arguments):
     if arguments:
-        raise UsageError(f"Only flags are taken, not {arguments[0]!r}; see --help.")
+        raise UsageError(f"Unexpected argument {arguments[0]!r}: only flags are accepted; see --help.")
     try:
         deblur_example(FLAGS.preset, FLAGS.out)
     except ValueError as error:

@@ -1,9 +1,9 @@
-"""Draw the gallery of the README: a public-domain face, blurred in three ways, and what every preset makes of it.
+"""Draw the gallery of the README: a public-domain face, blurred in three ways, and every preset's restoration.
 
     python -m examples.gallery --out docs/gallery.png
 
-The face is scikit-image's astronaut (NASA), the only portrait that comes with the packages used here and that anybody
-may print; each row turns, mirrors or lights it in another way, and blurs it by another kind of motion.
+The face is scikit-image's astronaut (NASA), the only freely printable portrait among the packages used here; each row
+turns, mirrors or lights it differently, and blurs it with another kind of motion.
 """
 
 import os
@@ -27,9 +27,9 @@ class Scene:
     Attributes:
         title: lines to write beside the row.
         kind, size, seed: of the blur kernel.
-        turned: degrees that the face is turned in the picture.
-        mirrored: left and right are exchanged.
-        light: of a float picture in [0, 1]: the same face in another light.
+        turned: degrees by which the face is rotated.
+        mirrored: left and right are swapped.
+        light: function of a float image in [0, 1] that changes the lighting.
     """
 
     title: tuple
@@ -47,7 +47,7 @@ def evening(picture):
 
 
 def from_the_left(picture):
-    """Light from the left; the right side lies in shadow."""
+    """Light from the left; the right side is in shadow."""
     return picture * np.linspace(1.1, 0.4, picture.shape[1])[:, None]
 
 
@@ -65,11 +65,11 @@ SCENES = (
 
 
 def make_pair(scene):
-    """A scene's face.
+    """Render a scene.
 
     Returns:
-        (sharp, blurred), uint8 (128, 128, 3) each; the same on every machine but for a level where OpenCV's versions
-        round otherwise.
+        (sharp, blurred), uint8 (128, 128, 3) each; the same on every machine except for one level where versions of
+        OpenCV round differently.
     """
     from skimage import data
 
@@ -80,7 +80,7 @@ def make_pair(scene):
 
     centre, angle = POINTS.mean(axis=0), np.radians(scene.turned)
     turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-    # A margin wider than the kernel's half, so that the blur draws real pixels over the crop's border.
+    # A margin wider than half the kernel, so that the blur moves real pixels across the crop's border.
     face, _ = align(data.astronaut(), (POINTS - centre) @ turn.T + centre, margin=MARGIN)
     if scene.mirrored:
         face = face[:, ::-1]
@@ -95,7 +95,7 @@ def make_pair(scene):
 
 
 def psnr(sharp, estimate):
-    """Of two uint8 pictures, in dB."""
+    """PSNR of two uint8 images, in dB."""
     from keras import ops
 
     from deblur_zoo.metrics.image_quality import psnr as of_batch
@@ -105,12 +105,12 @@ def psnr(sharp, estimate):
 
 
 def draw(titles, columns, captions):
-    """Rows of pictures under the names of their columns.
+    """Rows of images under the names of their columns.
 
     Args:
-        titles: for each row, the lines that stand to its left.
-        columns: dict of a column's name to its pictures, uint8 (H, W, 3), one a row.
-        captions: dict of a column's name to one text a row, written below the picture.
+        titles: for each row, the lines to its left.
+        columns: dict of a column's name to its images, uint8 (H, W, 3), one per row.
+        captions: dict of a column's name to one text per row, written below the image.
 
     Returns:
         uint8 (H', W', 3).
@@ -136,7 +136,7 @@ def draw(titles, columns, captions):
 
 
 def gallery(presets, scenes=SCENES):
-    """The whole picture.
+    """The whole gallery.
 
     Args:
         presets: names or folders of deblurrers with weights.
@@ -170,7 +170,7 @@ def make(arguments):
     if not out.lower().endswith(".png"):
         raise UsageError(f"--out must end in .png, got {out}")
     if not os.path.isdir(os.path.dirname(os.path.abspath(out))):
-        raise UsageError(f"there is no folder to write {out} into")
+        raise UsageError(f"the folder of --out does not exist: {out}")
     from deblur_zoo import zoo
     from deblur_zoo.files import pictures as picture_files
     from deblur_zoo.zoo.presets import read_config
@@ -189,7 +189,7 @@ def make(arguments):
 
 
 def main():
-    flags.DEFINE_string("out", "docs/gallery.png", "picture to write")
+    flags.DEFINE_string("out", "docs/gallery.png", "image file to write")
     flags.DEFINE_list("presets", [], "presets to show, separated by commas; default: every deblurrer with weights")
     command_line_tools.run(make, "python -m examples.gallery")
 

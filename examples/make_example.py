@@ -1,4 +1,4 @@
-"""Make the example pictures anew: scikit-image's astronaut, her face aligned, and the same blurred.
+"""Recreate the example images: scikit-image's astronaut, her face aligned, and a blurred copy.
 
 python -m examples.make_example
 """
@@ -15,7 +15,7 @@ from deblur_zoo.files import pictures
 FOLDER = Path(__file__).parent
 SHARP = FOLDER / "astronaut_face.png"
 BLURRED = FOLDER / "astronaut_face_blurred.png"
-# Eyes, nose tip and corners of the mouth in skimage.data.astronaut(), as mtcnn finds them, to a tenth of a pixel.
+# Eyes, nose tip and mouth corners in skimage.data.astronaut(), as found by mtcnn, to a tenth of a pixel.
 POINTS = np.array([[203.5, 100.1], [245.4, 102.2], [224.2, 126.4], [201.8, 138.6], [244.4, 140.4]])
 MARGIN = 16
 KERNEL_SIZE = 21
@@ -27,7 +27,7 @@ def make():
     """The sharp and the blurred face, uint8 (128, 128, 3) each."""
     from skimage import data
 
-    # With a margin wider than the kernel's half, so that the blur draws real pixels over the crop's border.
+    # A margin wider than half the kernel, so that the blur moves real pixels across the crop's border.
     face, _ = align(data.astronaut(), POINTS, margin=MARGIN)
     generator = np.random.default_rng(SEED)
     kernel = random_kernel("trajectory", KERNEL_SIZE, generator)

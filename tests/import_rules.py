@@ -39,7 +39,7 @@ RESTRICTED = {
         "trainers.steps.tensorflow_step",
     ),
     "jax": ("trainers.distribution.jax", "trainers.steps.jax_step", "deblur_zoo.execution.jax"),
-    "cv2": ("deblur_zoo.data", "deblur_zoo.faces", "deblur_zoo.video", "trainers.datasets"),
+    "cv2": ("deblur_zoo.data", "deblur_zoo.faces", "deblur_zoo.restoration", "deblur_zoo.video", "trainers.datasets"),
     "mtcnn": ("deblur_zoo.faces",),
     "dlib": ("deblur_zoo.faces",),
     "pickle": (),

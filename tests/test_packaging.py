@@ -65,7 +65,7 @@ def test_every_module_is_inside_and_nothing_else(installed):
 
 
 def test_the_stubs_and_the_mark_for_type_checkers_are_inside(installed):
-    stubs = {path.relative_to(ROOT) for path in (ROOT / "deblur_zoo").rglob("*.pyi")}
+    stubs = {path.relative_to(ROOT) for name in ("deblur_zoo", "trainers") for path in (ROOT / name).rglob("*.pyi")}
     assert len(stubs) > 10 and {path.relative_to(installed) for path in installed.rglob("*.pyi")} == stubs
     assert (installed / "deblur_zoo" / "py.typed").is_file()
 

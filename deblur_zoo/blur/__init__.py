@@ -1,4 +1,4 @@
-"""How a blurred picture comes about: blur kernels, convolution with them, and noise.
+"""Blur kernels, convolution with them, and noise.
 Kernels are NumPy; convolution and noise are ``keras.ops`` and run on every backend.
 """
 

@@ -4,7 +4,7 @@
     python -m deblur_zoo.blur --kind trajectory --split test --count 80 --seed 0 --out test.npz
     python -m deblur_zoo.blur --kind gaussian_process --sizes 8-20,21-29:2 --count 5000 --out process.npz
 
-The same flags give the same bank on every machine; train and test banks share no kernel.
+The same flags give the same bank on every machine; train and test banks share no kernels.
 """
 
 from pathlib import Path
@@ -15,16 +15,16 @@ from deblur_zoo.files.command_line_tools import UsageError, run
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_string("kind", "trajectory", "model of motion: trajectory, gaussian_process, camera or linear")
-flags.DEFINE_string("split", "train", "train or test: two streams of random numbers that never meet")
+flags.DEFINE_string("kind", "trajectory", "motion model: trajectory, gaussian_process, camera or linear")
+flags.DEFINE_string("split", "train", "train or test: two independent random streams")
 flags.DEFINE_integer("count", 20_000, "number of kernels", lower_bound=1)
 flags.DEFINE_string(
     "sizes",
     None,
-    "kernel sizes in pixels that take turns: numbers and ranges with a step, such as 8-20,21-29:2; "
+    "kernel sizes in pixels, used in turn: numbers and ranges with a step, such as 8-20,21-29:2; "
     "default: 8-20 for gaussian_process, 13-27:2 (as in Shen et al. 2020) for the others",
 )
-flags.DEFINE_integer("seed", 0, "seed of the random numbers", lower_bound=0)
+flags.DEFINE_integer("seed", 0, "random seed", lower_bound=0)
 flags.DEFINE_string("out", None, "file to write, ending in .npz")
 
 
@@ -36,20 +36,22 @@ def parse_sizes(text):
         first, dash, last = limits.partition("-")
         numbers = [first] + [last] * bool(dash) + [step] * (":" in part)
         if not all(number.strip().isdigit() for number in numbers) or (":" in part and (not dash or int(step) == 0)):
-            raise ValueError(f"Sizes are numbers and ranges such as 13-27:2, separated by commas, not {text!r}.")
+            raise ValueError(
+                f"Kernel sizes must be numbers and ranges such as 13-27:2, separated by commas, got {text!r}."
+            )
         sizes += range(int(first), int(last if dash else first) + 1, int(step or 1))
     if not sizes:
-        raise ValueError(f"The sizes {text!r} hold no number.")
+        raise ValueError(f"The sizes {text!r} contain no numbers.")
     return tuple(sizes)
 
 
 def main(arguments):
     if arguments:
-        raise UsageError(f"Only flags are taken, not {arguments[0]!r}; see --help.")
+        raise UsageError(f"Unexpected argument {arguments[0]!r}: only flags are accepted; see --help.")
     if not FLAGS.out or Path(FLAGS.out).suffix != ".npz":
-        raise UsageError(f"--out is needed and ends in .npz, not {FLAGS.out!r}.")
+        raise UsageError(f"--out must be given and end in .npz, got {FLAGS.out!r}.")
     if not Path(FLAGS.out).absolute().parent.is_dir():
-        raise UsageError(f"There is no folder {Path(FLAGS.out).absolute().parent} to write --out into.")
+        raise UsageError(f"The folder of --out does not exist: {Path(FLAGS.out).absolute().parent}")
 
     from tqdm import tqdm
 

@@ -1,10 +1,10 @@
-"""Blurring a batch of images, each with a kernel of its own, in ``keras.ops``: on every backend and device.
+"""Blur a batch of images, each with its own kernel, in ``keras.ops``: on every backend and device.
 
-Two formulations give the same picture:
+Two implementations give the same result:
 
-- ``grouped``: one depthwise convolution with the images as its channels and the colours as its batch. The quicker one
-  for TensorFlow on a processor, but XLA compiles such convolutions into naive loops, a hundred times slower.
-- ``fft``: a product of spectra, two colours as one complex image. The quicker one under XLA, JAX and on a GPU.
+- ``grouped``: one depthwise convolution with the images as its channels and the colours as its batch. Faster for
+  TensorFlow on a CPU, but XLA compiles such convolutions into naive loops, a hundred times slower.
+- ``fft``: a product of spectra, with two colours as one complex image. Faster under XLA, JAX and on a GPU.
 
 Measured by ``python -m benchmarks.blur``.
 """
@@ -22,11 +22,11 @@ METHODS = ("auto", "grouped", "fft")
 def blur(images, kernels, method="auto"):
     """Convolve each image with its own kernel: true convolution, border REFLECT_101 (SciPy's ``mirror``).
 
-    Kernels of size K turn around their pixel K // 2 in both axes, as in ``scipy.ndimage.convolve``; for odd K that is
-    the middle. They may be larger than the image. Computed in float32 whatever the types and the precision policy.
+    Kernels of size K are centred on their pixel K // 2 in both axes, as in ``scipy.ndimage.convolve``; for odd K that
+    is the middle. They may be larger than the image. Computed in float32 for any input types and dtype policy.
 
     Args:
-        images: (N, H, W, C) floating point, any range; static or dynamic sizes.
+        images: (N, H, W, C) floating point, any range; static or dynamic shape.
         kernels: (N, K, K) floating point, K static.
         method: "grouped", "fft", or "auto": fft under XLA and on GPUs, else grouped.
 
@@ -34,8 +34,8 @@ def blur(images, kernels, method="auto"):
         (N, H, W, C) of the images' type.
 
     Raises:
-        TypeError: images that are not floating point (integers would need a scale).
-        ValueError: shapes that do not fit together, an unknown method, or "grouped" under XLA (JAX always is).
+        TypeError: images that are not floating point (integers would need a range).
+        ValueError: incompatible shapes, an unknown method, or "grouped" under XLA (JAX always uses XLA).
     """
     images = ops.convert_to_tensor(images)
     kernels = ops.convert_to_tensor(kernels)
@@ -45,22 +45,22 @@ def blur(images, kernels, method="auto"):
     if method == "auto":
         method = "fft" if _compiled_by_xla() or _has_accelerator() else "grouped"
     elif method == "grouped" and _compiled_by_xla():
-        raise ValueError("The blur method 'grouped' would take a hundred times as long under XLA; use 'auto' or 'fft'.")
+        raise ValueError("The blur method 'grouped' is a hundred times slower under XLA; use 'auto' or 'fft'.")
     blurred = (_blur_grouped if method == "grouped" else _blur_by_spectrum)(images, kernels)
     return ops.cast(blurred, dtype)
 
 
 def _check(images, kernels, method):
     if method not in METHODS:
-        raise ValueError(f"A blur method is one of {', '.join(METHODS)}, not {method!r}.")
+        raise ValueError(f"The blur method must be one of {', '.join(METHODS)}, got {method!r}.")
     if not keras.backend.is_float_dtype(images.dtype):
-        raise TypeError(f"Images to blur are floating point, not {keras.backend.standardize_dtype(images.dtype)}.")
+        raise TypeError(f"Images to blur must be floating point, got {keras.backend.standardize_dtype(images.dtype)}.")
     if len(images.shape) != 4:
-        raise ValueError(f"Images to blur have the shape (N, H, W, C), not {tuple(images.shape)}.")
+        raise ValueError(f"Images to blur must have the shape (N, H, W, C), got {tuple(images.shape)}.")
     if len(kernels.shape) != 3 or kernels.shape[1] is None or kernels.shape[1] != kernels.shape[2]:
-        raise ValueError(f"Blur kernels have the shape (N, K, K) with a static K, not {tuple(kernels.shape)}.")
+        raise ValueError(f"Blur kernels must have the shape (N, K, K) with a static K, got {tuple(kernels.shape)}.")
     if None not in (images.shape[0], kernels.shape[0]) and images.shape[0] != kernels.shape[0]:
-        raise ValueError(f"{images.shape[0]} images need as many kernels, not {kernels.shape[0]}.")
+        raise ValueError(f"Expected one kernel for each of the {images.shape[0]} images, got {kernels.shape[0]}.")
 
 
 @lru_cache
@@ -69,15 +69,15 @@ def _has_accelerator():
 
 
 def _compiled_by_xla():
-    """Whether XLA compiles what is called now: always with JAX, in TensorFlow under ``jit_compile=True``.
+    """Whether XLA compiles the current call: always with JAX, in TensorFlow under ``jit_compile=True``.
 
     While TensorFlow traces a function for XLA, it marks the graph, or one around it, with an XLA control flow context;
-    it looks for the mark in the same way when it builds a while loop. If a later version hides the mark, the answer is
-    yes: fft is slow nowhere.
+    it looks up the mark the same way when it builds a while loop. If a later version hides the mark, the answer is
+    yes: fft is reasonably fast everywhere.
     """
     if keras.backend.backend() != "tensorflow":
         return keras.backend.backend() == "jax"
-    graph = getattr(ops.zeros(()), "graph", None)  # an eager tensor has none
+    graph = getattr(ops.zeros(()), "graph", None)  # eager tensors have none
     try:
         while graph is not None:
             context = graph._get_control_flow_context()
@@ -92,7 +92,7 @@ def _compiled_by_xla():
 
 
 def _size(tensor, axis):
-    """Static size where known."""
+    """Static size if known."""
     return tensor.shape[axis] if tensor.shape[axis] is not None else ops.shape(tensor)[axis]
 
 
@@ -103,7 +103,7 @@ def _blur_grouped(images, kernels):
     stacked = ops.transpose(images, (3, 1, 2, 0))
     for axis in (1, 2):
         stacked = mirror(stacked, axis, before, _size(stacked, axis) + kernel_size - 1)
-    # The layer correlates: turn the kernels by 180 degrees.
+    # The layer correlates: rotate the kernels by 180 degrees.
     filters = ops.transpose(ops.flip(kernels, axis=(1, 2)), (1, 2, 0))[..., None]
     blurred = ops.depthwise_conv(stacked, filters, strides=1, padding="valid", data_format="channels_last")
     return ops.transpose(blurred, (3, 1, 2, 0))
@@ -114,13 +114,13 @@ def _blur_by_spectrum(images, kernels):
     before = kernel_size - 1 - kernel_size // 2
     channels = images.shape[3]
     height, width = _size(images, 1), _size(images, 2)
-    # The circular convolution of the mirrored image is right from row and column K - 1 on: no more room is needed.
+    # The circular convolution of the mirrored image is right from row and column K - 1 on: no more padding is needed.
     rows, columns = (_fast_size(side + kernel_size - 1) for side in (height, width))
     planes = ops.transpose(images, (0, 3, 1, 2))
     if channels % 2:
         planes = ops.concatenate([planes, ops.zeros_like(planes[:, :1])], axis=1)
     planes = mirror(mirror(planes, 2, before, rows), 3, before, columns)
-    # Kernels are real: a complex image's real and imaginary parts are blurred apart from each other.
+    # Kernels are real, so a complex image's real and imaginary parts are blurred independently.
     real, imaginary = ops.fft2((planes[:, 0::2], planes[:, 1::2]))
     spread = _extend(_extend(kernels, 1, rows), 2, columns)[:, None]
     kernel_real, kernel_imaginary = ops.fft2((spread, ops.zeros_like(spread)))
@@ -137,7 +137,7 @@ def _blur_by_spectrum(images, kernels):
 
 
 def _fast_size(size):
-    """A size that Fourier transforms are quick at, not below ``size``: no prime factor above 5, if known statically."""
+    """The next size that Fourier transforms are fast at, with no prime factor above 5, if known statically."""
     if not isinstance(size, int):
         return -(-size // 32) * 32
     while True:
@@ -151,7 +151,7 @@ def _fast_size(size):
 
 
 def _extend(kernels, axis, size):
-    """Zeros behind the kernels along an axis, up to ``size``, which may be dynamic."""
+    """Append zeros to the kernels along an axis, up to ``size``, which may be dynamic."""
     position = ops.arange(size, dtype="int32")
     last = kernels.shape[axis] - 1
     inside = ops.cast(position <= last, kernels.dtype)

@@ -17,11 +17,11 @@ class KernelBank:
     """Blur kernels of several sizes in one array.
 
     Attributes:
-        kernels: (N, K, K) float32, K odd; kernel i of size s stands in zeros from row and column K // 2 - s // 2 on, so
-            that its pixel s // 2, around which convolution turns, lies on the middle pixel K // 2.
+        kernels: (N, K, K) float32, K odd; kernel i of size s starts at row and column K // 2 - s // 2, surrounded by
+            zeros, so that its centre pixel s // 2 coincides with the middle pixel K // 2.
         sizes: (N,) int32, each kernel's own size before padding.
-        kind: the model of motion that made them.
-        seed: the seed that they were made from.
+        kind: the motion model.
+        seed: the random seed.
         split: "train" or "test".
     """
 
@@ -31,17 +31,17 @@ class KernelBank:
         sizes = np.asarray(sizes, np.int32)
         if kernels.ndim != 3 or len(kernels) == 0 or kernels.shape[1] != kernels.shape[2] or kernels.shape[1] % 2 == 0:
             raise ValueError(
-                f"A kernel bank needs kernels of shape (N, K, K) with N >= 1 and K odd, not {kernels.shape}."
+                f"A kernel bank needs kernels of shape (N, K, K) with N >= 1 and K odd, got {kernels.shape}."
             )
         if sizes.shape != (len(kernels),):
-            raise ValueError(f"A kernel bank of {len(kernels)} kernels needs as many sizes, not {sizes.shape}.")
+            raise ValueError(f"A kernel bank of {len(kernels)} kernels needs as many sizes, got shape {sizes.shape}.")
         if sizes.min() < 1 or sizes.max() > kernels.shape[1]:
-            raise ValueError(f"Kernel sizes must lie between 1 and the padded size {kernels.shape[1]}.")
+            raise ValueError(f"Kernel sizes must be between 1 and the padded size {kernels.shape[1]}.")
         # Written so that NaN fails too.
         if not (np.abs(kernels.sum(axis=(1, 2), dtype=np.float64) - 1) <= 1e-4).all():
             raise ValueError("Every kernel of a bank must sum to 1.")
         if split not in SPLITS:
-            raise ValueError(f"A kernel bank's split is one of {', '.join(SPLITS)}, not {split!r}.")
+            raise ValueError(f"A kernel bank's split must be one of {', '.join(SPLITS)}, got {split!r}.")
         self.kernels, self.sizes = kernels, sizes
         self.kind, self.seed, self.split = str(kind), int(seed), str(split)
 
@@ -55,14 +55,14 @@ class KernelBank:
         return self.kernels[index, start : start + size, start : start + size]
 
     def of_size(self, size):
-        """Indices of the kernels of one size, (M,) int64."""
+        """Indices of the kernels of a given size, (M,) int64."""
         return np.flatnonzero(self.sizes == size)
 
     def save(self, path):
-        """Write an .npz file, whole or not at all."""
+        """Write an .npz file atomically."""
         path = Path(path)
         if path.suffix != ".npz":
-            raise ValueError(f"A kernel bank is saved under a name that ends in .npz, not {path.name!r}.")
+            raise ValueError(f"The file name of a kernel bank must end in .npz, got {path.name!r}.")
         with atomic_path(path) as temporary:
             np.savez_compressed(
                 temporary,
@@ -75,7 +75,7 @@ class KernelBank:
             )
 
     def describe(self):
-        """Sizes and shape of the kernels in a few lines, with tenth, fiftieth and ninetieth percentiles."""
+        """Sizes and shapes of the kernels in a few lines, with 10th, 50th and 90th percentiles."""
         spans, touched, brightest = [], [], []
         for index, size in enumerate(self.sizes.tolist()):
             kernel = self.kernel(index)
@@ -94,20 +94,20 @@ class KernelBank:
         return "\n".join([*lines, f"digest: {self.digest()}"])
 
     def digest(self):
-        """SHA-256 of the kernels and their sizes, in hexadecimal: the same bank, the same digest, on every machine."""
+        """SHA-256 of the kernels and their sizes, in hexadecimal; the same for equal banks on every machine."""
         content = self.sizes.astype("<i4").tobytes() + self.kernels.astype("<f4").tobytes()
         return hashlib.sha256(content).hexdigest()
 
     @classmethod
     def load(cls, path):
-        """Read a bank that ``save`` wrote; nothing is unpickled.
+        """Read a bank written by ``save``; nothing is unpickled.
 
         Raises:
-            FileNotFoundError: there is no such file.
-            ValueError: it is not a kernel bank, is damaged, or is of a newer format.
+            FileNotFoundError: the file does not exist.
+            ValueError: it is not a kernel bank, is damaged, or has a newer format.
         """
         if not os.path.isfile(path):
-            raise FileNotFoundError(f"There is no kernel bank at {path}; make one with python -m deblur_zoo.blur.")
+            raise FileNotFoundError(f"Kernel bank {path} does not exist; make one with python -m deblur_zoo.blur.")
         try:
             with np.load(path, allow_pickle=False) as file:
                 content = {name: file[name] for name in file.files}
@@ -115,16 +115,14 @@ class KernelBank:
             kind, seed, split = str(content["kind"]), int(content["seed"]), str(content["split"])
             kernels, sizes = content["kernels"], content["sizes"]
         except (AttributeError, EOFError, KeyError, OSError, TypeError, ValueError, zipfile.BadZipFile) as error:
-            raise ValueError(
-                f"{path} is not a kernel bank that python -m deblur_zoo.blur wrote, or it is damaged."
-            ) from error
+            raise ValueError(f"{path} is damaged or was not written by python -m deblur_zoo.blur.") from error
         if version > FORMAT_VERSION:
             raise ValueError(f"{path} has format {version}; this version of deblur_zoo reads up to {FORMAT_VERSION}.")
         return cls(kernels, sizes, kind, seed, split)
 
     @classmethod
     def from_kernels(cls, kernels, kind, seed, split):
-        """A bank of square kernels (s, s) of any sizes, padded to the smallest odd size that holds them all."""
+        """A bank of square kernels (s, s) of any sizes, padded to the smallest odd size that fits them all."""
         sizes = np.array([len(kernel) for kernel in kernels], np.int32)
         padded_size = int(sizes.max()) // 2 * 2 + 1
         padded = np.zeros((len(kernels), padded_size, padded_size), np.float32)
@@ -135,6 +133,6 @@ class KernelBank:
 
 
 def count_shared(first, second):
-    """How many kernels of one bank are in another too (equal in every weight, whatever the padding)."""
+    """How many kernels of one bank also occur in another (all weights equal, ignoring padding)."""
     known = {second.kernel(index).tobytes() for index in range(len(second))}
     return sum(first.kernel(index).tobytes() in known for index in range(len(first)))

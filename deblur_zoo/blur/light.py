@@ -1,4 +1,4 @@
-"""Stored grey levels and the light that made them: a camera's response, exposure, photon and read noise.
+"""Camera response: stored grey levels to light and back, exposure, photon and read noise.
 
 The response is a power law, as in Nah et al. 2017 (CVPR, section 2). Light is relative: 1 makes white at a gain of 1.
 """
@@ -9,7 +9,7 @@ import numpy as np
 
 # Nah et al. 2017 (CVPR, "Deep multi-scale convolutional neural network for dynamic scene deblurring"), section 2.
 GAMMA = 2.2
-# Light of middle grey, at which a noise level is stated.
+# Light at middle grey, where noise levels are defined.
 MIDDLE_GREY = 0.5**GAMMA
 
 
@@ -21,11 +21,11 @@ def _light_of_bytes():
 
 
 def to_light(picture, gain=1.0):
-    """Light of a stored picture.
+    """Light of a stored image.
 
     Args:
         picture: uint8 array.
-        gain: exposure; above 1, highlights exceed what the sensor holds.
+        gain: exposure; above 1, highlights exceed the sensor's range.
 
     Returns:
         float32 array of the same shape, from 0 to ``gain``.
@@ -34,7 +34,7 @@ def to_light(picture, gain=1.0):
 
 
 def to_levels(light):
-    """Grey levels of light: what exceeds 1 is clipped, as a full sensor does.
+    """Grey levels of light; values above 1 are clipped, as by a saturated sensor.
 
     Args:
         light: float32 array.
@@ -46,19 +46,19 @@ def to_levels(light):
 
 
 def expose(picture, gain):
-    """A stored picture as a camera with a higher gain would have taken it: uint8 in, uint8 out."""
+    """A stored image as a camera with a higher gain would have captured it: uint8 in, uint8 out."""
     levels = np.rint(to_levels(to_light(np.arange(256, dtype=np.uint8), gain))).astype(np.uint8)
     return levels[picture]
 
 
 def add_sensor_noise(light, level, photon_share, standard_normal):
-    """Photon noise, whose variance follows the light, and read noise, whose variance does not.
+    """Add photon noise, whose variance is proportional to the light, and read noise, whose variance is constant.
 
     Args:
         light: float32 array, 1 for white.
         level: standard deviation of both together at middle grey, on the scale of light. Near middle grey a stored
             value in [0, 1] changes about as much as the light does.
-        photon_share: share of the variance at middle grey that photons cause, in [0, 1].
+        photon_share: share of photon noise in the variance at middle grey, in [0, 1].
         standard_normal: array of the same shape, independent draws of mean 0 and deviation 1.
 
     Returns:

@@ -1,13 +1,13 @@
-"""How a camera or a face moves during an exposure, for blur that differs from place to place.
+"""How a camera or a face moves during an exposure, for blur that varies over the image.
 
-Matrices map an output pixel (x, y, 1) to a place in the input, in pixels. ``data.moving_picture`` renders them.
+Matrices map an output pixel (x, y, 1) to a position in the input, in pixels. ``data.moving_picture`` renders them.
 """
 
 import math
 
 import numpy as np
 
-# Between two renderings of a moving picture no pixel moves further than this, in pixels.
+# Between two renderings no pixel moves further than this, in pixels.
 LARGEST_STEP = 1.0
 FEWEST_STEPS, MOST_STEPS = 9, 64
 
@@ -15,16 +15,16 @@ FEWEST_STEPS, MOST_STEPS = 9, 64
 def smooth_path(generator, dimensions):
     """A random smooth path over one exposure.
 
-    Each coordinate is a sum of three sines and cosines of random phase with amplitudes that fall with the square of
-    the frequency: a bent line, seldom a loop.
+    Each coordinate is a sum of three sines and cosines of random phase whose amplitudes fall with the square of the
+    frequency: a curved line that rarely loops.
 
     Args:
         generator: numpy.random.Generator.
         dimensions: number of coordinates D.
 
     Returns:
-        function of times (T,) in [0, 1] that gives (T, D): mean 0 over the exposure, and peak to peak 1 in each
-        coordinate.
+        function of times (T,) in [0, 1] that returns (T, D) with mean 0 over the exposure and a peak-to-peak range of 1
+        in each coordinate.
     """
     weights = generator.standard_normal((2, 3, dimensions)) / np.arange(1, 4)[None, :, None] ** 2
 
@@ -38,13 +38,13 @@ def smooth_path(generator, dimensions):
 
 
 def similarity(angle, zoom, shift, centre):
-    """Matrices that turn, zoom and shift: output pixel to input place.
+    """Matrices that rotate, zoom and shift, from output pixels to input positions.
 
     Args:
-        angle: (T,) radians, clockwise as seen in the picture.
+        angle: (T,) radians, clockwise as seen in the image.
         zoom: (T,) relative; 0.03 shrinks the content by 3 %.
         shift: (T, 2) pixels, x and y.
-        centre: (x, y), the place about which it turns and zooms.
+        centre: (x, y), the centre of rotation and zoom.
 
     Returns:
         float64 (T, 2, 3).
@@ -61,13 +61,13 @@ def compose(outer, inner):
 
 
 def exposure_times(displacements):
-    """Times between which nothing moves further than ``LARGEST_STEP``, as far as ``MOST_STEPS`` times allow it.
+    """Times between which nothing moves further than ``LARGEST_STEP``, or ``MOST_STEPS`` times if it moves too much.
 
     Args:
-        displacements: function of times (T,) in [0, 1] that gives places or displacements (T, 2, P) in pixels.
+        displacements: function of times (T,) in [0, 1] that returns positions or displacements (T, 2, P) in pixels.
 
     Returns:
-        float64 (T,), the middles of T equal shares of the exposure.
+        float64 (T,), the midpoints of T equal parts of the exposure.
     """
     steps = np.linalg.norm(np.diff(displacements(_middles(64)), axis=0), axis=1)
     return _middles(min(max(FEWEST_STEPS, math.ceil(64 * steps.max() / LARGEST_STEP)), MOST_STEPS))
@@ -78,12 +78,12 @@ def _middles(count):
 
 
 def corners(matrices, size):
-    """Where matrices (T, 2, 3) put the corners of a picture of this side: (T, 2, 4), what moves most."""
+    """Positions to which matrices (T, 2, 3) map the corners of an image of this side, the points that move most."""
     return matrices @ np.array([[x, y, 1.0] for x in (0, size - 1) for y in (0, size - 1)]).T
 
 
 def bump(size, centre, radius, displacement):
-    """A displacement field that is strongest at one place and fades as a gaussian.
+    """A displacement field that is strongest at one position and falls off as a Gaussian.
 
     Args:
         size: side in pixels.

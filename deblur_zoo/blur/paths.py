@@ -1,12 +1,12 @@
-"""Random paths that a picture's point takes on the sensor while the shutter is open, one model a class.
+"""Random paths that an image point takes on the sensor while the shutter is open, one class per model.
 
-Every model has ``draw(generator)``, which takes a fixed amount of random numbers for one path, and ``follow(draws)``,
-which turns the draws of B paths into B arrays of points (T, 2), columns x and y, in units of its own (kernels are
-scaled later). A point stands for an equal share of the exposure, so a path that dwells leaves a bright spot.
+Every model has ``draw(generator)``, which draws a fixed amount of random numbers for one path, and ``follow(draws)``,
+which turns the draws of B paths into B arrays of points (T, 2), columns x and y, in arbitrary units (kernels are scaled
+later). Each point represents an equal share of the exposure, so slow parts of a path are bright.
 
-All of it is built from additions, multiplications, divisions and square roots, which IEEE 754 fixes to the last bit,
-and from constants computed in decimal: the same draws give the same path on every machine. (Sines, exponentials and
-matrix products of NumPy may differ in the last bits from one processor to the next.)
+Only additions, multiplications, divisions and square roots are used, which IEEE 754 fixes to the last bit, and
+constants computed in decimal, so the same draws give the same path on every machine. (NumPy's sines, exponentials and
+matrix products may differ in the last bits between CPUs.)
 """
 
 from decimal import Decimal, localcontext
@@ -45,7 +45,7 @@ def _matern_recursion():
     with localcontext() as context:
         context.prec = 60
         h = Decimal(5).sqrt() * Decimal(str(MATERN_STEP)) / Decimal(str(MATERN_LENGTH))
-        # exp(F h) for F = [[0, 1, 0], [0, 0, 1], [-1, -3, -3]]: (F + 1)^3 = 0, so the series of exp((F + 1) h) ends.
+        # exp(F h) for F = [[0, 1, 0], [0, 0, 1], [-1, -3, -3]]: (F + 1)^3 = 0, so exp((F + 1) h) is a finite sum.
         nilpotent = [[Decimal(v) for v in row] for row in ((1, 1, 0), (0, 1, 1), (-1, -3, -2))]
         square = _product(nilpotent, nilpotent)
         decay = (-h).exp()
@@ -87,7 +87,7 @@ class GaussianProcess:
     """Both coordinates follow a Gaussian process (one-step paper, section 3.1, eq. 4), sampled every 0.01.
 
     The number of samples is uniform from 30 to 200: from 1 to almost 7 length scales. The paper says "control sampling
-    length N" without numbers. Between samples the path is straight (``POINTS_BETWEEN`` points a segment).
+    length N" without numbers. Samples are joined by straight lines (``POINTS_BETWEEN`` points per segment).
     """
 
     SHORTEST, LONGEST = 30, 200
@@ -134,10 +134,10 @@ class CameraTrajectory:
     """A particle's walk in the plane after Boracchi and Foi 2012, as Kupyn et al. 2018 use it.
 
     The particle moves at constant speed for one exposure. At each step its velocity changes by a Gaussian
-    perturbation (tremor), by a pull towards where it started (inertia of a hand that holds still), and, seldom, by an
-    impulse that turns it around (the shutter button, or a jerk back); then it is scaled to the constant speed, so
-    that equal exposures give equal lengths. Ranges of the random parameters are those of Boracchi and Foi's walk of
-    2,000 steps over 64 pixels; the anxiety, a constant there, varies, and so does the exposure (a share of 64 pixels),
+    perturbation (tremor), by a pull towards its start (inertia of a hand that holds still), and, rarely, by an
+    impulse that reverses it (the shutter button, or a jerk back); then it is rescaled to the constant speed, so equal
+    exposures give equal lengths. The random parameters have the ranges of Boracchi and Foi's walk of 2,000 steps over
+    64 pixels, except that the anxiety, constant there, varies here, and so does the exposure (a share of 64 pixels),
     from almost straight lines to tangles.
     """
 
@@ -161,16 +161,16 @@ class CameraTrajectory:
         pull = 0.7 * parameters[:, 2] * anxiety
         tremor = 10 * parameters[:, 3] * anxiety
         shake = 0.2 * parameters[:, 4] * anxiety
-        # One step here stands for this many steps of the reference walk: drifts and chances grow with it, the
-        # standard deviation of noise with its root.
+        # One step here covers this many steps of the reference walk: drifts and probabilities grow with it, the
+        # standard deviation of noise with its square root.
         share = exposure * cls.REFERENCE_STEPS / cls.STEPS
         length = exposure * cls.REFERENCE_LENGTH / cls.STEPS
         pull, shake, tremor = pull * share, shake * share, tremor * np.sqrt(share)
 
-        # Steps first, so that each step reads neighbouring numbers.
+        # Steps first, so that each step reads adjacent memory.
         chances, perturbations = (np.ascontiguousarray(part.transpose(2, 1, 0)) for part in (chances, perturbations))
         tremors = tremor * perturbations
-        # An impulse adds twice the velocity, turned around give or take half a radian: t is tan(angle / 2).
+        # An impulse adds twice the velocity, reversed give or take half a radian: t is tan(angle / 2).
         t = 0.5108 * (chances[:, 1] - 0.5)
         strength = np.where(chances[:, 0] < shake, 2.0, 0.0)
         cosines, sines = -strength * ((1 - t * t) / (1 + t * t)), -strength * (2 * t / (1 + t * t))
@@ -196,10 +196,10 @@ def _unit(x, y):
 class ShakingCamera:
     """Path of one scene point seen by a camera that shakes in all six degrees of freedom (our own model).
 
-    Three rotations and three translations are each a mass on a damped spring (the hand) that is pushed by white
-    noise: natural frequency 1 to 10 Hz, damping ratio 0.2 to 1, exposure 1/20 to 1/2 second, starting in motion.
-    Rotations are about a degree and translations about a centimetre over a distance of 1 m; the point lies off the
-    optical axis, so that roll and approach move it too. It is projected by a pinhole camera of focal length 1.
+    Three rotations and three translations are each a mass on a damped spring (the hand) driven by white noise: natural
+    frequency 1 to 10 Hz, damping ratio 0.2 to 1, exposure 1/20 to 1/2 second, starting in motion. Rotations are about
+    a degree and translations about a centimetre over a distance of 1 m; the point is off the optical axis, so that
+    roll and approach move it too. It is projected by a pinhole camera of focal length 1.
     """
 
     STEPS = 512
@@ -228,9 +228,9 @@ class ShakingCamera:
         poses = np.empty((len(draws), cls.STEPS, 6))
         for index in range(cls.BURN_IN + cls.STEPS):
             h = before if index < cls.BURN_IN else step
-            # White noise of the strength that gives the resting spring a standard deviation of ``strength``.
+            # White noise scaled so that the spring's motion has a standard deviation of ``strength``.
             noise = 2 * strength * frequency * np.sqrt(damping * frequency * h) * pushes[:, :, index]
-            # Damping is implicit and the place follows the new speed: stable while frequency * h stays below 2.
+            # Damping is implicit and the position uses the new speed: stable while frequency * h is below 2.
             speed = (speed - h * frequency * frequency * motion + noise) / (1 + 2 * damping * frequency * h)
             motion = motion + h * speed
             if index >= cls.BURN_IN:

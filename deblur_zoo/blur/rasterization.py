@@ -1,7 +1,7 @@
-"""From a path of points to a blur kernel: fit into a square of pixels, centre the mass, draw with bilinear weights.
+"""Turn a path of points into a blur kernel: fit it into a square of pixels, centre its mass, draw bilinearly.
 
-Coordinates are rounded to 1/256 pixel and weights to 1/65536, and all that follows is done in integers: a kernel's
-weights sum to exactly 1 in float32, in any order, and last-bit differences between machines disappear.
+Coordinates are rounded to 1/256 pixel and weights to 1/65536, and everything after that is integer arithmetic: weights
+sum to exactly 1 in float32, in any order, and last-bit differences between machines disappear.
 """
 
 import numpy as np
@@ -13,9 +13,9 @@ TOTAL = 1 << 16
 def mass_centre(size):
     """Coordinate of the pixel grid on which a kernel's mass is centred, in both axes.
 
-    For an odd size the middle pixel, (size - 1) / 2. An even size has no middle pixel; convolution turns around pixel
-    size // 2 there, and the mass is put 1/16 pixel before it, so that a blurred picture does not move against the
-    sharp one and the mass still lies within half a pixel of the geometric middle.
+    For an odd size this is the middle pixel, (size - 1) / 2. An even size has no middle pixel; convolution is centred
+    on pixel size // 2, and the mass is centred 1/16 pixel before it, so that a blurred image is not shifted against the
+    sharp one and the mass is still within half a pixel of the geometric middle.
     """
     return (size - 1) / 2 if size % 2 else size / 2 - 1 / 16
 
@@ -25,17 +25,17 @@ def fit(points, size):
 
     Args:
         points: (T, 2) float, not all the same.
-        size: side of the square in pixels, >= 3; pixel centres lie at 0, 1, ..., size - 1.
+        size: side of the square in pixels, >= 3; pixel centres are at 0, 1, ..., size - 1.
 
     Returns:
         (T, 2) float: within [0, size - 1]; at least one point on that square's border.
     """
     centre = mass_centre(size)
-    # Contiguous columns: quick, and the mean is always summed in the same order.
+    # Contiguous columns: fast, and the mean is always summed in the same order.
     points = np.asfortranarray(points)
     points = points - points.mean(axis=0)
     before, after = -points.min(), points.max()
-    # One scale for both axes; the room before and after the centre differs for even sizes.
+    # One scale for both axes; the space before and after the centre differs for even sizes.
     scale = min(centre / before, (size - 1 - centre) / after)
     return centre + scale * points
 
@@ -54,7 +54,7 @@ def rasterize(points, size):
     whole, part = fixed // SUBPIXELS, fixed % SUBPIXELS
     x, y = whole[:, 0], whole[:, 1]
     right, below = part[:, 0], part[:, 1]
-    # One column and row more: a point on the last pixel has weight 0 beyond it.
+    # One extra column and row: a point on the last pixel has weight 0 beyond it.
     side = size + 1
     corner = y * side + x
     places = np.concatenate([corner, corner + 1, corner + side, corner + side + 1])
@@ -73,7 +73,7 @@ def rasterize(points, size):
 
 
 def _share_out(mass):
-    """Integers proportional to ``mass`` with sum TOTAL: rounded down, the rest to the largest remainders."""
+    """Integers proportional to ``mass`` that sum to TOTAL: rounded down, the rest to the largest remainders."""
     scaled, total = mass * TOTAL, mass.sum()
     weights, remainders = scaled // total, scaled % total
     missing = TOTAL - weights.sum()

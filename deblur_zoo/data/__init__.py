@@ -1,5 +1,6 @@
-"""Readers, augmentation, host-side blur and the tf.data pipeline: faces on disk to training batches.
-OpenCV and TensorFlow may be used by name here.
+"""From faces on disk to training batches: readers, augmentation, host-side blur and the tf.data pipeline.
+
+This package may import OpenCV and TensorFlow.
 """
 
 import lazy_loader

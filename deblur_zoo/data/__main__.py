@@ -1,11 +1,11 @@
-"""Pack faces into one file or into TFRecord shards, which are read quicker than folders of pictures.
+"""Pack faces into one file or into TFRecord shards, which are faster to read than folders of images.
 
     python -m deblur_zoo.data --faces crops/a,crops/b --out faces.npz
     python -m deblur_zoo.data --faces crops/a --labels labels/a --out faces.npy
     python -m deblur_zoo.data --faces faces.npz --out shards --format tfrecord --shards 16
 
---faces takes what training takes: folders of pictures, packs, shards. Label maps beside the pictures (NAME_label.png)
-come along. The target appears whole or not at all.
+--faces accepts the same sources as training: folders of images, packs, shards. Label maps beside the images
+(NAME_label.png) are included. The output is written atomically.
 """
 
 from absl import flags
@@ -15,25 +15,25 @@ from deblur_zoo.files.command_line_tools import UsageError
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list("faces", None, "folders, packs and shards to read, separated by commas")
-flags.DEFINE_list("labels", None, "folders of label maps (NAME.png), one for each of --faces; an empty one for none")
-flags.DEFINE_string("out", None, "target: a .npz or .npy file, or a new folder for shards")
+flags.DEFINE_list("labels", None, "folders of label maps (NAME.png), one for each of --faces, empty for none")
+flags.DEFINE_string("out", None, "output: a .npz or .npy file, or a new folder for shards")
 flags.DEFINE_enum(
     "format", None, ["encoded", "raw", "tfrecord"],
-    "encoded pictures in .npz, raw pixels in .npz or .npy (mapped, not read whole), or tfrecord shards; default: "
-    "by --out, .npz encoded, .npy raw, else tfrecord",
+    "encoded images in .npz, raw pixels in .npz or .npy (memory-mapped), or tfrecord shards; default: by --out, "
+    "encoded for .npz, raw for .npy, else tfrecord",
 )  # fmt: skip
 flags.DEFINE_integer(
-    "quality", None, "encode every face anew as WebP of this quality; default: pictures' own bytes", 1, 100
+    "quality", None, "re-encode every face as WebP of this quality; default: keep the original bytes", 1, 100
 )
 flags.DEFINE_integer("shards", 8, "number of TFRecord files", lower_bound=1)
-flags.DEFINE_integer("minimum_size", 128, "smallest side of a face that is accepted, in pixels", lower_bound=1)
+flags.DEFINE_integer("minimum_size", 128, "minimum side of a face in pixels", lower_bound=1)
 
 LISTED = 20
 
 
 def main(arguments):
     command_line_tools.require_flags(arguments, "faces", "out")
-    # Heavy imports wait until the flags are known to be good.
+    # Heavy imports after the flags have been checked.
     import logging
 
     from tqdm import tqdm
@@ -41,7 +41,7 @@ def main(arguments):
     from deblur_zoo.data.face_store import load_faces
     from deblur_zoo.data.packing import pack_faces
 
-    # What is skipped is listed at the end.
+    # Skipped files are listed at the end.
     logging.getLogger("deblur_zoo.data").setLevel(logging.ERROR)
     try:
         with tqdm(unit="face", desc="read", delay=0.3, disable=None) as bar:

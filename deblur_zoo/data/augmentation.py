@@ -1,12 +1,12 @@
 """Geometric augmentation of a face crop: one similarity warp for scale, shift, rotation and mirroring.
 
-A warp is six integers, so that every renderer (``host_synthesis``, ``device_synthesis``) makes the same picture of it,
-to the last bit. OpenCV's ``warpAffine`` would not do: its arithmetic differs between versions and processors.
+A warp is six integers, so that every renderer (``host_synthesis``, ``device_synthesis``) produces bit-identical images.
+OpenCV's ``warpAffine`` would not: its arithmetic differs between versions and processors.
 
 - The inverse matrix (output pixel to input pixel) is stored in 16.16 fixed point.
-- Coordinates are rounded to 1/32 pixel, as OpenCV's ``remap`` has them.
-- Bilinear weights are then multiples of 1/1024, the sum of four weighted bytes is a whole number below 2**18 of them,
-  which float32 holds exactly, and it is rounded to 8 bits, halves upwards.
+- Coordinates are rounded to 1/32 pixel, as in OpenCV's ``remap``.
+- Bilinear weights are then multiples of 1/1024, so the sum of four weighted bytes is below 2**18 such units, which
+  float32 represents exactly; it is rounded to 8 bits, halves upwards.
 """
 
 import math
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# Fixed point of the matrix, of the coordinates, and what lies between the two.
+# Fixed-point bits of the matrix and of the coordinates, and the difference between the two.
 MATRIX_BITS = 16
 COORDINATE_BITS = 5
 SHIFT_BITS = MATRIX_BITS - COORDINATE_BITS
@@ -22,13 +22,13 @@ SHIFT_BITS = MATRIX_BITS - COORDINATE_BITS
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Ranges that a random warp is drawn from, uniformly (Shen et al. 2020, section 4.1; mirroring is ours).
+    """Ranges from which a random warp is drawn uniformly (Shen et al. 2020, section 4.1; mirroring is ours).
 
     Attributes:
         scale: largest relative change of size; 0.1 gives 0.9 to 1.1.
         shift: largest shift along each axis, in pixels.
         rotation: largest rotation to either side, in degrees.
-        mirror: probability of mirroring left and right.
+        mirror: probability of a left-right flip.
     """
 
     scale: float = 0.1
@@ -44,20 +44,20 @@ class Augmentation:
 
 
 def warp_matrix(shape, size, scale=1.0, shift_x=0.0, shift_y=0.0, rotation=0.0, mirror=False):
-    """The warp that cuts a ``size`` x ``size`` crop out of the middle of a face after a similarity transform.
+    """The warp that crops the middle ``size`` x ``size`` pixels of a face after a similarity transform.
 
     Args:
         shape: (height, width) of the face in pixels.
         size: side of the result in pixels.
-        scale, shift_x, shift_y, rotation: the face in the crop becomes larger by ``scale``, turns clockwise by
-            ``rotation`` radians about the crop's centre, and moves right and down by the shift in pixels.
-        mirror: swap left and right first.
+        scale, shift_x, shift_y, rotation: the face is enlarged by ``scale``, rotated clockwise by ``rotation`` radians
+            about the crop's centre, and moved right and down by the shift in pixels.
+        mirror: flip left and right first.
 
     Returns:
-        int32 (2, 3): from (x, y, 1) of an output pixel to (x, y) of the input, in units of 2**-16 pixel.
+        int32 (2, 3): maps (x, y, 1) of an output pixel to (x, y) of the input, in units of 2**-16 pixel.
 
     Raises:
-        ValueError: the warp leads so far away from the face that 16.16 fixed point does not hold it.
+        ValueError: the warp reaches so far from the face that 16.16 fixed point overflows.
     """
     cos, sin = math.cos(rotation) / scale, math.sin(rotation) / scale
     flip = -1.0 if mirror else 1.0
@@ -67,6 +67,6 @@ def warp_matrix(shape, size, scale=1.0, shift_x=0.0, shift_y=0.0, rotation=0.0, 
     x_in = (shape[1] - 1) / 2 - a * x_out - b * y_out
     y_in = (shape[0] - 1) / 2 - c * x_out - d * y_out
     if max(abs(x_in), abs(y_in)) + (abs(cos) + abs(sin)) * size >= 2**14:
-        raise ValueError(f"The warp leads more than {2**14} pixels away: scale {scale}, shift ({shift_x}, {shift_y}).")
+        raise ValueError(f"The warp reaches more than {2**14} pixels: scale {scale}, shift ({shift_x}, {shift_y}).")
     matrix = np.array([[a, b, x_in], [c, d, y_in]])
     return np.rint(matrix * 2**MATRIX_BITS).astype(np.int32)

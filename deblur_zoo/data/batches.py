@@ -9,17 +9,16 @@ from deblur_zoo.data.places import choose_place
 
 
 def training_batches(pair_maker, batch_size, first_step=0, place="auto", compile=None, threads=None, ahead=4):
-    """An endless generator of the batches that ``deblur_zoo.data.pipeline`` gives, in the same order.
+    """An endless generator of the same batches as ``deblur_zoo.data.pipeline``, in the same order.
 
     Args:
         pair_maker: a PairMaker.
-        batch_size: pairs a step.
+        batch_size: pairs per step.
         first_step: the step to start at; step k holds samples k * batch_size up to (k + 1) * batch_size - 1.
         place: "host", "device" or "auto", see ``places.choose_place``.
-        compile: for the device: a function that compiles the renderer, such as ``jax.jit``.
-        threads: workers of the host; None for one a processor. OpenCV and NumPy let go of the interpreter while they
-            work.
-        ahead: batches that are being made (for the device: planned) while one is used.
+        compile: function that compiles the device renderer, such as ``jax.jit``.
+        threads: host worker threads; None for one per CPU. OpenCV and NumPy release the interpreter lock.
+        ahead: batches to prepare (on the device: plan) in advance.
 
     Returns:
         generator of (blurred, sharp) or (blurred, sharp, labels): uint8 (batch_size, S, S, 3) twice and uint8
@@ -32,7 +31,7 @@ def training_batches(pair_maker, batch_size, first_step=0, place="auto", compile
         return _from_host(pair_maker, batch_size, first_step, threads, ahead)
     from deblur_zoo.data.device_synthesis import DeviceRenderer
 
-    # Built here, so that what cannot work is refused at the call and not at the first batch.
+    # Created here so that unsupported settings fail at the call and not at the first batch.
     return _from_device(DeviceRenderer(pair_maker, compile), pair_maker, batch_size, first_step, ahead)
 
 
@@ -60,7 +59,7 @@ def _from_host(pair_maker, batch_size, first_step, threads, ahead):
 
 
 def _from_device(renderer, pair_maker, batch_size, first_step, ahead):
-    """One thread draws plans ahead; rendering is started here, and backends such as JAX do not wait for its end."""
+    """One thread draws plans ahead; this one starts the rendering, which backends such as JAX run asynchronously."""
     with ThreadPoolExecutor(1) as pool:
         step = first_step
         waiting = deque()

@@ -1,7 +1,7 @@
-"""Training pairs whose blur is that of real cameras and moving people, rendered on the host.
+"""Training pairs with the blur of real cameras and moving people, rendered on the host.
 
-The papers' pairs are made in ``host_synthesis``: one kernel for the whole picture, stored values, gaussian noise. Here
-the light is blurred, the blur may differ from place to place, and a picture goes through a sensor and a file format.
+``host_synthesis`` makes the papers' pairs: one kernel for the whole image, stored values, Gaussian noise. Here the blur
+applies to light, may vary over the image, and is followed by a sensor and a file format.
 """
 
 import math
@@ -21,28 +21,28 @@ KIND_CODES = {"kernel": 1, "turning": 2, "moving_face": 3, "moving_background": 
 
 @dataclass(frozen=True)
 class CameraBlur:
-    """Which camera-like pairs are drawn, and how strong what happens to them is.
+    """Which camera-like pairs are drawn, and how strong their degradations are.
 
     Attributes:
         share: probability that a face becomes such a pair rather than one of the papers' kind.
-        kinds: probability of each kind, normalised. "kernel": one kernel for all of the picture; "turning": the camera
-            turns, zooms and shifts; "moving_face": the face moves in front of a still background;
+        kinds: probability of each kind, normalised. "kernel": one kernel for the whole image; "turning": the camera
+            rotates, zooms and shifts; "moving_face": the face moves in front of a still background;
             "moving_background": the camera follows the face; "expression": parts of the face move; "defocus": a
             disc, half of the time after a kernel.
         linear_light: probability that light is blurred instead of stored values.
-        gain: (lowest, highest) exposure under ``linear_light``; above 1, highlights are clipped in both pictures.
-        turn, zoom, shift: largest turn in degrees, relative zoom, and shift in pixels of a crop of 128, from one end of
-            a path to the other.
-        expression: largest motion of a part of the face, in pixels of a crop of 128.
+        gain: (lowest, highest) exposure under ``linear_light``; above 1, highlights are clipped in both images.
+        turn, zoom, shift: largest rotation in degrees, relative zoom, and shift in pixels of a 128-pixel crop, from one
+            end of a path to the other.
+        expression: largest motion of a part of the face, in pixels of a 128-pixel crop.
         defocus: (smallest, largest) radius of the disc in pixels.
         noise: (smallest, largest) standard deviation of photon and read noise together at middle grey, on the [0, 1]
-            scale; what lies between is drawn as the square of a uniform number, so that weak noise is frequent.
-        resize: (lowest, highest) factor by which a picture is shrunk and enlarged again, and its probability.
-        jpeg: (lowest, highest) quality of a JPEG compression, and its probability. Where a picture is resized too, it
-            is compressed before it is enlarged, or after, with equal probability.
+            scale; interpolated by the square of a uniform number, so that weak noise is more frequent.
+        resize: (lowest, highest) factor by which an image is downscaled and upscaled again, and its probability.
+        jpeg: (lowest, highest) quality of JPEG compression, and its probability. If the image is also resized, it is
+            compressed before or after the upscaling, with equal probability.
 
     Raises:
-        ValueError: an unknown kind, or a number outside its range.
+        ValueError: an unknown kind, or a number out of range.
     """
 
     share: float = 0.6
@@ -69,20 +69,20 @@ class CameraBlur:
         unknown = not isinstance(self.kinds, dict) or set(self.kinds) - set(KIND_CODES)
         if unknown or not self.kinds or min(self.kinds.values()) < 0 or not sum(self.kinds.values()) > 0:
             raise ValueError(
-                f"Kinds of camera blur are a table from {', '.join(KIND_CODES)} to shares of at least 0, one of them "
-                f"above 0; got {self.kinds}."
+                f"Camera blur: kinds must be a table from {', '.join(KIND_CODES)} to shares of at least 0, at least "
+                f"one above 0; got {self.kinds}."
             )
         for name in ("share", "linear_light", "resize_share", "jpeg_share"):
             if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"Camera blur: {name} is from 0 to 1, not {getattr(self, name)}.")
+                raise ValueError(f"Camera blur: {name} must be from 0 to 1, got {getattr(self, name)}.")
         limits = {"gain": (0.1, 10), "defocus": (0, 20), "noise": (0, 1), "resize": (0.1, 1), "jpeg": (1, 100)}
         for name, (lowest, highest) in limits.items():
             value = tuple(getattr(self, name))
             if len(value) != 2 or not lowest <= value[0] <= value[1] <= highest:
-                raise ValueError(f"Camera blur: {name} is a range within {lowest} to {highest}, not {value}.")
+                raise ValueError(f"Camera blur: {name} must be a range within {lowest} to {highest}, got {value}.")
         for name in ("turn", "zoom", "shift", "expression"):
             if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(f"Camera blur: {name} is at least 0, not {getattr(self, name)}.")
+                raise ValueError(f"Camera blur: {name} must be at least 0, got {getattr(self, name)}.")
 
     def kind_code(self, generator):
         """The code of a sample's kind in ``KIND_CODES``, or 0 for one of the papers' kind."""
@@ -93,17 +93,17 @@ class CameraBlur:
 
 
 def render(face, matrix, code, generator, settings, kernels, size, labels=None):
-    """One pair.
+    """Render one pair.
 
     Args:
         face: uint8 (H, W, 3), with a margin around the crop.
-        matrix: int32 (2, 3), the geometric augmentation, as ``augmentation.warp_matrix`` gives it.
-        code: of the kind of blur, a value of ``KIND_CODES``.
-        generator: numpy.random.Generator from which all of the pair is drawn.
+        matrix: int32 (2, 3), the geometric augmentation from ``augmentation.warp_matrix``.
+        code: the kind of blur, a value of ``KIND_CODES``.
+        generator: numpy.random.Generator from which everything about the pair is drawn.
         settings: CameraBlur.
         kernels: KernelMixture.
         size: side of the pair in pixels.
-        labels: uint8 (H, W), classes of the face's pixels, from which its outline is taken; None: an ellipse.
+        labels: uint8 (H, W), the classes of the face's pixels, which give its outline; None for an ellipse.
 
     Returns:
         (blurred, sharp), uint8 (size, size, 3).
@@ -120,7 +120,7 @@ def render(face, matrix, code, generator, settings, kernels, size, labels=None):
     if linear:
         sharp = light.expose(sharp, gain)
     else:
-        # Convolution rounds a little below 0 where it is black.
+        # Convolution rounds a little below 0 in black areas.
         blurred = np.maximum(blurred, 0) ** np.float32(light.GAMMA)
     level = settings.noise[0] + (settings.noise[1] - settings.noise[0]) * generator.random() ** 2
     photon_share = generator.uniform(0.9, 1.0)
@@ -131,7 +131,7 @@ def render(face, matrix, code, generator, settings, kernels, size, labels=None):
 
 
 def _through_files(picture, generator, settings):
-    """A picture resized and compressed."""
+    """Resize and compress an image."""
     import cv2
 
     resized, factor, compressed, quality, early = generator.uniform(size=5)
@@ -152,7 +152,7 @@ def _through_files(picture, generator, settings):
 
 @dataclass(frozen=True)
 class _Scene:
-    """What a kind of blur is rendered from; ``values`` gives float32 light or stored values of a uint8 picture."""
+    """Inputs of a kind of blur; ``values`` turns a uint8 image into float32 light or stored values."""
 
     face: np.ndarray
     matrix: np.ndarray
@@ -169,7 +169,7 @@ class _Scene:
 
     @property
     def unit(self):
-        """Pixels of this crop for each pixel of a crop of 128."""
+        """Pixels of this crop per pixel of a 128-pixel crop."""
         return self.size / 128
 
     def around(self, margin):
@@ -179,7 +179,7 @@ class _Scene:
         return self.values(host_synthesis.warp(self.face, matrix, self.size + 2 * margin))
 
     def path(self, generator, strength):
-        """A random camera motion: function of times (T,) that gives matrices (T, 2, 3) in the crop's pixels."""
+        """A random camera motion: function of times (T,) that returns matrices (T, 2, 3) in the crop's pixels."""
         settings = self.settings
         along = motion.smooth_path(generator, 4)
         turn, zoom, *shift = strength * generator.uniform(-1, 1, 4)
@@ -197,11 +197,11 @@ class _Scene:
         return place
 
     def still(self):
-        """The matrix of what does not move, (1, 2, 3)."""
+        """The matrix of static content, (1, 2, 3)."""
         return self.affine[None]
 
     def moving(self, generator, strength):
-        """Matrices (T, 2, 3), output pixel to the face's place, of a random motion."""
+        """Matrices (T, 2, 3) of a random motion, output pixel to the face's position."""
         place = self.path(generator, strength)
         return motion.compose(
             self.affine, place(motion.exposure_times(lambda times: motion.corners(place(times), self.size)))
@@ -209,7 +209,7 @@ class _Scene:
 
 
 def _convolve(picture, kernel, size):
-    """The middle of a picture with a margin of half the kernel, or more, convolved."""
+    """The middle of an image, convolved; it needs a margin of at least half the kernel."""
     blurred = host_blur.blur(picture[None], [kernel], threads=1)[0]
     margin = (len(picture) - size) // 2
     return blurred[margin : margin + size, margin : margin + size]
@@ -257,7 +257,7 @@ def _expression(scene, generator):
         )
         for _ in range(parts)
     ]
-    # Every part at its strongest place.
+    # Every part at its strongest position.
     reach = np.array([np.linalg.norm(part, axis=2).max() for part in fields])
     times = motion.exposure_times(lambda times: np.stack([along(times) * reach] * 2, axis=1) / math.sqrt(2))
     return moving_picture.mean_of_displacements(
@@ -279,13 +279,13 @@ _BLURS = {
 
 
 def outline(labels, side, size, generator):
-    """Where the head is.
+    """Mask of the head.
 
     Args:
         labels: uint8 (side, side), the classes of ``faces.face_classes``, or None.
-        side: of the face in pixels, its margin included.
+        side: of the face in pixels, including its margin.
         size: of the canonical crop in its middle, in pixels.
-        generator: numpy.random.Generator for the ellipse that stands in where labels say too little.
+        generator: numpy.random.Generator for the ellipse used when labels are missing or insufficient.
 
     Returns:
         float32 (side, side) in [0, 1], with an edge about two pixels wide.

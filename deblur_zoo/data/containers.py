@@ -1,10 +1,9 @@
 """Packs of faces in one file, read without TensorFlow.
 
-- ``.npz``, encoded: "data" uint8 (B,), the picture files' bytes one after the other; "offsets" int64 (N + 1,), where
-  each begins; "names" (N,); with labels "label_data" and "label_offsets", PNG bytes, none for a face without labels.
-- ``.npz``, raw: "faces" uint8 (N, H, W, 3), "names" (N,), with labels "labels" uint8 (N, H, W).
-- ``.npy``, raw: the array of faces alone, mapped into memory and read when it is needed; its labels, if there are any,
-  in NAME_label.npy beside it.
+- ``.npz``, encoded: "data" uint8 (B,), the concatenated bytes of the image files; "offsets" int64 (N + 1,), where each
+  begins; "names" (N,); with labels also "label_data" and "label_offsets", PNG bytes, empty for a face without labels.
+- ``.npz``, raw: "faces" uint8 (N, H, W, 3), "names" (N,), with labels also "labels" uint8 (N, H, W).
+- ``.npy``, raw: only the array of faces, memory-mapped; its labels, if any, are in NAME_label.npy beside it.
 """
 
 import zipfile
@@ -21,11 +20,11 @@ FORMAT_VERSION = 1
 
 @dataclass
 class Pack:
-    """What a packed file holds: encoded pictures or pixels, the other is None.
+    """Contents of a pack: encoded images or pixels; the other is None.
 
     Attributes:
         names: list of N names.
-        data, label_data: lists of N encoded pictures and label maps (None for none).
+        data, label_data: lists of N encoded images and label maps (None for none).
         faces, labels: uint8 (N, H, W, 3), and (N, H, W) or None.
     """
 
@@ -37,28 +36,28 @@ class Pack:
 
 
 def label_path(path):
-    """Where the labels of a .npy pack lie."""
+    """Path of the labels of a .npy pack."""
     path = Path(path)
     return path.with_name(f"{path.stem}_label.npy")
 
 
 def open_pack(path):
-    """Read a pack; a .npy file's pixels are mapped, not read.
+    """Read a pack; a .npy file's pixels are memory-mapped.
 
     Raises:
-        ValueError: it is damaged, of a newer format, or no pack.
+        ValueError: it is damaged, has a newer format, or is not a pack.
     """
     path = Path(path)
     try:
         content = _read(path)
     except (EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"{path} is not a pack that python -m deblur_zoo.data wrote, or it is damaged.") from error
+        raise ValueError(f"{path} is damaged or was not written by python -m deblur_zoo.data.") from error
     if int(content.get("format_version", FORMAT_VERSION)) > FORMAT_VERSION:
         raise ValueError(f"{path} has a newer format; this version of deblur_zoo reads packs up to {FORMAT_VERSION}.")
     if "faces" in content:
         return _raw_pack(path, content["faces"], content.get("labels"), content.get("names"))
     if "data" not in content or "offsets" not in content:
-        raise ValueError(f"{path} is no pack of faces: it has neither 'faces' nor 'data' and 'offsets'.")
+        raise ValueError(f"{path} is not a pack of faces: it has neither 'faces' nor 'data' and 'offsets'.")
     data = _split(path, content["data"], content["offsets"])
     label_data = [None] * len(data)
     if "label_data" in content:
@@ -77,10 +76,10 @@ def _read(path):
 
 def _raw_pack(path, faces, labels, names):
     if faces.dtype != np.uint8 or faces.ndim != 4 or faces.shape[3] != 3:
-        raise ValueError(f"The faces of the pack {path} are {faces.dtype} {faces.shape}, not uint8 (N, H, W, 3).")
+        raise ValueError(f"The faces of the pack {path} must be uint8 (N, H, W, 3), got {faces.dtype} {faces.shape}.")
     if labels is not None and (labels.dtype != np.uint8 or labels.shape != faces.shape[:3]):
-        raise ValueError(f"The labels of the pack {path} are {labels.dtype} {labels.shape}, not uint8 (N, H, W).")
-    # Plain arrays over the mapped memory: a slice of a memmap object costs several times a slice of an array.
+        raise ValueError(f"The labels of the pack {path} must be uint8 (N, H, W), got {labels.dtype} {labels.shape}.")
+    # Plain arrays over the mapped memory: slicing a memmap object costs several times as much as slicing an array.
     labels = None if labels is None else labels.view(np.ndarray)
     return Pack(_names(path, names, len(faces)), faces=faces.view(np.ndarray), labels=labels)
 
@@ -98,25 +97,25 @@ def _same_length(path, one, other):
 def _split(path, data, offsets):
     whole = data.dtype == np.uint8 and data.ndim == 1 and offsets.ndim == 1 and len(offsets) and offsets[0] == 0
     if not whole or offsets[-1] != len(data) or (np.diff(offsets) < 0).any():
-        raise ValueError(f"The pack {path} is damaged: its offsets do not fit its data.")
+        raise ValueError(f"The pack {path} is damaged: its offsets do not match its data.")
     view = memoryview(np.ascontiguousarray(data))
     return [bytes(view[start:end]) for start, end in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True)]
 
 
 def _join(parts):
-    """Bytes one after the other, and where each begins."""
+    """Concatenated bytes, and where each part begins."""
     offsets = np.cumsum([0, *map(len, parts)], dtype=np.int64)
     return np.frombuffer(b"".join(parts), np.uint8), offsets
 
 
 def write_encoded(path, names, data, label_data=None):
-    """Write an encoded .npz pack, whole or not at all.
+    """Write an encoded .npz pack atomically.
 
     Args:
         path: ends in .npz.
         names: N names.
-        data: N pictures' bytes.
-        label_data: N label maps' bytes, None for a face without one; or None.
+        data: bytes of N images.
+        label_data: bytes of N label maps, None for a face without one; or None.
     """
     content = dict(zip(("data", "offsets"), _join(data), strict=True))
     if label_data is not None:
@@ -127,11 +126,11 @@ def write_encoded(path, names, data, label_data=None):
 
 
 def write_raw(path, names, faces, labels=None):
-    """Write a raw pack, .npz or .npy by the path's ending, whole or not at all.
+    """Write a raw pack atomically, .npz or .npy depending on the path.
 
     Args:
         path: ends in .npz or .npy.
-        names: N names; a .npy file does not keep them.
+        names: N names; a .npy file does not store them.
         faces: uint8 (N, H, W, 3).
         labels: uint8 (N, H, W), or None.
     """
@@ -143,7 +142,7 @@ def write_raw(path, names, faces, labels=None):
         return
     with atomic_path(path) as temporary:
         np.save(temporary, faces)
-        # Within the block: a failure leaves neither, and an older pack's labels never stand beside new faces for long.
+        # Inside the block: a failure leaves neither, and old labels are beside new faces only for a moment.
         if labels is not None:
             with atomic_path(label_path(path)) as temporary_labels:
                 np.save(temporary_labels, labels)

@@ -1,7 +1,7 @@
-"""Pairs rendered from their plans where the Keras backend computes, a batch at a time, with ``keras.ops`` alone.
+"""Render batches of pairs from their plans on the Keras backend's device, using only ``keras.ops``.
 
-The same pictures as ``host_synthesis``: warped pictures and labels are equal to the last bit; blurred ones differ
-before rounding by float32 arithmetic (below 1e-5 of the [0, 1] scale), so now and then by one grey level after it.
+The result matches ``host_synthesis``: warped images and labels are bit-identical; blurred ones differ before rounding
+by float32 arithmetic (below 1e-5 on the [0, 1] scale), so occasionally by one grey level after it.
 """
 
 from functools import partial
@@ -19,7 +19,7 @@ def _coordinates(matrices, size):
     position = ops.arange(size, dtype="int32")
     across, down = position[None, None, :], position[None, :, None]
     row = matrices[:, :, :, None, None]
-    # Floor division by a power of two is the arithmetic shift that the host makes.
+    # Floor division by a power of two is the host's arithmetic shift.
     return [
         ops.floor_divide(
             row[:, axis, 0] * across + row[:, axis, 1] * down + row[:, axis, 2] + (1 << (SHIFT_BITS - 1)),
@@ -37,7 +37,7 @@ def _mirrored(position, size):
 
 
 def _pick(pictures, x, y):
-    """Pixels (N, h, w, ...) of pictures (N, H, W, ...) at whole positions, int32 (N, h, w), mirrored outside."""
+    """Pixels (N, h, w, ...) of images (N, H, W, ...) at integer positions, int32 (N, h, w), mirrored outside."""
     height, width = pictures.shape[1:3]
     count = ops.shape(pictures)[0]
     first = ops.arange(count, dtype="int32")[:, None, None] * (height * width)
@@ -46,11 +46,11 @@ def _pick(pictures, x, y):
 
 
 def warp(faces, matrices, size):
-    """Warp pictures: bilinear, rounded to 8 bits; what lies outside is mirrored (border "reflect_101").
+    """Warp images bilinearly, rounded to 8 bits, mirrored outside (border "reflect_101").
 
     Args:
         faces: uint8 (N, H, W, 3), H and W static.
-        matrices: int32 (N, 2, 3), as ``augmentation.warp_matrix`` gives them.
+        matrices: int32 (N, 2, 3), from ``augmentation.warp_matrix``.
         size: side of the result in pixels.
 
     Returns:
@@ -66,20 +66,20 @@ def warp(faces, matrices, size):
         first, second = (ops.cast(_pick(faces, left + beside, top + below), "float32") for beside in (0, 1))
         return first * (unit - right_share) + second * right_share
 
-    # Whole numbers below 2**18: exact in float32.
+    # Integers below 2**18: exact in float32.
     total = row(0) * (unit - lower_share) + row(1) * lower_share
     return ops.floor((total + unit * unit / 2) / (unit * unit))
 
 
 def warp_labels(labels, matrices, size):
-    """Warp label maps uint8 (N, H, W): nearest neighbour, mirrored outside; gives uint8 (N, size, size)."""
+    """Warp label maps uint8 (N, H, W): nearest neighbour, mirrored outside; returns uint8 (N, size, size)."""
     unit = 1 << COORDINATE_BITS
     x, y = (ops.floor_divide(coordinate + unit // 2, unit) for coordinate in _coordinates(matrices, size))
     return _pick(labels, x, y)
 
 
 def degrade(sharp, kernels, sigma, keys):
-    """Blur pictures and add noise, before they are clipped and rounded.
+    """Blur images and add noise, before clipping and rounding.
 
     Args:
         sharp: float32 (N, H, W, 3) in grey levels (0 to 255), H and W static.
@@ -95,13 +95,13 @@ def degrade(sharp, kernels, sigma, keys):
 
 
 def render(arrays, plan, size):
-    """A batch of pairs from their plans; a pure function, to be compiled by whoever calls it.
+    """Render a batch of pairs from their plans: a pure function that the caller may compile.
 
     Args:
-        arrays: dict of tensors, as ``device_arrays`` gives it: "faces" uint8 (F, H, W, 3), "kernels" float32 (M, K, K),
+        arrays: dict of tensors from ``device_arrays``: "faces" uint8 (F, H, W, 3), "kernels" float32 (M, K, K),
             for labels "labels" uint8 (F, H, W) and "mirrored_classes" uint8 (256,), and for given pairs "pairs_blurred"
             and "pairs_sharp" uint8 (P, H, W, 3).
-        plan: dict of arrays of one first axis N, as ``PairMaker.plans`` gives it.
+        plan: dict of arrays with first axis N, from ``PairMaker.plans``.
         size: side of the pairs in pixels, static.
 
     Returns:
@@ -109,7 +109,7 @@ def render(arrays, plan, size):
     """
     plan = {name: ops.convert_to_tensor(values) for name, values in plan.items()}
     given = plan.get("pair")
-    # A sample is a face or a given pair; both are made of every sample, so that shapes do not depend on the plan.
+    # A sample is a face or a given pair; both are computed for every sample, so that shapes do not depend on the plan.
     face = plan["face"] if given is None else ops.where(given, 0, plan["face"])
     pictures = ops.take(arrays["faces"], face, axis=0)
     if given is not None:
@@ -135,9 +135,9 @@ def render(arrays, plan, size):
 
 
 def device_arrays(pair_maker):
-    """Faces, kernels, labels and given pairs of a pair maker in the backend's memory.
+    """Faces, kernels, labels and given pairs of a pair maker in device memory.
 
-    They are made once for a pair maker and all that come from it (``with_augmentation``).
+    They are created once and shared by all pair makers derived from it (``with_augmentation``).
     """
     held = pair_maker.device_cache
     if not held:
@@ -155,18 +155,18 @@ class DeviceRenderer:
 
     Args:
         pair_maker: a PairMaker.
-        compile: function that compiles a pure function of (arrays, plan), such as ``jax.jit``; None calls it as it is.
-            Faces and kernels are arguments, never constants of what is compiled.
+        compile: function that compiles a pure function of (arrays, plan), such as ``jax.jit``; None for no compilation.
+            Faces and kernels are passed as arguments, never as constants.
 
     Raises:
-        ValueError: the pairs are to be compressed as JPEG or blurred as cameras do, which only the host can do.
+        ValueError: JPEG compression or camera-like blur, which only the host supports.
     """
 
     def __init__(self, pair_maker, compile=None):
         settings = pair_maker.synthesis
         if settings.needs_host:
             raise ValueError(
-                f"Training pairs with {settings.needs_host} need the place 'host'; the device cannot make them."
+                f"Training pairs with {settings.needs_host} need place 'host'; the device does not support them."
             )
         function = partial(render, size=settings.crop_size)
         self._render = compile(function) if compile else function

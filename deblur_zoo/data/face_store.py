@@ -17,11 +17,11 @@ class FaceStore:
     """Crops of one size.
 
     Attributes:
-        faces: uint8 (N, H, W, 3), RGB; of a .npy pack alone, mapped memory that is read when it is needed.
-        paths: where each crop came from; container/name for what lay in a container.
-        skipped: (path, reason) of what could not be used.
-        labels: uint8 (N, H, W), or None where no face has labels; 255 (unknown) all over a face without.
-        digests: sha256 of each crop's encoded bytes, or of its pixels where it came as pixels; empty: of the pixels.
+        faces: uint8 (N, H, W, 3), RGB; memory-mapped if read from a single .npy pack.
+        paths: where each crop came from; container/name for the contents of a container.
+        skipped: (path, reason) of unusable files.
+        labels: uint8 (N, H, W), or None if no face has labels; 255 (unknown) throughout for a face without labels.
+        digests: sha256 of each crop's encoded bytes, or of its pixels if it came as pixels; empty: of the pixels.
     """
 
     faces: np.ndarray
@@ -32,11 +32,11 @@ class FaceStore:
 
     @property
     def fingerprint(self):
-        """Names the data, whatever the files' names, their order and what they were packed in.
+        """Identifies the data, independent of file names, order and packing.
 
-        sha256 over the faces' sorted digests. Pictures have the same digest in a folder, an encoded pack and shards,
-        if they were packed unchanged; as pixels or encoded anew they are other data. With labels, a face's digest is
-        sha256 over its own and that of its labels' pixels.
+        sha256 over the faces' sorted digests. Images packed unchanged have the same digest in a folder, an encoded pack
+        and shards; as raw pixels or re-encoded they are different data. With labels, a face's digest is the sha256 over
+        its own and that of its labels' pixels.
         """
         digests = self.digests or [hashlib.sha256(np.ascontiguousarray(face)).hexdigest() for face in self.faces]
         if self.labels is not None:
@@ -55,29 +55,29 @@ def load_faces(sources, minimum_size=128, limit=None, exclude=None, labels=None,
     """Read every face of the sources.
 
     Args:
-        sources: paths, each of a folder with square crops of one size as ``python -m deblur_zoo.faces`` writes them,
-            of a pack (.npz, .npy) or a folder or pattern of TFRecord shards as ``python -m deblur_zoo.data`` does.
-        minimum_size: the smallest side accepted, in pixels.
-        limit: read at most so many faces.
-        exclude: function of a path; a face for which it is true is left out.
+        sources: paths, each of a folder with square crops of one size as written by ``python -m deblur_zoo.faces``,
+            or of a pack (.npz, .npy) or a folder or glob of TFRecord shards from ``python -m deblur_zoo.data``.
+        minimum_size: minimum side of the faces, in pixels.
+        limit: read at most this many faces.
+        exclude: function of a path that returns True for faces to leave out.
         labels: folders of label maps, one for each source, None for a source without; see ``sources.list_entries``.
-            None: label maps beside the pictures and in the containers are taken.
-        progress: function that is called with 1 for each face read.
+            None: use label maps beside the images and in the containers.
+        progress: function called with 1 after each face.
 
     Returns:
-        FaceStore. Files that are no pictures, or of another size than most, are skipped with one warning that
+        FaceStore. Files that are not images, or differ in size from the majority, are skipped with one warning that
         names the first few; all are in ``skipped``.
 
     Raises:
         FileNotFoundError: a source is missing, or holds no usable picture.
         ValueError: most pictures are not aligned crops, which are squares of one size; they are smaller than
-            ``minimum_size``; a pack is damaged; something that is no source.
+            ``minimum_size``; a pack is damaged; an unsupported source.
     """
     entries, samples, skipped, _ = read_samples(sources, minimum_size, limit, exclude, labels, progress=progress)
     store = FaceStore(None, [entry.path for entry in entries], skipped)
     origins = [sample.origin for sample in samples]
     if all(origin and origin[0] is origins[0][0] for origin in origins):
-        # Faces of one array, in its order: its own memory, mapped or not.
+        # Faces of one array in its order: use its own memory, mapped or not.
         indices = np.array([index for _, index in origins])
         whole = origins[0][0]
         store.faces = whole[: len(indices)] if np.array_equal(indices, np.arange(len(indices))) else whole[indices]
@@ -91,7 +91,7 @@ def load_faces(sources, minimum_size=128, limit=None, exclude=None, labels=None,
             store.faces[i] = sample.crop
         if sample.label is not None:
             store.labels[i] = sample.label
-        # Each crop is let go as soon as it is copied: not all faces twice in memory.
+        # Free each crop once it is copied, so that faces are not in memory twice.
         samples[i] = None
     return store
 
@@ -100,8 +100,8 @@ def read_samples(sources, minimum_size=1, limit=None, exclude=None, labels=None,
     """The usable faces of the sources, one by one; arguments and errors as ``load_faces``.
 
     Args:
-        convert: function of a Sample that gives what is kept of it, called in the reading thread; its result has no
-            other use here. None keeps the sample.
+        convert: function of a Sample that returns what to keep of it, called in the reading thread. None keeps the
+            sample.
 
     Returns:
         (entries, kept, skipped, size): Entry list and what is kept of each, in the order of the sources; (path, reason)
@@ -109,7 +109,7 @@ def read_samples(sources, minimum_size=1, limit=None, exclude=None, labels=None,
     """
     labels = list(labels or [])
     if labels and len(labels) != len(sources):
-        raise ValueError(f"{len(sources)} sources of faces need as many folders of labels, not {len(labels)}.")
+        raise ValueError(f"{len(sources)} sources of faces need as many folders of labels, got {len(labels)}.")
     labels = labels or [None] * len(sources)
     named = ", ".join(map(str, sources))
     entries = [entry for source, folder in zip(sources, labels, strict=True) for entry in list_entries(source, folder)]
@@ -117,7 +117,7 @@ def read_samples(sources, minimum_size=1, limit=None, exclude=None, labels=None,
         entries = [entry for entry in entries if not exclude(entry.path)]
     entries = entries[:limit]
     if not entries:
-        raise FileNotFoundError(f"no pictures (PNG, JPEG, WebP) in {named}")
+        raise FileNotFoundError(f"no images (PNG, JPEG, WebP) in {named}")
 
     def read(entry):
         try:
@@ -129,7 +129,7 @@ def read_samples(sources, minimum_size=1, limit=None, exclude=None, labels=None,
                 progress(1)
         return sample.crop.shape, convert(sample) if convert else sample, None
 
-    # Threads: the decoders release the interpreter lock.
+    # Threads help since the decoders release the interpreter lock.
     with ThreadPoolExecutor() as pool:
         results = list(pool.map(read, entries))
     shapes = [shape for shape, _, _ in results if shape is not None]
@@ -156,7 +156,7 @@ def read_samples(sources, minimum_size=1, limit=None, exclude=None, labels=None,
     warn_of_skipped(skipped, f"{len(entries)} pictures in {named}")
     if min(common[:2]) < minimum_size:
         raise ValueError(
-            f"the faces are {common[1]}x{common[0]} pixels, at least {minimum_size}x{minimum_size} are needed: "
+            f"the faces are {common[1]}x{common[0]} pixels, but at least {minimum_size}x{minimum_size} are required: "
             f"align photos with `python -m deblur_zoo.faces --size {minimum_size}`"
         )
     return kept_entries, kept, skipped, common[:2]
@@ -177,7 +177,7 @@ def warn_of_skipped(skipped, whole, listed=3):
 
 
 def fingerprint(paths):
-    """sha256 over the sorted sha256 digests of files: names the data, whatever the files' names and order are.
+    """sha256 over the sorted sha256 digests of files: identifies the data, independent of file names and order.
 
     Args:
         paths: the files.
@@ -189,7 +189,7 @@ def fingerprint(paths):
 
 
 def combine(digests):
-    """sha256 over digests, sorted, a line each; 64 hexadecimal digits."""
+    """sha256 over sorted digests, one per line; 64 hexadecimal digits."""
     return hashlib.sha256("".join(f"{digest}\n" for digest in sorted(digests)).encode()).hexdigest()
 
 
@@ -197,19 +197,19 @@ def central_crop(faces, size=128):
     """The middle of square crops: the canonical crop without its margin.
 
     Args:
-        faces: (N, S, S, 3) with S - ``size`` even and not negative.
+        faces: (N, S, S, 3) with S - ``size`` even and >= 0.
 
     Returns:
         (N, size, size, 3).
 
     Raises:
-        ValueError: crops that are not square, too small, or have a margin that is no whole number of pixels.
+        ValueError: crops that are not square or too small, or whose margin is not a whole number of pixels.
     """
     height, width = faces.shape[1:3]
     if height != width or height < size or (height - size) % 2:
         raise ValueError(
-            f"the faces are {width}x{height} pixels; square canonical crops of {size}x{size} pixels, or with an equal "
-            f"margin all around (160x160 for a margin of 16), are accepted"
+            f"the faces are {width}x{height} pixels; accepted: square canonical crops of {size}x{size}, or larger "
+            f"with an equal margin on every side (160x160 for a margin of 16)"
         )
     margin = (height - size) // 2
     return faces[:, margin : margin + size, margin : margin + size]

@@ -1,4 +1,4 @@
-"""Blur and JPEG on the host's processor with OpenCV, an image a thread (OpenCV lets go of Python's lock).
+"""Blur and JPEG compression on the CPU with OpenCV, multithreaded (OpenCV releases the interpreter lock).
 
 The same convolution as ``deblur_zoo.blur.convolution``: true convolution, border REFLECT_101 (SciPy's ``mirror``).
 """
@@ -18,9 +18,9 @@ def _threads():
 
 def _blur_one(cv2, image, kernel, out):
     size = kernel.shape[0]
-    # filter2D correlates: turn the kernel by 180 degrees, and its centre pixel size // 2 with it.
+    # filter2D correlates: rotate the kernel by 180 degrees, and its centre pixel size // 2 with it.
     anchor = size - 1 - size // 2
-    # Written in place: threads that each ask the system for a new picture's memory wait for one another.
+    # Write in place: threads that allocate memory for new images wait for each other.
     flat = out[..., 0] if out.shape[-1] == 1 else out
     blurred = cv2.filter2D(
         image, -1, kernel[::-1, ::-1], dst=flat, anchor=(anchor, anchor), borderType=cv2.BORDER_REFLECT_101
@@ -39,46 +39,46 @@ def blur(images, kernels, threads=None):
 
     Args:
         images: (N, H, W, C) uint8 or float32, any range.
-        kernels: (N, K, K) float, or a sequence of N square kernels of different sizes. A kernel of size K turns
-            around its pixel K // 2 in both axes, as in ``scipy.ndimage.convolve``.
-        threads: number of threads, >= 1; None for one a processor.
+        kernels: (N, K, K) float, or a sequence of N square kernels of different sizes. A kernel of size K is centred on
+            its pixel K // 2 in both axes, as in ``scipy.ndimage.convolve``.
+        threads: number of threads, >= 1; None for one per CPU.
 
     Returns:
         (N, H, W, C) of the images' type; uint8 is rounded to nearest.
 
     Raises:
         TypeError: images of another type.
-        ValueError: shapes or numbers that do not fit together.
+        ValueError: incompatible shapes or counts.
     """
     import cv2
 
     images = np.asarray(images)
     if images.dtype not in (np.uint8, np.float32):
-        raise TypeError(f"Images to blur are uint8 or float32, not {images.dtype}.")
+        raise TypeError(f"Images to blur must be uint8 or float32, got {images.dtype}.")
     if images.ndim != 4:
-        raise ValueError(f"Images to blur have the shape (N, H, W, C), not {images.shape}.")
+        raise ValueError(f"Images to blur must have the shape (N, H, W, C), got {images.shape}.")
     if len(kernels) != len(images):
-        raise ValueError(f"{len(images)} images need as many kernels, not {len(kernels)}.")
+        raise ValueError(f"Expected one kernel for each of the {len(images)} images, got {len(kernels)}.")
     kernels = [np.asarray(kernel, np.float32) for kernel in kernels]
     for kernel in kernels:
         if kernel.ndim != 2 or kernel.shape[0] != kernel.shape[1] or kernel.size == 0:
-            raise ValueError(f"A blur kernel is a square array (K, K), not one of shape {kernel.shape}.")
+            raise ValueError(f"A blur kernel must be a square array (K, K), got shape {kernel.shape}.")
     threads = _threads() if threads is None else threads
     if threads < 1:
-        raise ValueError(f"The number of threads is at least 1, not {threads}.")
+        raise ValueError(f"The number of threads must be at least 1, got {threads}.")
     out = np.empty_like(images)
     if threads == 1 or len(images) < 2:
         _blur_some(cv2, images, kernels, out, 0, 1)
     else:
-        # A pool a call: starting it takes a fraction of one image's time, and nothing is left behind across a fork.
+        # One pool per call: starting it takes a fraction of one image's time, and no threads survive across a fork.
         with ThreadPoolExecutor(min(threads, len(images))) as pool:
-            # One task a thread: handing over every image alone costs as much as blurring a small one.
+            # One task per thread: submitting each image separately costs as much as blurring a small one.
             list(pool.map(lambda first: _blur_some(cv2, images, kernels, out, first, threads), range(threads)))
     return out
 
 
 def jpeg(image, quality):
-    """An image as it comes back from a JPEG file.
+    """Compress an image as JPEG and decompress it.
 
     Args:
         image: (H, W, 3) or (H, W) RGB or grey, uint8, or float32 in [0, 1] (clipped and rounded to 8 bits first).
@@ -95,11 +95,11 @@ def jpeg(image, quality):
 
     image = np.asarray(image)
     if image.dtype not in (np.uint8, np.float32):
-        raise TypeError(f"An image to compress is uint8 or float32, not {image.dtype}.")
+        raise TypeError(f"An image to compress must be uint8 or float32, got {image.dtype}.")
     if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] != 3) or image.size == 0:
-        raise ValueError(f"An image to compress has the shape (H, W, 3) or (H, W), not {image.shape}.")
+        raise ValueError(f"An image to compress must have the shape (H, W, 3) or (H, W), got {image.shape}.")
     if not 1 <= quality <= 100:
-        raise ValueError(f"JPEG quality goes from 1 to 100, not {quality}.")
+        raise ValueError(f"The JPEG quality must be from 1 to 100, got {quality}.")
     pixels = image
     if image.dtype == np.float32:
         pixels = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)

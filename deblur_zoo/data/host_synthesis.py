@@ -1,4 +1,4 @@
-"""Pairs rendered from their plans on the host's processor: OpenCV and NumPy, one pair at a time, for threads."""
+"""Render pairs from their plans on the CPU with OpenCV and NumPy, one pair at a time; thread-safe."""
 
 from functools import lru_cache
 
@@ -26,11 +26,11 @@ def _coordinates(matrix, size):
 
 
 def warp(face, matrix, size):
-    """Warp a picture: bilinear, rounded to 8 bits; what lies outside is mirrored (border "reflect_101").
+    """Warp an image bilinearly, rounded to 8 bits, mirrored outside (border "reflect_101").
 
     Args:
         face: uint8 (H, W, 3).
-        matrix: int32 (2, 3), as ``augmentation.warp_matrix`` gives it.
+        matrix: int32 (2, 3), from ``augmentation.warp_matrix``.
         size: side of the result in pixels.
 
     Returns:
@@ -39,7 +39,7 @@ def warp(face, matrix, size):
     import cv2
 
     x, y = _coordinates(matrix, size)
-    # The form that OpenCV computes in: whole pixels, and a row of its table of bilinear weights.
+    # OpenCV's internal form: integer pixels, and an index into its table of bilinear weights.
     pixel = np.empty((size, size, 2), np.int16)
     fraction = np.empty((size, size), np.uint16)
     mask = (1 << COORDINATE_BITS) - 1
@@ -72,11 +72,11 @@ def warp_labels(labels, matrix, size):
 
 
 def degrade(sharp, kernel, sigma, key):
-    """Blur a picture and add noise, before it is clipped and rounded.
+    """Blur an image and add noise, before clipping and rounding.
 
     Args:
         sharp: uint8 (H, W, 3).
-        kernel: float32 (K, K), summing to 1.
+        kernel: float32 (K, K) of sum 1.
         sigma: the noise's standard deviation on the [0, 1] scale.
         key: two uint32, see ``random_normal``.
 
@@ -91,14 +91,14 @@ def degrade(sharp, kernel, sigma, key):
 
 
 def round_to_bytes(levels):
-    """Grey levels, float32, to uint8: to nearest, clipped. Overwrites its argument."""
+    """Round grey levels, float32, to the nearest uint8, clipped. Overwrites its argument."""
     np.rint(levels, out=levels)
     np.clip(levels, 0, 255, out=levels)
     return levels.astype(np.uint8)
 
 
 def render(face, kernel, plan, size, labels=None, mirrored_classes=None):
-    """One pair from its plan.
+    """Render one pair from its plan.
 
     Args:
         face: uint8 (H, W, 3), the plan's face.
@@ -106,7 +106,7 @@ def render(face, kernel, plan, size, labels=None, mirrored_classes=None):
         plan: dict, see ``synthesis.PairMaker.plan``.
         size: side of the pair in pixels.
         labels: uint8 (H, W), the face's labels, or None.
-        mirrored_classes: uint8 (256,), what each class becomes in a mirrored face.
+        mirrored_classes: uint8 (256,), the class that each class becomes in a mirrored face.
 
     Returns:
         (blurred, sharp) or (blurred, sharp, labels): uint8 (size, size, 3) twice, uint8 (size, size).
@@ -124,18 +124,18 @@ def render(face, kernel, plan, size, labels=None, mirrored_classes=None):
 
 
 def labels_of(labels, plan, size, mirrored_classes):
-    """A pair's labels, uint8 (size, size); arguments as ``render``."""
+    """A pair's labels, uint8 (size, size); arguments as in ``render``."""
     labels = warp_labels(labels, plan["matrix"], size)
     return mirrored_classes[labels] if plan["mirrored"] else labels
 
 
 def render_given(blurred, sharp, plan, size, with_labels=False):
-    """One pair from its plan that is blurred already: both pictures are warped alike.
+    """Render one given, already blurred pair from its plan: both images are warped alike.
 
     Args:
         blurred, sharp: uint8 (H, W, 3), the given pair.
         plan, size: as in ``render``.
-        with_labels: give labels too, all of them unknown.
+        with_labels: return labels too, all unknown.
 
     Returns:
         As ``render``.

@@ -1,25 +1,24 @@
-"""Kernels of several banks, drawn by the banks' shares."""
+"""Kernels drawn from several banks in given proportions."""
 
 import numpy as np
 
 
 def pick(shares, chosen):
-    """The place in ``shares``, probabilities that are normalised here, that ``chosen`` in [0, 1) falls on."""
+    """The index into ``shares`` (probabilities, normalised here) that ``chosen`` in [0, 1) selects."""
     shares = np.array(list(shares), np.float64)
     thresholds = np.cumsum(shares / shares.sum())
     return min(int(np.searchsorted(thresholds, chosen, side="right")), len(shares) - 1)
 
 
 class KernelMixture:
-    """Kernel banks and how often each is drawn from.
+    """Kernel banks and the probability of drawing from each.
 
     Args:
         banks: kernel banks by name.
         shares: probability of each bank, by name; normalised.
 
     Attributes:
-        kernels: float32 (M, K, K), the kernels of all banks, in the order of ``shares``, padded with zeros to the
-            largest.
+        kernels: float32 (M, K, K), the kernels of all banks in the order of ``shares``, zero-padded to the largest.
     """
 
     def __init__(self, banks, shares):
@@ -29,7 +28,7 @@ class KernelMixture:
         self._shares = list(shares.values())
 
     def index(self, chosen, generator):
-        """A random index into ``kernels``: ``chosen`` in [0, 1) decides the bank, ``generator`` the kernel."""
+        """A random index into ``kernels``: ``chosen`` in [0, 1) selects the bank, ``generator`` the kernel."""
         bank = pick(self._shares, chosen)
         start = self._bank_ends[bank - 1] if bank else 0
         return generator.integers(start, self._bank_ends[bank])
@@ -52,7 +51,7 @@ def _one_array(banks):
     first = 0
     for bank in banks:
         own = bank.kernels.shape[1]
-        # Both are odd: the middle pixel, around which convolution turns, stays the middle pixel.
+        # Both are odd: the middle pixel, on which convolution is centred, stays the middle pixel.
         start = size // 2 - own // 2
         padded[first : first + len(bank), start : start + own, start : start + own] = bank.kernels
         first += len(bank)

@@ -1,17 +1,17 @@
-"""The mean of a picture that moves during an exposure, rendered with OpenCV in float32.
+"""The mean of an image that moves during an exposure, rendered with OpenCV in float32.
 
-Bilinear interpolation, mirrored border (REFLECT_101). Matrices are as in ``blur.motion``: output pixel to input place.
+Bilinear, mirrored border (REFLECT_101). Matrices are as in ``blur.motion``: output pixel to input position.
 """
 
 import numpy as np
 
 
 def mean_of_warps(picture, matrices, size):
-    """The mean of a picture under several warps.
+    """The mean of an image under several warps.
 
     Args:
         picture: float32 (H, W, C), C at most 4.
-        matrices: (T, 2, 3), output pixel to input place.
+        matrices: (T, 2, 3), output pixel to input position.
         size: side of the result in pixels.
 
     Returns:
@@ -35,13 +35,12 @@ def mean_of_warps(picture, matrices, size):
 def mean_of_layers(picture, mask, front, back, size):
     """The mean of a front layer that moves over a back layer.
 
-    Exact where one of the layers keeps still; where both move, the back layer is taken as independent of the front's
-    place.
+    Exact if one of the layers is still; if both move, the back layer is treated as independent of the front's position.
 
     Args:
         picture: float32 (H, W, 3).
-        mask: float32 (H, W) in [0, 1], 1 where the picture belongs to the front layer.
-        front, back: (T, 2, 3) matrices of each layer, output pixel to input place.
+        mask: float32 (H, W) in [0, 1], 1 in the front layer.
+        front, back: (T, 2, 3) matrices of each layer, output pixel to input position.
         size: side of the result in pixels.
 
     Returns:
@@ -54,12 +53,13 @@ def mean_of_layers(picture, mask, front, back, size):
 
 
 def filled_behind(picture, mask, reach=41):
-    """A picture whose masked part is replaced by what surrounds it, so that nothing of it shows where it has left.
+    """An image whose masked part is filled from its surroundings, so that none of it shows after it has moved away.
 
     Args:
         picture: float32 (H, W, 3).
         mask: float32 (H, W) in [0, 1].
-        reach: side in pixels of the square whose unmasked pixels are averaged; where it holds none, all are.
+        reach: side in pixels of the square whose unmasked pixels are averaged; if it has none, all of the image is
+            used.
 
     Returns:
         float32 (H, W, 3).
@@ -77,13 +77,13 @@ def filled_behind(picture, mask, reach=41):
 
 
 def mean_of_displacements(picture, matrix, fields, amounts, size):
-    """The mean of a picture whose parts move: a mouth that speaks, a head that nods.
+    """The mean of an image whose parts move, such as a speaking mouth or a nodding head.
 
     Args:
         picture: float32 (H, W, C).
-        matrix: (2, 3), output pixel to input place of the picture at rest.
+        matrix: (2, 3), output pixel to input position of the image at rest.
         fields: float32 (F, size, size, 2), displacements (x, y) in output pixels.
-        amounts: (T, F), how much of each field there is at each time.
+        amounts: (T, F), the factor of each field at each time.
         size: side of the result in pixels.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Writing faces into one pack or into shards."""
+"""Write faces into one pack or into shards."""
 
 from dataclasses import dataclass
 from io import BytesIO
@@ -15,14 +15,14 @@ FORMATS = ("encoded", "raw", "tfrecord")
 
 @dataclass(frozen=True)
 class Packed:
-    """What was written.
+    """Summary of what was written.
 
     Attributes:
         count: faces.
         size: (height, width) of each.
         labelled: faces with a label map.
-        skipped: (path, reason) of what could not be used.
-        bytes: of the file, or of all shards.
+        skipped: (path, reason) of unusable files.
+        bytes: size of the file, or of all shards.
     """
 
     count: int
@@ -39,52 +39,54 @@ class _Encoded:
 
 
 def format_of(out, format=None):
-    """The format that a target has.
+    """The format of an output.
 
     Args:
-        out: path of the target.
-        format: "encoded" (.npz), "raw" (.npz or .npy), "tfrecord" (a folder), or None: by the path's ending, .npz
-            encoded and .npy raw, else shards.
+        out: path of the output.
+        format: "encoded" (.npz), "raw" (.npz or .npy), "tfrecord" (a folder), or None to choose by the path's suffix:
+            encoded for .npz, raw for .npy, else shards.
 
     Raises:
-        ValueError: an unknown format, or an ending that does not go with it.
+        ValueError: an unknown format, or a suffix that does not match it.
     """
     ending = Path(out).suffix
     if format is None:
         return {".npz": "encoded", ".npy": "raw"}.get(ending, "tfrecord")
     endings = {"encoded": (".npz",), "raw": (".npz", ".npy")}
     if format not in FORMATS:
-        raise ValueError(f"A format is one of {', '.join(FORMATS)}, not {format!r}.")
+        raise ValueError(f"The format must be one of {', '.join(FORMATS)}, got {format!r}.")
     if format == "tfrecord":
         if ending in (".npz", ".npy"):
-            raise ValueError(f"The format tfrecord is a folder of shards; {Path(out).name!r} is a pack's name.")
+            raise ValueError(f"The format tfrecord writes a folder of shards, but {Path(out).name!r} names a pack.")
     elif ending not in endings[format]:
-        raise ValueError(f"The format {format} is a file ending in {' or '.join(endings[format])}, not {str(out)!r}.")
+        raise ValueError(
+            f"The format {format} needs a file ending in {' or '.join(endings[format])}, got {str(out)!r}."
+        )
     return format
 
 
 def pack_faces(sources, out, format=None, labels=None, quality=None, shards=8, minimum_size=128, progress=None):
-    """Read faces and write them into one pack or into shards, whole or not at all.
+    """Read faces and write them into one pack or into shards, atomically.
 
     Args:
         sources, labels, minimum_size, progress: as ``load_faces``.
         out, format: as ``format_of``.
-        quality: 1 to 100 encodes every face anew as WebP of this quality. None takes pictures' bytes as they are
-            and encodes faces that come as pixels as lossless WebP.
+        quality: 1 to 100 re-encodes every face as WebP of this quality. None keeps the original bytes of encoded images
+            and encodes raw pixels as lossless WebP.
         shards: number of TFRecord files.
 
     Returns:
         Packed.
 
     Raises:
-        FileNotFoundError, ValueError: as ``load_faces`` and ``format_of``; a quality for raw pixels.
-        FileExistsError: shards are to be written into a folder that is not empty.
+        FileNotFoundError, ValueError: as ``load_faces`` and ``format_of``; a quality with raw pixels.
+        FileExistsError: the folder for shards is not empty.
     """
     format = format_of(out, format)
     if quality is not None and (format == "raw" or not 1 <= quality <= 100):
-        raise ValueError(f"A quality goes from 1 to 100 and is for encoded pictures; got {quality} for {format}.")
+        raise ValueError(f"A quality must be from 1 to 100 and needs encoded images; got {quality} with {format}.")
     if not Path(out).absolute().parent.is_dir():
-        raise FileNotFoundError(f"There is no folder {Path(out).parent} to write {Path(out).name} into.")
+        raise FileNotFoundError(f"The folder {Path(out).parent} for {Path(out).name} does not exist.")
     if format == "raw":
         store = load_faces(sources, minimum_size, labels=labels, progress=progress)
         names = [path.name for path in store.paths]

@@ -1,7 +1,4 @@
-"""Pairs of a blurred and a sharp picture in shards.
-
-``python -m trainers.datasets.video_pairs`` makes them of videos.
-"""
+"""Shards of blurred and sharp image pairs, such as ``python -m trainers.datasets.video_pairs`` makes from videos."""
 
 import glob
 import hashlib
@@ -25,8 +22,8 @@ class PairStore:
     Attributes:
         blurred, sharp: uint8 (P, H, W, 3), RGB, canonical crops.
         names: name of each pair.
-        skipped: (name, reason) of what could not be used.
-        digests: sha256 of each pair's digests, blurred and sharp, of the encoded bytes.
+        skipped: (name, reason) of unusable records.
+        digests: sha256 over the digests of each pair's blurred and sharp encoded bytes.
     """
 
     blurred: np.ndarray
@@ -37,7 +34,7 @@ class PairStore:
 
     @property
     def fingerprint(self):
-        """sha256 over the sorted digests: names the data, whatever their order and the shards' names."""
+        """sha256 over the sorted digests: identifies the data, independent of order and shard names."""
         return combine(self.digests)
 
     def __len__(self):
@@ -46,10 +43,9 @@ class PairStore:
 
 @contextmanager
 def pair_writer(path):
-    """Write a shard of pairs, whole or not at all.
+    """Write a shard of pairs atomically, without keeping them in memory.
 
-    Gives a function ``write(name, blurred, sharp)`` of uint8 (H, W, 3) pictures, which are stored without loss (WebP).
-    Nothing is kept in memory.
+    Yields a function ``write(name, blurred, sharp)`` of uint8 (H, W, 3) images, which are stored losslessly (WebP).
 
     Raises:
         FileNotFoundError: the folder does not exist.
@@ -64,7 +60,7 @@ def pair_writer(path):
 
 
 def list_pair_shards(source):
-    """The shards of a folder and its sub-folders, a shard itself, or those that a pattern matches; sorted.
+    """The shards in a folder (recursively), a single shard, or the shards that match a glob; sorted.
 
     Raises:
         FileNotFoundError: there are none.
@@ -79,7 +75,7 @@ def list_pair_shards(source):
     if not shards:
         raise FileNotFoundError(
             f"There are no shards of pairs (*{tfrecords.ENDING}) at {source}; "
-            "`python -m trainers.datasets.video_pairs` makes them of videos."
+            "`python -m trainers.datasets.video_pairs` makes them from videos."
         )
     return shards
 
@@ -88,22 +84,22 @@ def load_pairs(sources, size=None, progress=None):
     """Read every pair of the sources into memory.
 
     Args:
-        sources: paths of folders, shards or patterns of shards.
-        size: side in pixels that the pairs are to have: larger ones lose some of their margin. None: as they are.
-        progress: function that is called with 1 for each pair read.
+        sources: paths of folders, shards or globs of shards.
+        size: side in pixels to crop pairs to, which trims their margin. None: as they are.
+        progress: function called with 1 after each pair.
 
     Returns:
-        PairStore. Records that are no pair, or of another size than most, are skipped with one warning that names the
-        first few.
+        PairStore. Records that are not pairs, or differ in size from the majority, are skipped with one warning that
+        names the first few.
 
     Raises:
-        FileNotFoundError: a source has no shards, or none of the records can be used.
-        ValueError: pairs that are smaller than ``size`` or cannot be cropped to it evenly; TensorFlow is not installed.
+        FileNotFoundError: a source has no shards, or no usable records.
+        ValueError: pairs smaller than ``size`` or without an even margin around it; TensorFlow is not installed.
     """
     shards = [shard for source in sources for shard in list_pair_shards(source)]
     named = ", ".join(map(str, sources))
     names, decoded, digests, skipped = [], [], [], []
-    # Threads: the decoder releases the interpreter lock. A shard at a time: its encoded bytes are let go.
+    # Threads help since the decoder releases the interpreter lock. One shard at a time, to free its encoded bytes.
     with ThreadPoolExecutor() as pool:
         for shard in shards:
             records = tfrecords.read_shard(shard)
@@ -124,14 +120,14 @@ def load_pairs(sources, size=None, progress=None):
         skipped.append((names[i], f"its size {shapes[i][1]}x{shapes[i][0]} differs from the others'"))
     warn_of_skipped(skipped, f"{len(skipped) + len(usable)} pairs in {named}")
     if not usable:
-        raise FileNotFoundError(f"there is no pair that can be used among the {len(skipped)} records of {named}")
+        raise FileNotFoundError(f"none of the {len(skipped)} records of {named} is a usable pair")
     store = PairStore(
         np.empty((len(usable), *common), np.uint8), np.empty((len(usable), *common), np.uint8),
         [names[i] for i in usable], skipped, [digests[i] for i in usable],
     )  # fmt: skip
     for k, i in enumerate(usable):
         store.blurred[k], store.sharp[k] = decoded[i]
-        # Let go as soon as it is copied.
+        # Freed once copied.
         decoded[i] = None
     if size is not None:
         store.blurred, store.sharp = _cropped(store, size)
@@ -144,14 +140,14 @@ def _cropped(store, size):
         return store.blurred, store.sharp
     if height != width or height < size or (height - size) % 2:
         raise ValueError(
-            f"the pairs are {width}x{height} pixels, the faces {size}x{size}: make pairs of the same --size with a "
-            "--margin of as many pixels or more"
+            f"the pairs are {width}x{height} pixels, but the faces {size}x{size}: make pairs with the same --size and "
+            "at least the same --margin"
         )
     return central_crop(store.blurred, size), central_crop(store.sharp, size)
 
 
 def _decode(record):
-    """(uint8 (2, H, W, 3) of blurred and sharp, digest, None), or (None, None, what is wrong)."""
+    """(uint8 (2, H, W, 3) of blurred and sharp, digest, None), or (None, None, reason)."""
     if record.error:
         return None, None, record.error
     if record.blurred_data is None:
@@ -162,6 +158,6 @@ def _decode(record):
     except ValueError as error:
         return None, None, str(error)
     if blurred.shape != sharp.shape or sharp.ndim != 3 or sharp.shape[2] != 3:
-        return None, None, f"its pictures have the shapes {blurred.shape} and {sharp.shape}, not one (H, W, 3)"
+        return None, None, f"its images must have one shape (H, W, 3), got {blurred.shape} and {sharp.shape}"
     digests = "".join(f"{hashlib.sha256(data).hexdigest()}\n" for data in parts)
     return np.stack([blurred, sharp]), hashlib.sha256(digests.encode()).hexdigest(), None

@@ -1,4 +1,4 @@
-"""The tf.data pipeline from a pair maker to training batches."""
+"""The tf.data pipeline that turns a pair maker into training batches."""
 
 import os
 
@@ -8,15 +8,15 @@ from deblur_zoo.data.places import choose_place
 
 
 def training_batches(pair_maker, batch_size, first_step=0, place="auto", threads=None):
-    """An endless dataset of batches that starts at any step without making the ones before it.
+    """An endless dataset of batches that starts at any step without generating the earlier ones.
 
     Args:
         pair_maker: a PairMaker.
-        batch_size: pairs a step.
+        batch_size: pairs per step.
         first_step: the step to start at; step k holds samples k * batch_size up to (k + 1) * batch_size - 1.
-        place: "host", "device" or "auto", see ``places.choose_place``. For the device the plans go through tf.data and
-            one graph function renders them, compiled by XLA where there is an accelerator.
-        threads: pairs that the host makes at a time; None for one a processor.
+        place: "host", "device" or "auto", see ``places.choose_place``. On the device the plans go through tf.data and
+            one graph function renders them, compiled by XLA if there is an accelerator.
+        threads: number of pairs rendered in parallel on the host; None for one per CPU.
 
     Returns:
         tf.data.Dataset of (blurred, sharp) or (blurred, sharp, labels): uint8 (batch_size, S, S, 3) twice and uint8
@@ -39,7 +39,7 @@ def _from_host(pair_maker, batch_size, first_step, threads):
         return tuple(tf.ensure_shape(picture, shape) for picture, shape in zip(pictures, shapes, strict=True))
 
     numbers = tf.data.Dataset.range(first_step * batch_size, tf.int64.max)
-    # Order is kept, so a run does not depend on how fast each thread is.
+    # Keeping the order makes a run independent of thread timing.
     pairs = numbers.map(make, num_parallel_calls=threads, deterministic=True)
     return pairs.batch(batch_size, drop_remainder=True).prefetch(4)
 

@@ -1,14 +1,14 @@
 """Gaussian noise as a pure function of a key and a position: the same numbers on the host and on every backend.
 
-Threefry-2x32 with 20 rounds (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011) needs nothing but
-addition, rotation and exclusive or of 32-bit integers. Block i of a key is its output for the counter (i, 0); the
-two words become two normal numbers by the Box-Muller transform:
+Threefry-2x32 with 20 rounds (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011) needs only
+addition, rotation and exclusive or of 32-bit integers. Block i of a key is its output for the counter (i, 0); its two
+words become two normal numbers by the Box-Muller transform:
 
     u = (w0 // 256 + 1) / 2**24 in (0, 1], v = (w1 // 256) / 2**24 in [0, 1)
     z0 = sqrt(-2 log u) cos(2 pi v), z1 = sqrt(-2 log u) sin(2 pi v)
 
-So no number is further from 0 than sqrt(48 log 2) = 5.77. The first half of a picture's numbers are the z0 of all
-blocks, the second half the z1. Integers agree everywhere to the last bit; log, sine and cosine to about 1e-6.
+So the largest possible absolute value is sqrt(48 log 2) = 5.77. The first half of an image's numbers are the z0 of all
+blocks, the second half the z1. Integers are bit-identical everywhere; log, sine and cosine agree to about 1e-6.
 """
 
 import math
@@ -30,7 +30,7 @@ def _counters(blocks):
 
 
 def threefry(key, counters):
-    """Threefry-2x32-20 in NumPy, in place where possible (half of a host's pair is made of such passes).
+    """Threefry-2x32-20 in NumPy, in place where possible (it takes half of the time of a pair on the host).
 
     Args:
         key: two uint32.
@@ -53,13 +53,13 @@ def threefry(key, counters):
         if round_index % 4 == 3:
             group = round_index // 4 + 1
             left += schedule[group % 3]
-            # Python's integers: NumPy warns where a scalar wraps around, though that is what is meant.
+            # Python's integers, since NumPy warns about the intended wrap-around of scalars.
             right += np.uint32((int(schedule[(group + 1) % 3]) + group) % 2**32)
     return left, right
 
 
 def standard_normal(key, shape):
-    """Independent draws of mean 0 and deviation 1, with NumPy.
+    """Independent draws of mean 0 and standard deviation 1, with NumPy.
 
     Args:
         key: two uint32.
@@ -74,7 +74,7 @@ def standard_normal(key, shape):
     left, right = threefry(key, (counters, np.zeros_like(counters)))
     left >>= 8
     right >>= 8
-    # Below 2**24: a signed view is the same number, and converts several times faster.
+    # Below 2**24 a signed view has the same value, and converts several times faster.
     radius = left.view(np.int32).astype(np.float32)
     radius += 1
     radius *= np.float32(_UNIT)
@@ -126,7 +126,7 @@ def standard_normal_tensors(keys, shape):
 
     Args:
         keys: uint32 (N, 2).
-        shape: of each picture, static.
+        shape: of each image, static.
 
     Returns:
         float32 tensor (N, *shape).

@@ -1,6 +1,6 @@
-"""Where faces come from: folders of pictures, packed files, TFRecord shards. Each becomes a list of entries.
+"""Sources of faces: folders of images, packed files, TFRecord shards. Each becomes a list of entries.
 
-An entry is read when it is asked for, in threads; one that cannot be read raises a ValueError or OSError then.
+Entries are read on demand, in threads; unreadable ones then raise a ValueError or OSError.
 """
 
 import glob
@@ -16,7 +16,7 @@ import numpy as np
 from deblur_zoo.data import containers, tfrecords
 from deblur_zoo.files import pictures as picture_files
 
-ACCEPTED = "a folder of pictures, a .npz or .npy pack, a folder or pattern of TFRecord shards (*.tfrecord)"
+ACCEPTED = "a folder of images, a .npz or .npy pack, a folder or glob of TFRecord shards (*.tfrecord)"
 LABEL_ENDING = "_label"
 
 
@@ -27,8 +27,8 @@ class Sample:
     Attributes:
         crop: uint8 (H, W, 3), RGB.
         label: uint8 (H, W), or None.
-        data: the picture's own encoded bytes, or None where it came as pixels.
-        origin: (array, index) where the crop is part of a larger array, or None.
+        data: the image's original encoded bytes, or None if it came as pixels.
+        origin: (array, index) if the crop is part of a larger array, or None.
     """
 
     crop: np.ndarray
@@ -38,17 +38,17 @@ class Sample:
 
     @property
     def digest(self):
-        """sha256 of the encoded bytes, or of the pixels of a face that has none, in hexadecimal."""
+        """sha256 of the encoded bytes, or of the pixels if there are none, in hexadecimal."""
         return hashlib.sha256(self.data if self.data is not None else np.ascontiguousarray(self.crop)).hexdigest()
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A face that is not read yet.
+    """A face that has not been read yet.
 
     Attributes:
-        path: names it: the file, or container/name for what lies in a container.
-        load: function that gives its Sample.
+        path: its name: the file, or container/name for the contents of a container.
+        load: function that returns its Sample.
     """
 
     path: Path
@@ -56,19 +56,19 @@ class Entry:
 
 
 def list_entries(source, labels=None):
-    """What lies in a source, in a fixed order.
+    """The contents of a source, in a fixed order.
 
     Args:
-        source: path of a folder, a pack or a shard, or a pattern of such paths (``*``, ``?``, ``[...]``).
-        labels: for a folder of pictures: a second folder, with NAME.png in the same sub-folder for each face NAME.*.
-            Without it NAME_label.png beside a face is its label map.
+        source: path of a folder, a pack or a shard, or a glob of such paths (``*``, ``?``, ``[...]``).
+        labels: for a folder of images: a second folder, with NAME.png in the same sub-folder for each face NAME.*.
+            Without it, NAME_label.png beside a face is its label map.
 
     Returns:
         list of Entry.
 
     Raises:
-        FileNotFoundError: there is no such file or folder.
-        ValueError: something that is no source, a pack that is damaged, labels for another source than a folder.
+        FileNotFoundError: the file or folder does not exist.
+        ValueError: an unsupported source, a damaged pack, or labels for a source that is not a folder.
     """
     path = Path(source)
     if path.is_dir():
@@ -78,7 +78,7 @@ def list_entries(source, labels=None):
         return _file_entries(path, labels)
     matches = sorted(glob.glob(str(source))) if glob.has_magic(str(source)) else []
     if not matches:
-        raise FileNotFoundError(f"There is nothing at {source}; faces are read from {ACCEPTED}.")
+        raise FileNotFoundError(f"{source} does not exist; faces are read from {ACCEPTED}.")
     return [entry for match in matches for entry in list_entries(match, labels)]
 
 
@@ -119,7 +119,7 @@ def _decode_record(record):
 
 def _refuse_labels(path, labels):
     if labels:
-        raise ValueError(f"{path} carries its own labels; a folder of labels is for a folder of pictures.")
+        raise ValueError(f"{path} has its own labels; a folder of labels only goes with a folder of images.")
 
 
 def _folder_entries(folder, labels):
@@ -130,7 +130,7 @@ def _folder_entries(folder, labels):
         label_paths = [path if path.is_file() else None for path in label_paths]
         _report_missing(folder, labels, label_paths)
     else:
-        # A label map has a face's name, the ending and .png; a picture that only happens to end so is a face.
+        # A label map is a face's name plus the suffix and .png; an image that merely ends that way is a face.
         stems = {picture.with_suffix("") for picture in pictures}
         beside = {stem: stem.with_name(f"{stem.name}{LABEL_ENDING}.png") for stem in stems}
         maps = set(beside.values()) & set(pictures)
@@ -150,7 +150,7 @@ def _folder_entries(folder, labels):
 def _report_missing(folder, labels, label_paths):
     missing = sum(path is None for path in label_paths)
     if not Path(labels).is_dir():
-        raise FileNotFoundError(f"There is no folder of labels {labels}.")
+        raise FileNotFoundError(f"The folder of labels {labels} does not exist.")
     if label_paths and missing == len(label_paths):
         raise FileNotFoundError(f"None of the {missing} faces in {folder} has a label map in {labels} (NAME.png).")
     if missing:
@@ -163,11 +163,11 @@ def decode_sample(data, label_data=None):
     """A Sample from encoded bytes.
 
     Args:
-        data: a picture file's bytes. Grey becomes RGB; alpha is left out.
+        data: an image file's bytes. Grey becomes RGB; alpha is dropped.
         label_data: a label map's bytes, None or empty for none.
 
     Raises:
-        ValueError: no picture, no label map, or a label map of another size.
+        ValueError: not an image, not a label map, or a label map of another size.
     """
     crop = picture_files.decode(data)
     if crop.ndim == 2:
@@ -176,23 +176,23 @@ def decode_sample(data, label_data=None):
     label = decode_label(label_data) if label_data else None
     if label is not None and label.shape != crop.shape[:2]:
         raise ValueError(
-            f"its label map is {label.shape[1]}x{label.shape[0]} pixels, the face {crop.shape[1]}x{crop.shape[0]}"
+            f"its label map is {label.shape[1]}x{label.shape[0]} pixels, but the face {crop.shape[1]}x{crop.shape[0]}"
         )
     return Sample(crop, label, bytes(data))
 
 
 def decode_label(data):
-    """The classes in a label map: uint8 (H, W), a grey PNG's values or a palette PNG's indices.
+    """The classes in a label map: uint8 (H, W), the values of a grey PNG or the indices of a palette PNG.
 
     Raises:
-        ValueError: anything else; colours are not classes, and lossy formats change them.
+        ValueError: any other mode or format; colours are not classes, and lossy formats change them.
     """
     from PIL import Image
 
     try:
         with Image.open(BytesIO(data), formats=("PNG",)) as image:
             if image.mode not in ("L", "P"):
-                raise ValueError(f"its label map has the mode {image.mode}; 8-bit grey or palette PNG is accepted")
+                raise ValueError(f"its label map has the mode {image.mode}; accepted: 8-bit grey or palette PNG")
             return np.array(image, np.uint8)
     except (OSError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        raise ValueError("its label map is not a PNG that can be read") from error
+        raise ValueError("its label map is not a readable PNG") from error

@@ -1,4 +1,4 @@
-"""Training samples from (seed, number): what one is made of is drawn here, and rendered on the host or a device."""
+"""Training samples from (seed, number): their parameters are drawn here, and rendered on the host or a device."""
 
 import copy
 from dataclasses import dataclass, field, replace
@@ -12,7 +12,7 @@ from deblur_zoo.data.augmentation import Augmentation, warp_matrix
 from deblur_zoo.data.camera_blur import CameraBlur
 from deblur_zoo.data.kernel_mixture import KernelMixture
 
-# Classes that trade places when a face is mirrored: left and right brow, left and right eye.
+# Classes to swap when a face is mirrored: left and right brow, left and right eye.
 LEFT_AND_RIGHT = ((2, 3), (4, 5))
 
 
@@ -23,18 +23,18 @@ class Synthesis:
     Attributes:
         crop_size: side of the pairs in pixels.
         augmentation: the geometric warp's ranges.
-        noise: largest standard deviation of the gaussian noise, on the [0, 1] scale; drawn uniformly from 0 up.
-        unblurred_share: probability that a sample is neither blurred nor noisy nor compressed, so that sharp faces
-            stay sharp.
+        noise: largest standard deviation of the Gaussian noise, on the [0, 1] scale; drawn uniformly from 0.
+        unblurred_share: probability that a sample is neither blurred nor noisy nor compressed, so that the model learns
+            to keep sharp faces sharp.
         shares: probability of each kernel bank, by the bank's name; normalised.
-        jpeg: (lowest, highest) quality, 1 to 100, of a JPEG compression after the noise, drawn uniformly; None for
-            no compression. The host alone can do it.
-        pairs_share: share of the samples that are given pairs, already blurred, in [0, 1]. Every batch has exactly this
-            share of them, see ``check_batch``. They are warped as faces are; no kernel, noise or JPEG is added.
-        camera: what the other samples' camera-like share is, or None for none. The host alone can render it.
+        jpeg: (lowest, highest) quality, 1 to 100, of JPEG compression after the noise, drawn uniformly; None for none.
+            Host only.
+        pairs_share: share of samples in [0, 1] that are given pairs, already blurred. Every batch has exactly this
+            share, see ``check_batch``. They are warped like faces, but get no kernel, noise or JPEG.
+        camera: settings of camera-like blur for the other samples, or None. Host only.
 
     Raises:
-        ValueError: a JPEG quality outside 1 to 100, or the lowest above the highest; a share outside [0, 1].
+        ValueError: a JPEG quality outside 1 to 100, or lowest above highest; a share outside [0, 1].
     """
 
     crop_size: int = 128
@@ -48,25 +48,25 @@ class Synthesis:
 
     @property
     def needs_host(self):
-        """What of it the host alone can render, in words; "" where a device can render all of it."""
+        """The settings that only the host can render, in words; "" if there are none."""
         return "JPEG compression" if self.jpeg else "camera-like blur" if self.camera else ""
 
     def __post_init__(self):
         if not 0 <= self.pairs_share <= 1:
-            raise ValueError(f"The share of pairs is from 0 to 1, not {self.pairs_share}.")
+            raise ValueError(f"The share of pairs must be from 0 to 1, got {self.pairs_share}.")
         if self.jpeg is not None and not (len(self.jpeg) == 2 and 1 <= self.jpeg[0] <= self.jpeg[1] <= 100):
-            raise ValueError(f"JPEG qualities are a lowest and a highest one from 1 to 100, not {self.jpeg}.")
+            raise ValueError(f"JPEG qualities must be (lowest, highest) from 1 to 100, got {self.jpeg}.")
 
     def check_batch(self, batch_size):
-        """Raise ValueError unless a batch of this size can have exactly the share of pairs."""
+        """Raise ValueError if the share of pairs is not a whole number in a batch of this size."""
         if batch_size * self._fraction % 1:
             raise ValueError(
                 f"a share of {self.pairs_share:g} pairs in a batch of {batch_size} is "
-                f"{batch_size * self.pairs_share:g} pairs; a share that gives a whole number is accepted"
+                f"{batch_size * self.pairs_share:g} pairs; it must be a whole number"
             )
 
     def pairs_before(self, number):
-        """How many of the samples 0 to ``number`` - 1 are given pairs: they are spread as evenly as can be."""
+        """Number of given pairs among samples 0 to ``number`` - 1: they are spread as evenly as possible."""
         return int(number * self._fraction) if self.pairs_share else 0
 
     @cached_property
@@ -75,31 +75,31 @@ class Synthesis:
 
 
 class _Epochs:
-    """Every epoch shows each of ``count`` things once, in an order of its own."""
+    """Each epoch goes once through ``count`` items, in its own order."""
 
     def __init__(self, seed, stream, count):
         self._seed, self._stream, self._count = seed, stream, count
         self._epoch = (-1, None)
 
     def __call__(self, position):
-        """What is shown at a position, counted over all epochs."""
+        """The item at a position, counted over all epochs."""
         epoch, position = divmod(position, self._count)
         cached_epoch, order = self._epoch
         if epoch != cached_epoch:
             order = np.random.default_rng([self._seed, self._stream, epoch]).permutation(self._count)
-            # One assignment, so that threads never see an epoch with another's order.
+            # A single assignment, so that threads never combine one epoch with another's order.
             self._epoch = (epoch, order)
         return order[position]
 
 
 def degrade(face, kernel, sigma, generator):
-    """Blur a face and add gaussian noise, as a camera would give it: 8 bits, clipped.
+    """Blur a face and add Gaussian noise, clipped and rounded to 8 bits.
 
     Args:
         face: uint8 (H, W, 3).
-        kernel: float32 (K, K), summing to 1.
+        kernel: float32 (K, K) of sum 1.
         sigma: the noise's standard deviation on the [0, 1] scale.
-        generator: numpy.random.Generator that the noise is drawn from.
+        generator: numpy.random.Generator for the noise.
 
     Returns:
         uint8 (H, W, 3).
@@ -110,28 +110,28 @@ def degrade(face, kernel, sigma, generator):
 
 
 class PairMaker:
-    """Draws the samples of a training run; sample ``number`` depends on nothing but the seed and itself.
+    """Draws the samples of a training run; sample ``number`` depends only on the seed and its number.
 
     Args:
         faces: uint8 (F, H, W, 3).
         banks: kernel banks by name; the names are the keys of ``synthesis.shares``.
         synthesis: how pairs are drawn.
         seed: int.
-        labels: uint8 (F, H, W), classes of the faces' pixels, or None. They are warped as the faces are.
-        left_and_right: pairs of classes that trade places in a mirrored face.
-        pairs: what ``synthesis.pairs_share`` of the samples are made of, with "blurred" and "sharp", uint8 (P, H, W, 3)
-            of the faces' size, such as a PairStore; or None. Their labels are unknown, 255.
-        camera_kernels: KernelMixture of the camera-like samples; needed where ``synthesis.camera`` is set.
-        outlines: uint8 (F, H, W), labels that only tell a face from what is behind it; None: ``labels``.
+        labels: uint8 (F, H, W), classes of the faces' pixels, or None. They are warped with the faces.
+        left_and_right: pairs of classes to swap in a mirrored face.
+        pairs: given pairs for ``synthesis.pairs_share`` of the samples, with "blurred" and "sharp", uint8
+            (P, H, W, 3) of the faces' size, such as a PairStore; or None. Their labels are unknown, 255.
+        camera_kernels: KernelMixture of the camera-like samples; required with ``synthesis.camera``.
+        outlines: uint8 (F, H, W), labels used only to separate a face from its background; None: ``labels``.
 
     Attributes:
-        kernels: float32 (M, K, K), the kernels of all banks, in their order, padded with zeros to the largest.
-        mirrored_classes: uint8 (256,), what each class becomes in a mirrored face.
-        device_cache: dict in which ``device_synthesis`` keeps the arrays that it has put into the device's memory.
+        kernels: float32 (M, K, K), the kernels of all banks, in their order, zero-padded to the largest.
+        mirrored_classes: uint8 (256,), the class that each class becomes in a mirrored face.
+        device_cache: dict in which ``device_synthesis`` keeps its arrays in device memory.
 
     Raises:
-        ValueError: labels whose shape is not that of the faces; a share of pairs and no pairs, or of another size;
-            camera-like samples without their kernels.
+        ValueError: labels or pairs of another size than the faces; a share of pairs without pairs; camera-like samples
+            without kernels.
     """
 
     def __init__(
@@ -139,11 +139,11 @@ class PairMaker:
         camera_kernels=None, outlines=None,
     ):  # fmt: skip
         if labels is not None and labels.shape != faces.shape[:3]:
-            raise ValueError(f"Labels of shape {labels.shape} do not fit faces of shape {faces.shape}.")
+            raise ValueError(f"Labels of shape {labels.shape} do not match faces of shape {faces.shape}.")
         if pairs is not None and not pairs.blurred.shape == pairs.sharp.shape == (len(pairs.sharp), *faces.shape[1:]):
-            raise ValueError(f"Pairs of shape {pairs.sharp.shape} do not fit faces of shape {faces.shape}.")
+            raise ValueError(f"Pairs of shape {pairs.sharp.shape} do not match faces of shape {faces.shape}.")
         if synthesis.camera is not None and camera_kernels is None:
-            raise ValueError("Camera-like samples need kernels of their own.")
+            raise ValueError("Camera-like samples need camera_kernels.")
         self.faces = faces
         self.labels = labels
         self.pairs = pairs
@@ -162,17 +162,15 @@ class PairMaker:
 
     def _checked(self, synthesis):
         if synthesis.pairs_share and self.pairs is None:
-            raise ValueError(
-                f"A share of {synthesis.pairs_share:g} of the samples is of given pairs, and there are none."
-            )
+            raise ValueError(f"The share of given pairs is {synthesis.pairs_share:g}, but no pairs were given.")
         return synthesis
 
     def with_augmentation(self, augmentation, pairs_share=None):
-        """A pair maker of the same faces, kernels, pairs and seed with other ranges of the geometric warp.
+        """A pair maker with the same faces, kernels, pairs and seed but different ranges of the geometric warp.
 
         Args:
             augmentation: the ranges.
-            pairs_share: another share of given pairs; None: the same.
+            pairs_share: another share of given pairs; None for the same.
         """
         changes = {} if pairs_share is None else {"pairs_share": pairs_share}
         other = copy.copy(self)
@@ -180,15 +178,15 @@ class PairMaker:
         return other
 
     def plan(self, number):
-        """What sample ``number`` is made of; nothing is rendered yet.
+        """The parameters of sample ``number``, before rendering.
 
         Returns:
             dict of NumPy values: "face" int32, index into ``faces``; "matrix" int32 (2, 3), see
             ``augmentation.warp_matrix``; "mirrored" bool; "unblurred" bool; "kernel" int32, index into ``kernels``;
             "sigma" float32, the noise's standard deviation on the [0, 1] scale; "key" uint32 (2,), of the noise, see
-            ``random_normal``; where ``synthesis.jpeg`` is set, "jpeg_quality" int32; where there is a share of given
-            pairs, "pair" bool: the sample is one of them, and "face" its index; where ``synthesis.camera`` is set,
-            "camera" int32: the code of its kind of camera-like blur, or 0.
+            ``random_normal``; with ``synthesis.jpeg`` "jpeg_quality" int32; with a share of given pairs "pair" bool,
+            whether the sample is one of them and "face" its index; with ``synthesis.camera`` "camera" int32, the code
+            of its kind of camera-like blur, or 0.
         """
         number = int(number)
         settings = self.synthesis
@@ -217,16 +215,16 @@ class PairMaker:
         return plan
 
     def plans(self, first, count):
-        """The plans of ``count`` samples from ``first`` on: the dict of ``plan``, each array with a first axis more."""
+        """The plans of ``count`` samples from ``first``: the dict of ``plan`` with a leading axis on each array."""
         single = [self.plan(number) for number in range(int(first), int(first) + int(count))]
         return {name: np.stack([plan[name] for plan in single]) for name in single[0]}
 
     def pair(self, number):
-        """Sample ``number``, rendered on the host.
+        """Render sample ``number`` on the host.
 
         Returns:
-            (blurred, sharp), uint8 (crop_size, crop_size, 3), and where there are labels (blurred, sharp, labels), the
-            labels uint8 (crop_size, crop_size).
+            (blurred, sharp), uint8 (crop_size, crop_size, 3), or with labels (blurred, sharp, labels), the labels uint8
+            (crop_size, crop_size).
         """
         plan = self.plan(number)
         face = plan["face"]

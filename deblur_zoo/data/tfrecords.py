@@ -1,9 +1,8 @@
-"""TFRecord shards of faces, one ``tf.train.Example`` each: "image" (a picture file's bytes), "name", "label" (PNG).
+"""TFRecord shards of faces, one ``tf.train.Example`` each: "image" (an image file's bytes), "name", "label" (PNG).
 
-In a shard of pairs "blurred" is the blurred picture, of which "image" is the sharp one. A shard of pairs is a shard of
-faces too: its sharp ones.
+A shard of pairs adds "blurred", the blurred version of "image". It can also be read as a shard of sharp faces.
 
-TensorFlow is imported when a shard is read or written.
+TensorFlow is imported only when a shard is read or written.
 """
 
 import os
@@ -19,7 +18,7 @@ ENDING = ".tfrecord"
 
 @dataclass(frozen=True)
 class FaceRecord:
-    """One record: its name, the encoded picture, label map and blurred picture (None for none), or what is wrong."""
+    """One record: its name, encoded image, label map and blurred image (None for none), or its error."""
 
     name: str
     data: bytes | None = None
@@ -33,20 +32,20 @@ def _tensorflow():
         import tensorflow
     except ImportError:
         raise ValueError(
-            "TFRecord shards need TensorFlow, which is not installed; a .npz or .npy pack of the faces does without."
+            "TFRecord shards need TensorFlow, which is not installed; use a .npz or .npy pack of the faces instead."
         ) from None
     keras = sys.modules.get("keras")
     if keras is not None and keras.backend.backend() != "tensorflow":
-        # It would take the accelerators' memory, which is the other backend's.
+        # Otherwise it would take the accelerators' memory from the active backend.
         try:
             tensorflow.config.set_visible_devices([], "GPU")
-        except RuntimeError:  # It is at work already, with what it has.
+        except RuntimeError:  # already initialised
             pass
     return tensorflow
 
 
 def is_shard(path):
-    """Whether a file is a shard by its name: NAME.tfrecord, or NAME.tfrecord-00000-of-00008."""
+    """Whether a file name is that of a shard: NAME.tfrecord, or NAME.tfrecord-00000-of-00008."""
     return ENDING in Path(path).name and not Path(path).name.startswith(".")
 
 
@@ -56,10 +55,9 @@ def list_shards(folder):
 
 
 def read_shard(path):
-    """The records of a shard in their order; nothing is decoded yet.
+    """The records of a shard in order, not yet decoded.
 
-    A damaged record ends its shard, since where the next one begins is not known any more: the last FaceRecord then
-    says so.
+    A damaged record ends the shard, since the start of the next one is unknown; the last FaceRecord then has the error.
 
     Returns:
         list of FaceRecord.
@@ -69,7 +67,7 @@ def read_shard(path):
     """
     tf = _tensorflow()
     records = []
-    # Errors of the file itself are theirs; tf.errors.DataLossError is a wrong checksum or a cut-off file.
+    # Errors of the file system propagate; tf.errors.DataLossError is a wrong checksum or a truncated file.
     with tf.device("CPU:0"):
         iterator = tf.data.TFRecordDataset(str(path)).as_numpy_iterator()
         while True:
@@ -79,7 +77,7 @@ def read_shard(path):
             except StopIteration:
                 return records
             except tf.errors.OpError:
-                sentence = f"record {number} is damaged; the rest of the shard is left out"
+                sentence = f"record {number} is damaged; the rest of the shard is skipped"
                 records.append(FaceRecord(f"record-{number}", error=sentence))
                 return records
 
@@ -90,7 +88,7 @@ def _parse(tf, content, number):
     try:
         features = tf.train.Example.FromString(content).features.feature
     except DecodeError:
-        return FaceRecord(f"record-{number}", error="the record is no tf.train.Example")
+        return FaceRecord(f"record-{number}", error="the record is not a tf.train.Example")
 
     def value(name):
         values = features[name].bytes_list.value if name in features else ()
@@ -103,16 +101,16 @@ def _parse(tf, content, number):
 
 
 def check_target(folder):
-    """Raise FileExistsError unless shards can be written into a new or empty folder, ValueError without TensorFlow."""
+    """Raise FileExistsError unless ``folder`` is new or empty, and ValueError without TensorFlow."""
     _tensorflow()
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise FileExistsError(f"{folder} is there already; shards are written into a new or empty folder.")
+        raise FileExistsError(f"{folder} exists already; shards need a new or empty folder.")
 
 
 @contextmanager
 def _new_folder(target):
-    """A temporary folder beside ``target`` that takes its place when the block ends well."""
+    """A temporary folder that replaces ``target`` when the block succeeds."""
     target = Path(target)
     temporary = Path(tempfile.mkdtemp(prefix=".partial-", dir=target.absolute().parent))
     try:
@@ -126,15 +124,15 @@ def _new_folder(target):
 
 
 def write_shards(folder, names, data, label_data=None, shards=8):
-    """Write faces-00000-of-00008.tfrecord and so on, all of them or none; the faces keep their order.
+    """Write faces-00000-of-00008.tfrecord and so on, atomically and in order.
 
     Args:
         folder: a new or empty folder.
         names, data, label_data: as ``containers.write_encoded``.
-        shards: number of files, at most one a face.
+        shards: number of files, at most one per face.
 
     Raises:
-        FileExistsError: there is something in the folder.
+        FileExistsError: the folder is not empty.
         ValueError: TensorFlow is not installed.
     """
     check_target(folder)
@@ -149,9 +147,9 @@ def write_shards(folder, names, data, label_data=None, shards=8):
 
 @contextmanager
 def shard_writer(path):
-    """Write one shard, a record at a time: gives a function ``write(name, image, label=None, blurred=None)`` of bytes.
+    """Write one shard atomically: yields a function ``write(name, image, label=None, blurred=None)`` of bytes.
 
-    Nothing is kept in memory; the file is whole when the block has ended well.
+    Records are written one at a time and not kept in memory.
 
     Raises:
         ValueError: TensorFlow is not installed.

@@ -1,6 +1,7 @@
-"""Protocols, tables and contact sheets: every number in the documents comes from here.
+"""Protocols, tables and contact sheets: the source of every number in the documents.
+
 ``python -m deblur_zoo.evaluation`` measures a preset on a folder of aligned faces, and
-``python -m deblur_zoo.evaluation.results`` all of them, beside classical methods.
+``python -m deblur_zoo.evaluation.results`` all presets and classical methods.
 """
 
 import lazy_loader

@@ -2,10 +2,10 @@
 
     python -m deblur_zoo.evaluation --preset one_step_lite --faces crops/celeba_dev --out results
 
-Faces are canonical crops, as `python -m deblur_zoo.faces` writes them: 128x128, or larger with an equal margin all
-around (160x160 for a margin of 16), of which the middle 128x128 is used. Prints a table of PSNR and SSIM by blur kernel
-size, or with --protocol camera by kind of blur, the share of pictures made worse, colour shift and identity; with --out
-also writes metrics.json and table.md. docs/evaluation.md says more.
+Faces are canonical crops, as written by `python -m deblur_zoo.faces`: 128x128, or larger with an equal margin on every
+side (160x160 for a margin of 16), in which case the middle 128x128 is used. Prints a table of PSNR, SSIM and the share
+of images made worse by blur kernel size, or with --protocol camera by kind of blur, and colour shift and identity; with
+--out also writes metrics.json and table.md. See docs/evaluation.md.
 """
 
 import os
@@ -19,12 +19,13 @@ from deblur_zoo.files.command_line_tools import UsageError
 FLAGS = flags.FLAGS
 flags.DEFINE_string("preset", None, "name of a preset, or a folder with config.json and weights")
 flags.DEFINE_string("faces", None, "folder of aligned sharp crops")
-flags.DEFINE_integer(
-    "limit", None, "measure on the first so many faces only, in the order of their names", lower_bound=1
-)
+flags.DEFINE_integer("limit", None, "measure only on the first so many faces, sorted by name", lower_bound=1)
 flags.DEFINE_string("out", None, "folder for metrics.json and table.md")
 flags.DEFINE_enum(
-    "protocol", "kernel_sizes", ["kernel_sizes", "camera"], "the papers' kernels, or blur as cameras and people make it"
+    "protocol",
+    "kernel_sizes",
+    ["kernel_sizes", "camera"],
+    "the papers' kernels, or camera-like blur",
 )
 flags.DEFINE_list("pairs", [], "for --protocol camera: shards of video pairs, for a row of real motion")
 flags.DEFINE_list("kinds", [], "for --protocol camera: rows of the table; default: all")
@@ -32,7 +33,7 @@ flags.DEFINE_integer("passes", 1, "how many times each face goes through the mod
 flags.DEFINE_integer(
     "kernels_per_size",
     1,
-    "kernels of each size that blur a face; 10 uses the whole bank",
+    "kernels of each size per face; 10 uses the whole bank",
     lower_bound=1,
     upper_bound=10,
 )
@@ -84,16 +85,16 @@ def _protocol():
 def _check_flags(arguments):
     command_line_tools.require_flags(arguments, "preset", "faces")
     if not os.path.isdir(FLAGS.faces):
-        raise UsageError(f"--faces names no folder: {FLAGS.faces}")
+        raise UsageError(f"--faces must be a folder, got {FLAGS.faces}")
     for name in ("pairs", "kinds"):
         if FLAGS[name].value and FLAGS.protocol != "camera":
-            raise UsageError(f"--{name} goes with --protocol camera")
+            raise UsageError(f"--{name} needs --protocol camera")
     if FLAGS.out and os.path.exists(FLAGS.out) and not os.path.isdir(FLAGS.out):
-        raise UsageError(f"--out must be a folder, and {FLAGS.out} is a file")
+        raise UsageError(f"--out must be a folder, but {FLAGS.out} is a file")
     if FLAGS.sheet and not FLAGS.sheet.lower().endswith(".png"):
         raise UsageError(f"--sheet must end in .png, got {FLAGS.sheet}")
     for path in filter(None, (FLAGS.out, FLAGS.sheet)):
-        # Said now, not after the measurement.
+        # Report this now, not after the measurement.
         parent = next(
             folder
             for folder in (pathlib.Path(path).absolute(), *pathlib.Path(path).absolute().parents)
@@ -109,7 +110,7 @@ def _write_sheet(model, faces, protocol, measurement):
     from deblur_zoo.evaluation.contact_sheet import contact_sheet
     from deblur_zoo.evaluation.measurement import restore
 
-    # Groups in turn, and pairs spread over each.
+    # Alternate between groups, with pairs spread over each.
     pairs, captions = [], []
     for turn in range(min(FLAGS.sheet_faces, len(measurement.groups))):
         group = protocol.groups[turn % len(protocol.groups)]

@@ -1,11 +1,11 @@
-"""Classical deblurring on the same pairs, to compare with; print what its constants were chosen among.
+"""Classical deblurring methods for comparison; the command prints how their constants were chosen.
 
     python -m deblur_zoo.evaluation.baselines --faces crops/train --limit 8
 
-Unsharp masking, and two oracles that know the true kernel, which no method that gets the blurred picture alone does:
-Wiener deconvolution (Hunt 1971, with a Laplacian as regularisation) and Richardson-Lucy (Richardson 1972, Lucy 1974).
-All three are scikit-image's. The command measures every candidate in ``BASELINES`` on a few faces and marks the one of
-the best mean PSNR, which is what ``BASELINES`` sets.
+Unsharp masking, and two oracles, which are given the true kernel that other methods do not have: Wiener deconvolution
+(Hunt 1971, with a Laplacian as regularisation) and Richardson-Lucy (Richardson 1972, Lucy 1974). All three are
+scikit-image's. The command measures every candidate in ``BASELINES`` on a few faces and marks the one with the best
+mean PSNR, whose constants ``BASELINES`` uses.
 """
 
 from collections.abc import Callable
@@ -18,26 +18,26 @@ from absl import flags
 from deblur_zoo.files import command_line_tools
 from deblur_zoo.files.command_line_tools import UsageError
 
-# Mirrored pixels around the picture, so that what deconvolution does to the outer border stays out of the picture. Each
-# iteration of Richardson-Lucy carries it further in: with 32 it gained 0.3 dB less than with 64.
+# Mirrored pixels around the image, which keep deconvolution's artefacts at the outer border out of the image. Each
+# iteration of Richardson-Lucy carries them further in: with 32 it gained 0.3 dB less than with 64.
 BORDER = 64
-# Below this brightness Richardson-Lucy divides by nothing: a kernel whose mass lies to one side leaves the outer border
-# dark, and the quotients there grow until they fill the picture.
+# Below this brightness Richardson-Lucy does not divide: an off-centre kernel leaves the outer border dark, and the
+# quotients there grow until they fill the image.
 DARK = 1e-3
-# The faces that the constants below were chosen on.
+# The command with which the constants below were chosen.
 CHOSEN_BY = "python -m deblur_zoo.evaluation.baselines --faces celeba_train --limit 8"
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """A classical method with its constants; called as ``evaluate`` calls a model.
+    """A classical method with its constants, callable like a model in ``evaluate``.
 
     Attributes:
         title: its name in documents.
-        function: of a float (H, W, 3) picture in [0, 1], of the kernel where ``oracle``, and of the constants.
+        function: takes a float (H, W, 3) image in [0, 1], for oracles the kernel, and the constants.
         constants: its arguments by name.
-        candidates: what the constants were chosen among.
-        oracle: it knows the kernel.
+        candidates: the values from which the constants were chosen.
+        oracle: whether it is given the kernel.
     """
 
     title: str
@@ -47,20 +47,20 @@ class Baseline:
     oracle: bool = False
 
     def __call__(self, images, kernels=None):
-        """Restored pictures, float32 (N, H, W, 3) in [0, 1], of such pictures; ``kernels`` for oracles alone."""
+        """Restored images, float32 (N, H, W, 3) in [0, 1], from such images; ``kernels`` for oracles only."""
         arguments = zip(images, kernels, strict=True) if self.oracle else zip(images, strict=True)
-        # Threads: the transforms release the interpreter lock.
+        # Threads help since the transforms release the interpreter lock.
         with ThreadPoolExecutor() as pool:
             return np.stack(list(pool.map(lambda values: self.function(*values, **self.constants), arguments)))
 
 
 def unsharp_mask(image, radius, amount):
-    """A picture plus ``amount`` times what a gaussian of sigma ``radius`` pixels takes away.
+    """Add ``amount`` times the difference from a Gaussian blur of sigma ``radius`` pixels.
 
     Args:
         image: float32 (H, W, 3) in [0, 1].
         radius: in pixels, above 0.
-        amount: 0 leaves the picture as it is.
+        amount: 0 leaves the image unchanged.
 
     Returns:
         float32 (H, W, 3) in [0, 1].
@@ -70,17 +70,17 @@ def unsharp_mask(image, radius, amount):
     """
     from skimage import filters
 
-    # By channel ourselves: with channel_axis=-1, scikit-image 0.26 returns memory that was never written.
+    # Channel by channel: with channel_axis=-1, scikit-image 0.26 returns uninitialised memory.
     return _by_channel(lambda channel: filters.unsharp_mask(channel, radius=radius, amount=amount), image)
 
 
 def wiener(image, kernel, balance):
-    """Wiener-Hunt deconvolution, each channel by itself.
+    """Wiener-Hunt deconvolution of each channel.
 
     Args:
         image: float32 (H, W, 3) in [0, 1].
-        kernel: (K, K), the blur's; pixel K // 2 is the one that convolution turns around.
-        balance: weight of the Laplacian: larger is smoother.
+        kernel: (K, K), the blur's, centred on pixel K // 2.
+        balance: weight of the Laplacian; larger is smoother.
 
     Returns:
         float32 (H, W, 3) in [0, 1].
@@ -94,10 +94,10 @@ def wiener(image, kernel, balance):
 
 
 def richardson_lucy(image, kernel, iterations):
-    """Richardson-Lucy deconvolution, each channel by itself; arguments and errors as ``wiener``.
+    """Richardson-Lucy deconvolution of each channel; arguments and errors as ``wiener``.
 
     Args:
-        iterations: more are sharper and noisier.
+        iterations: more give sharper and noisier images.
     """
     from skimage import restoration
 
@@ -112,7 +112,7 @@ def _by_channel(function, image):
 
 
 def _mirrored(image):
-    # Without the border's own pixels, as the blur's border is (REFLECT_101).
+    # Without repeating the border pixels, like the blur's border (REFLECT_101).
     return np.pad(image, ((BORDER, BORDER), (BORDER, BORDER), (0, 0)), mode="reflect")
 
 
@@ -121,7 +121,7 @@ def _inside(image):
 
 
 def _odd(kernel):
-    # scikit-image turns an even kernel around another pixel than K // 2; with a row and a column of zeros it does not.
+    # scikit-image centres an even kernel on another pixel than K // 2; adding a row and a column of zeros avoids that.
     return np.pad(kernel, [(0, 1 - side % 2) for side in kernel.shape])
 
 
@@ -202,7 +202,7 @@ def choose(arguments):
 
 def main():
     flags.DEFINE_string("faces", None, "folder of aligned sharp crops")
-    flags.DEFINE_integer("limit", 8, "the first so many faces, in the order of their names", lower_bound=1)
+    flags.DEFINE_integer("limit", 8, "use only the first so many faces, sorted by name", lower_bound=1)
     command_line_tools.run(choose, "deblur_zoo.evaluation.baselines")
 
 

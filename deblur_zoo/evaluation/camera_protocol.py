@@ -1,6 +1,6 @@
-"""The protocol ``camera``: faces blurred as cameras and moving people do, a row for each kind, and real motion.
+"""The protocol ``camera``: faces blurred as by cameras and moving people, with a row for each kind, and real motion.
 
-The kinds are those of ``data.camera_blur``, with kernels that no training draws, and one strength or range each.
+The kinds are those of ``data.camera_blur``, with test kernels that training never uses, and fixed strengths or ranges.
 """
 
 from dataclasses import asdict, dataclass
@@ -24,8 +24,8 @@ _HALF_LINEAR = {**_STORED, "linear_light": 0.5}
 
 @dataclass(frozen=True)
 class _Kind:
-    """One row: its code in every pair's seed (never renumber), a kind of blur, what differs from the defaults of
-    CameraBlur, the sizes of its kernels, and all that in words.
+    """One row: its code in every pair's seed (never renumber), a kind of blur, its changes to the defaults of
+    CameraBlur, its kernel sizes, and a description.
     """
 
     code: int
@@ -68,12 +68,12 @@ KINDS = {
 
 
 class CameraProtocol:
-    """Every face is blurred once in every kind; real motion comes as given pairs.
+    """Every face is blurred once with every kind; real motion comes from given pairs.
 
     Args:
-        pairs: PairStore of video pairs of 128x128 or more, or None for no row of real motion.
-        kinds: names of rows, in this order; None: all that can be made.
-        seed: a pair depends on this, on its kind and on the face's place alone.
+        pairs: PairStore of video pairs of 128x128 or larger, or None for no row of real motion.
+        kinds: names of rows, in this order; None: all that are available.
+        seed: a pair depends only on this, its kind and the face's index.
 
     Raises:
         ValueError: an unknown kind, or real motion without pairs.
@@ -86,28 +86,28 @@ class CameraProtocol:
         known = [*KINDS, REAL_MOTION]
         unknown = [kind for kind in kinds or () if kind not in known]
         if unknown:
-            raise ValueError(f"there is no kind of camera blur {unknown[0]!r}; accepted: {', '.join(known)}")
+            raise ValueError(f"unknown kind of camera blur {unknown[0]!r}; accepted: {', '.join(known)}")
         if kinds and REAL_MOTION in kinds and pairs is None:
-            raise ValueError(f"{REAL_MOTION} needs pairs, as `python -m trainers.datasets.video_pairs` writes them")
+            raise ValueError(f"{REAL_MOTION} needs pairs, as written by `python -m trainers.datasets.video_pairs`")
         self.groups = list(kinds or (known if pairs is not None else KINDS))
         self._pairs, self._seed = pairs, seed
         self._mixtures = {}
 
     @classmethod
     def of_shards(cls, sources, kinds=None):
-        """The protocol with the pairs of some shards, as ``load_pairs`` takes them; no shards, no real motion."""
+        """The protocol with pairs from shards, as in ``load_pairs``; without shards, no real motion."""
         return cls(load_pairs(sources, CROP_SIZE) if sources else None, kinds or None)
 
     def count(self, face_count):
-        """How many pairs there are for so many faces."""
+        """Number of pairs for a number of faces."""
         real = len(self._pairs) if REAL_MOTION in self.groups else 0
         return face_count * len([group for group in self.groups if group != REAL_MOTION]) + real
 
     def batches(self, faces, batch_size=16):
-        """Blurred and sharp faces, kind by kind.
+        """Blurred and sharp faces, one kind after the other.
 
         Args:
-            faces: uint8 (N, S, S, 3), RGB, S at least 128; what lies around the middle 128x128 may be blurred into it.
+            faces: uint8 (N, S, S, 3), RGB, S at least 128; blur may mix pixels around the middle 128x128 into it.
             batch_size: the largest batch.
 
         Yields:

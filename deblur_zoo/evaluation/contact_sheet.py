@@ -1,4 +1,4 @@
-"""Many faces in one picture, to be looked at: blurred above restored above sharp."""
+"""Many faces in one image for visual inspection: blurred above restored above sharp."""
 
 import numpy as np
 
@@ -13,13 +13,13 @@ _BACKGROUND, _INK = 255, (0, 0, 0)
 def contact_sheet(blurred, restored, sharp, path, scale=2, captions=None, columns=8):
     """Write a contact sheet.
 
-    Faces stand side by side, ``columns`` in a block; a block has the rows blurred, restored and sharp, labelled at the
+    Faces are side by side, ``columns`` per block; a block has the rows blurred, restored and sharp, labelled on the
     left, and a line of captions below.
 
     Args:
-        blurred, restored, sharp: uint8 (N, H, W, 3), RGB; ``sharp`` may be None for pictures without a truth.
-        path: where to write it; the ending says the format (PNG keeps every pixel).
-        scale: enlargement (bicubic), a whole number of at least 1.
+        blurred, restored, sharp: uint8 (N, H, W, 3), RGB; ``sharp`` may be None if there is no ground truth.
+        path: file to write; the suffix determines the format (PNG is lossless).
+        scale: enlargement (bicubic), an integer >= 1.
         captions: N texts, or None.
         columns: faces side by side.
 
@@ -28,13 +28,13 @@ def contact_sheet(blurred, restored, sharp, path, scale=2, captions=None, column
 
     Raises:
         TypeError: images that are not uint8.
-        ValueError: shapes or numbers that do not fit together, or none at all.
+        ValueError: incompatible shapes or counts, or no images.
     """
     rows = {"blurred": blurred, "restored": restored, "sharp": sharp}
     rows = {name: np.asarray(row) for name, row in rows.items() if row is not None}
     shape = rows["blurred"].shape
     if len(shape) != 4 or shape[-1] != 3 or not shape[0]:
-        raise ValueError(f"a contact sheet needs RGB images (N, H, W, 3) with N at least 1, got the shape {shape}")
+        raise ValueError(f"a contact sheet needs RGB images (N, H, W, 3) with N at least 1, got shape {shape}")
     for name, row in rows.items():
         if row.dtype != np.uint8:
             raise TypeError(f"the {name} images must be uint8, got {row.dtype}")
@@ -56,7 +56,7 @@ def contact_sheet(blurred, restored, sharp, path, scale=2, captions=None, column
 
 
 def tile_origin(row, column, height, width, scale=2):
-    """Top and left of a face in the first block of a sheet, in pixels: row 0 is the blurred one."""
+    """Top and left of a face in the first block of a sheet, in pixels; row 0 is the blurred one."""
     return GAP + row * (height * scale + GAP), LABEL_WIDTH + column * (width * scale + GAP)
 
 

@@ -1,4 +1,4 @@
-"""The faces of a folder that a measurement is made on."""
+"""Read the faces of a folder for a measurement."""
 
 from pathlib import Path
 
@@ -11,13 +11,13 @@ class Faces:
 
     Args:
         folder: of aligned crops.
-        limit: the first so many only, in the order of their names.
+        limit: use only the first so many, sorted by name.
 
     Attributes:
         paths: the files.
         faces: uint8 (N, 128, 128, 3), RGB.
-        skipped: how many files were left out, being no pictures or of another size than most.
-        data: folder's name, fingerprint and number, for results.json.
+        skipped: number of files skipped because they are not images or differ in size from the majority.
+        data: the folder's name, the fingerprint and the number of faces, for results.json.
 
     Raises:
         FileNotFoundError, ValueError: as ``load_faces`` and ``central_crop``.

@@ -1,4 +1,4 @@
-"""Gains by groups of people: which group a file's name says, and how sure a group's mean gain is."""
+"""Gains by groups of people, taken from file names, with confidence intervals."""
 
 import re
 from dataclasses import dataclass
@@ -10,48 +10,46 @@ import numpy as np
 PATTERN = r"[a-z]+_(?P<group>[a-z]+)_\d+\.[a-z]+"
 CONFIDENCE, RESAMPLES, SEED = 0.95, 9999, 0
 FEWEST_FACES = 3
-# How the intervals are made, for results.json.
+# Parameters of the intervals, for results.json.
 BOOTSTRAP = {"over": "faces", "method": "BCa", "confidence": CONFIDENCE, "resamples": RESAMPLES, "seed": SEED}
 
 
 def groups_of(paths, pattern=PATTERN):
-    """The group of every file.
+    """The group of each file.
 
     Args:
-        paths: the files; their last names count.
-        pattern: regular expression for the whole name; what it calls ``group`` is the group.
+        paths: the files; only their names count.
+        pattern: regular expression for the whole name, whose part ``group`` is the group.
 
     Returns:
         list of str, one for each path.
 
     Raises:
-        ValueError: no regular expression, one without ``group``, a name that does not fit, or a group of fewer than
-            ``FEWEST_FACES`` faces, whose interval would say nothing.
+        ValueError: an invalid regular expression, one without ``group``, a name that does not match, or a group of
+            fewer than ``FEWEST_FACES`` faces, whose interval would be meaningless.
     """
     try:
         compiled = re.compile(pattern)
     except re.error as error:
-        raise ValueError(f"the pattern {pattern!r} is no regular expression: {error}") from None
+        raise ValueError(f"the pattern {pattern!r} is not a regular expression: {error}") from None
     if "group" not in compiled.groupindex:
-        raise ValueError(f"the pattern {pattern!r} names no group: it must have a part (?P<group>...)")
+        raise ValueError(f"the pattern {pattern!r} must have a part (?P<group>...)")
     found = []
     for path in paths:
         name = PurePath(path).name
         match = compiled.fullmatch(name)
         if not match or not match["group"]:
-            raise ValueError(f"the name {name} does not say its group: it does not fit the pattern {pattern!r}")
+            raise ValueError(f"the name {name} does not match the pattern {pattern!r}, which gives its group")
         found.append(match["group"])
     for group in sorted(set(found)):
         if found.count(group) < FEWEST_FACES:
-            raise ValueError(
-                f"the group {group} has {found.count(group)} faces; at least {FEWEST_FACES} of a group are needed"
-            )
+            raise ValueError(f"the group {group} has {found.count(group)} faces; at least {FEWEST_FACES} are required")
     return found
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean and where its confidence interval begins and ends."""
+    """A mean and the ends of its confidence interval."""
 
     mean: float
     low: float
@@ -62,11 +60,11 @@ def bootstrap_interval(values, seed=SEED):
     """The mean of some values with its 95 % interval, by bias-corrected and accelerated bootstrap (Efron 1987).
 
     Args:
-        values: (N,) numbers, one a face.
-        seed: of the resampling.
+        values: (N,) numbers, one per face.
+        seed: random seed of the resampling.
 
     Returns:
-        Interval; all three are the same where all values are.
+        Interval; all three are equal if all values are.
 
     Raises:
         ValueError: fewer than 2 values.
@@ -76,7 +74,7 @@ def bootstrap_interval(values, seed=SEED):
 
     values = np.asarray(values, np.float64)
     if values.ndim != 1 or len(values) < 2:
-        raise ValueError(f"an interval needs at least 2 values, got the shape {values.shape}")
+        raise ValueError(f"an interval needs at least 2 values, got shape {values.shape}")
     mean = float(values.mean())
     if np.ptp(values) == 0:
         # The bootstrap of a constant has no distribution.
@@ -93,7 +91,7 @@ def bootstrap_interval(values, seed=SEED):
 
 
 def gains_by_group(measurement, groups):
-    """Mean gain of every group, each face counted once: by the mean gain over its kernels.
+    """Mean gain of every group; a face counts once, by its mean gain over its kernels.
 
     Args:
         measurement: ``deblur_zoo.evaluation.measurement.Measurement``.
@@ -119,19 +117,17 @@ def gains_by_group(measurement, groups):
 
 
 def overlap_sentence(gains):
-    """Whether all groups' intervals overlap, in a sentence.
+    """A sentence that says whether all groups' intervals overlap.
 
     Args:
-        gains: what ``gains_by_group`` gives.
+        gains: as from ``gains_by_group``.
 
     Returns:
-        str. Intervals overlap all, every two of them, exactly where the latest begins no later than the first ends.
+        str. All intervals overlap pairwise exactly if the latest one begins no later than the earliest one ends.
     """
     first = min(gains, key=lambda group: gains[group]["high"])
     latest = max(gains, key=lambda group: gains[group]["low"])
     end, begin = gains[first]["high"], gains[latest]["low"]
     if begin <= end:
-        return f"all intervals overlap: they share {begin:+.2f} to {end:+.2f} dB."
-    return (
-        f"not all intervals overlap: that of {first} ends at {end:+.2f} dB, that of {latest} begins at {begin:+.2f} dB."
-    )
+        return f"all intervals overlap, from {begin:+.2f} to {end:+.2f} dB."
+    return f"not all intervals overlap: {first} ends at {end:+.2f} dB, {latest} begins at {begin:+.2f} dB."

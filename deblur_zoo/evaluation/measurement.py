@@ -1,8 +1,8 @@
-"""Runs a model over a protocol and keeps the numbers of every single image, from which tables are made.
+"""Run a model over a protocol and keep the numbers of every image, from which tables are made.
 
-All measures compare 8-bit pictures, as a user gets them: the model's output is rounded to 8 bits first. PSNR and SSIM
-are those of ``deblur_zoo.metrics.image_quality`` on RGB in [0, 1] over the whole crop. An image's PSNR is capped at
-60 dB: the rounding of one picture to 8 bits alone is noise at 59 dB, so more says nothing.
+All measures compare 8-bit images, as a user gets them: the model's output is first rounded to 8 bits. PSNR and SSIM are
+those of ``deblur_zoo.metrics.image_quality`` on RGB in [0, 1] over the whole crop. An image's PSNR is capped at 60 dB,
+because rounding one image to 8 bits already limits it to 59 dB.
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class Scores:
         psnr: (N,) in dB, capped at 60.
         ssim: (N,).
         colour: (N, 3): mean over the pixels of estimate minus truth, for each channel, in percent of the full range.
-        identity: (N,) cosine of the identity embeddings, or None where no identity network was given.
+        identity: (N,) cosine of the identity embeddings, or None without an identity network.
     """
 
     psnr: np.ndarray
@@ -46,23 +46,23 @@ class Scores:
         return cls(*(joined(name) for name in ("psnr", "ssim", "colour", "identity")))
 
     def select(self, chosen):
-        """The scores of some images, by mask or indices."""
+        """The scores of some images, selected by mask or indices."""
         values = (self.psnr, self.ssim, self.colour, self.identity)
         return Scores(*(None if value is None else value[chosen] for value in values))
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """What ``evaluate`` found.
+    """The result of ``evaluate``.
 
     Attributes:
-        protocol: the protocol that was followed.
+        protocol: the protocol.
         face_count: number of faces.
         faces: (M,) the face of each pair.
-        groups: (M,) str, the row of the table that each pair belongs to, such as its kernel size.
-        kernels: (M,) the kernel of each pair, or None where the protocol has no bank.
-        rows: ``Scores`` of the M pairs by name: "blurred" (the input as it is), "restored" (the model's output).
-        sharp_in: ``Scores`` of the model's output for the sharp faces themselves, or None where not asked for.
+        groups: (M,) str, the table row of each pair, such as its kernel size.
+        kernels: (M,) the kernel of each pair, or None if the protocol has no bank.
+        rows: ``Scores`` of the M pairs by name: "blurred" (the unchanged input), "restored" (the model's output).
+        sharp_in: ``Scores`` of the model's output for the sharp faces, or None if not requested.
     """
 
     protocol: KernelSizes
@@ -106,29 +106,29 @@ def evaluate(
     """Measure a model.
 
     Args:
-        model: a ``Deblurrer`` or any function of float (N, S, S, 3) in [0, 1] that gives the same shape.
+        model: a ``Deblurrer`` or any function of float (N, S, S, 3) in [0, 1] that returns the same shape.
         faces: uint8 (N, S, S, 3): sharp RGB faces in canonical alignment.
         protocol: ``KernelSizes`` or ``CameraProtocol``; None: one kernel of each size, noise 0.01.
         batch_size: faces per forward pass.
         identity_network: ``deblur_zoo.features.identity.IdentityNetwork`` for faces of this size, or None.
-        sharp_in: also put the sharp faces in, and compare what comes out with them.
+        sharp_in: also run the model on the sharp faces and compare its output with them.
         batches: ``list(protocol.batches(faces))`` of an earlier call, so that repeated measurements blur only once.
         progress: show a progress bar.
-        knows_kernels: call the model with a second argument, a list of each picture's blur kernel, (K, K) float32, to
-            measure an oracle; a sharp face's kernel is a single 1. For a protocol with a bank.
+        knows_kernels: call the model with a second argument, a list of each image's blur kernel, (K, K) float32, to
+            measure an oracle; a sharp face's kernel is a single 1. Needs a protocol with a bank.
 
     Returns:
         ``Measurement``.
 
     Raises:
         TypeError: the faces are not uint8.
-        ValueError: the faces are no batch of RGB images, or there are none.
+        ValueError: faces that are not (N, H, W, 3), or none.
     """
     faces = np.asarray(faces)
     if faces.dtype != np.uint8:
         raise TypeError(f"faces must be uint8, got {faces.dtype}")
     if faces.ndim != 4 or faces.shape[-1] != 3 or not len(faces):
-        raise ValueError(f"faces must be RGB images (N, H, W, 3) with N at least 1, got the shape {faces.shape}")
+        raise ValueError(f"faces must be RGB images (N, H, W, 3) with N at least 1, got shape {faces.shape}")
     protocol = protocol or KernelSizes()
     embed = _embedder(identity_network)
     rows = {"blurred": [], "restored": []}

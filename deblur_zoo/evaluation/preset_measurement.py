@@ -1,4 +1,4 @@
-"""A preset measured on a folder of aligned faces: what ``python -m deblur_zoo.evaluation`` and publishing do."""
+"""Measure a preset on a folder of aligned faces, for ``python -m deblur_zoo.evaluation`` and for publishing."""
 
 from deblur_zoo import zoo
 from deblur_zoo.evaluation import table
@@ -15,24 +15,24 @@ class PresetMeasurement:
     Args:
         preset: name of a preset, or a folder with ``config.json`` and weights.
         folder: of aligned sharp crops.
-        limit: measure on the first so many faces only, in the order of their names.
+        limit: measure only on the first so many faces, sorted by name.
         protocol: ``KernelSizes`` or ``CameraProtocol``; None: ``KernelSizes()``.
         identity_network: Keras file of a face recognition network, or None.
         batch_size: faces per forward pass.
-        passes: how many times a face goes through the model, one after the other.
+        passes: how many times a face goes through the model.
 
     Attributes:
         faces: uint8 (N, 128, 128, 3).
         protocol: the protocol.
         restored: function of float (N, 128, 128, 3) that restores them.
-        measurement: once ``run`` was called, a ``deblur_zoo.evaluation.measurement.Measurement``.
+        measurement: after ``run``, a ``deblur_zoo.evaluation.measurement.Measurement``.
 
     Raises:
-        FileNotFoundError, ValueError: a preset, faces or a network that cannot be used.
+        FileNotFoundError, ValueError: an unusable preset, folder of faces or network.
     """
 
     def __init__(self, preset, folder, limit=None, protocol=None, identity_network=None, batch_size=16, passes=1):
-        # What can be refused at once is, before TensorFlow is imported.
+        # Check what is quick to check before importing TensorFlow.
         self._weights = presets.read_config(zoo.preset_folder(preset))["weights"]
         self._source = Faces(folder, limit)
         self.faces = self._source.faces
@@ -49,7 +49,7 @@ class PresetMeasurement:
             progress: show a bar.
 
         Returns:
-            the content of metrics.json.
+            the contents of metrics.json.
         """
         from deblur_zoo.evaluation.measurement import evaluate
 

@@ -15,7 +15,7 @@ HEADER = f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|\n"
 
 
 def table():
-    """One row a preset, in Markdown."""
+    """One row per preset, in Markdown."""
     index = presets.read_json(zoo.hub_folder() / "index.json")
     return HEADER + "".join(_row(name, entry) for name, entry in index["presets"].items())
 

@@ -1,4 +1,4 @@
-"""What is measured: which faces are blurred by which kernels, with which noise. The same on every machine."""
+"""Which faces are blurred by which kernels, with which noise: the same on every machine."""
 
 from dataclasses import dataclass, field
 
@@ -14,9 +14,9 @@ class Batch:
 
     Attributes:
         sharp, blurred: uint8 (N, S, S, 3), RGB.
-        faces: int (N,), the face's place among the faces.
-        group: the row of the table that they belong to, such as the kernel size; all of a batch are of one.
-        kernels: int (N,), the kernel's place in the bank, or None where a protocol has no such bank.
+        faces: int (N,), index of each face.
+        group: the table row that the batch belongs to, such as the kernel size.
+        kernels: int (N,), index of each kernel in the bank, or None if the protocol has no bank.
     """
 
     sharp: np.ndarray
@@ -30,13 +30,13 @@ class Batch:
 class KernelSizes:
     """Every face is blurred by kernels of every size in the bank, noise is added, and the result rounded to 8 bits.
 
-    True convolution, mirrored border (REFLECT_101), then gaussian noise, clipping and rounding, as a camera would.
-    Face i meets kernels i, i + 1, ..., i + kernels_per_size - 1, modulo their number, of every size.
+    True convolution, mirrored border (REFLECT_101), then Gaussian noise, clipping and rounding, as a camera would.
+    Face i gets kernels i, i + 1, ..., i + kernels_per_size - 1, modulo their number, of every size.
 
     Attributes:
-        kernels_per_size: kernels of each size a face is blurred by.
+        kernels_per_size: kernels of each size per face.
         sigma: standard deviation of the noise on the [0, 1] scale.
-        noise_seed: the noise of a pair depends on this, on the face's place and on the kernel's place alone.
+        noise_seed: the noise of a pair depends only on this, the face's index and the kernel's index.
         bank: the kernels.
 
     Raises:
@@ -48,28 +48,28 @@ class KernelSizes:
     noise_seed: int = 2020
     bank: KernelBank = field(default_factory=standard_test_bank)
 
-    # A protocol's name, and under what name its groups stand in metrics.json.
+    # A protocol's name, and the key of its groups in metrics.json.
     name, grouping = "kernel sizes", "by_kernel_size"
 
     def __post_init__(self):
         fewest = min(len(self.bank.of_size(size)) for size in self.sizes)
         if not 1 <= self.kernels_per_size <= fewest:
-            raise ValueError(f"kernels_per_size must lie between 1 and {fewest}, got {self.kernels_per_size}")
+            raise ValueError(f"kernels_per_size must be between 1 and {fewest}, got {self.kernels_per_size}")
         if not 0 <= self.sigma <= 1:
-            raise ValueError(f"sigma must lie between 0 and 1, got {self.sigma}")
+            raise ValueError(f"sigma must be between 0 and 1, got {self.sigma}")
 
     @property
     def sizes(self):
-        """The bank's kernel sizes in rising order."""
+        """The bank's kernel sizes in ascending order."""
         return [int(size) for size in np.unique(self.bank.sizes)]
 
     @property
     def groups(self):
-        """The kernel sizes as names of a table's rows."""
+        """The kernel sizes as names of table rows."""
         return list(map(str, self.sizes))
 
     def count(self, face_count):
-        """How many pairs there are for so many faces."""
+        """Number of pairs for a number of faces."""
         return face_count * len(self.sizes) * self.kernels_per_size
 
     def batches(self, faces, batch_size=16):
@@ -77,7 +77,7 @@ class KernelSizes:
 
         Args:
             faces: uint8 (N, S, S, 3), RGB.
-            batch_size: the largest batch; a batch holds one kernel size only.
+            batch_size: the largest batch; a batch has only one kernel size.
 
         Yields:
             ``Batch``.
@@ -99,7 +99,7 @@ class KernelSizes:
         return faces[face], self.blur(faces, [face], [of_size[(face + turn) % len(of_size)]])[0]
 
     def blur(self, faces, face_indices, kernel_indices):
-        """Some pairs' blurred faces.
+        """Blurred faces of some pairs.
 
         Args:
             faces: uint8 (N, S, S, 3), all faces.
@@ -108,7 +108,7 @@ class KernelSizes:
         Returns:
             uint8 (M, S, S, 3).
         """
-        # The noise of a pair is its own, whatever the batch.
+        # The noise of a pair does not depend on the batch.
         return np.stack(
             [
                 degrade(

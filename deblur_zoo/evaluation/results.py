@@ -1,11 +1,11 @@
-"""Measure every trained preset, and classical methods beside them, and write the document of results.
+"""Measure every trained preset and classical methods, and write the results document.
 
     python -m deblur_zoo.evaluation.results --faces crops/celeba_dev --identity_network mobilefacenet.keras \
         --groups_faces crops/mebeauty_aside
 
-Writes docs/results.md and, beside it, docs/results.json. Faces are canonical crops, as `python -m deblur_zoo.faces`
-writes them. What the JSON file holds already is kept, unless its weights, faces or protocol are others now; it is
-written after each measurement, so that a call that was broken off goes on. docs/evaluation.md says more.
+Writes docs/results.md and docs/results.json. Faces are canonical crops, as written by `python -m deblur_zoo.faces`.
+Measurements already in the JSON file are kept unless their weights, faces or protocol have changed; the file is written
+after each measurement, so that an interrupted run can be resumed. See docs/evaluation.md.
 """
 
 import os
@@ -30,8 +30,8 @@ def make(settings):
         (path of the document, path of results.json).
 
     Raises:
-        FileNotFoundError, ValueError: bad input; nothing is written then.
-        ImportError: what the baselines or the intervals need is not installed.
+        FileNotFoundError, ValueError: bad input; no files are written.
+        ImportError: a package for the baselines or the intervals is not installed.
     """
     from deblur_zoo import zoo
     from deblur_zoo.evaluation import results_document, results_measurements
@@ -72,12 +72,12 @@ def make(settings):
 def _chosen(names, trained):
     for name in names or ():
         if name not in trained:
-            raise ValueError(f"there are no weights of a deblurrer {name!r}; accepted: {', '.join(trained)}")
+            raise ValueError(f"{name!r} is not a deblurrer with weights; accepted: {', '.join(trained)}")
     return set(names or trained)
 
 
 def _check_packages():
-    # Said now, not after the first presets.
+    # Report this now, not after the first presets.
     try:
         import scipy  # noqa: F401
         import skimage  # noqa: F401
@@ -104,7 +104,7 @@ def _identity_network(path):
 
 
 def _measure_presets(rows, trained, chosen, of, faces, grouped, protocol, camera, embed):
-    """Measure the chosen presets; of the others keep what is still true."""
+    """Measure the chosen presets; keep valid measurements of the others."""
     import keras
 
     from deblur_zoo.evaluation import speed
@@ -137,7 +137,7 @@ def _measure_baselines(rows, of, faces, protocol, embed):
 
     for name, baseline in BASELINES.items():
         measure = partial(baseline_restoration, name, faces, protocol, embed)
-        # No weights: its constants are what it is made of.
+        # It has constants instead of weights.
         part_of = {"weights_sha256": None, "constants": baseline.constants, **of}
         rows.part(name, "restoration", part_of, _told(name, "restoration", measure))
 
@@ -151,7 +151,7 @@ def _told(name, part, measure):
 
 
 def command(values):
-    """The command that was given, with its folders' and files' last names only."""
+    """The command as given, with only the last part of folder and file names."""
     words = ["python", "-m", "deblur_zoo.evaluation.results"]
     for name in ("faces", "identity_network", "groups_faces"):
         if values[name]:
@@ -168,15 +168,15 @@ def command(values):
 
 
 def check_paths(values):
-    """Raise UsageError for folders and files that are not there, or cannot be written."""
+    """Raise UsageError for folders and files that do not exist or cannot be written."""
     for name in ("faces", "groups_faces"):
         if values[name] and not os.path.isdir(values[name]):
-            raise UsageError(f"--{name} names no folder: {values[name]}")
+            raise UsageError(f"--{name} must be a folder, got {values[name]}")
     if values["identity_network"] and not os.path.isfile(values["identity_network"]):
-        raise UsageError(f"--identity_network names no file: {values['identity_network']}")
+        raise UsageError(f"--identity_network must be a file, got {values['identity_network']}")
     out = Path(values["out"])
     if out.suffix != ".md" or out.is_dir():
-        raise UsageError(f"--out must be a file that ends in .md, got {out}")
+        raise UsageError(f"--out must be a file ending in .md, got {out}")
     if not out.absolute().parent.is_dir() or not os.access(out.absolute().parent, os.W_OK):
         raise UsageError(f"cannot write into the folder of --out, {out.parent}")
 
@@ -199,13 +199,13 @@ def main():
 
     flags.DEFINE_string("faces", None, "folder of aligned sharp crops that no preset was trained on")
     flags.DEFINE_string("identity_network", None, "Keras file of a face recognition network, for the identity cosine")
-    flags.DEFINE_string("groups_faces", None, "folder of aligned sharp crops whose names say people's groups")
+    flags.DEFINE_string("groups_faces", None, "folder of aligned sharp crops whose names contain people's groups")
     flags.DEFINE_string("group_pattern", PATTERN, "regular expression of such a name, with a part (?P<group>...)")
     flags.DEFINE_list("pairs", [], "shards of video pairs, for a row of real motion; see trainers.datasets.video_pairs")
     flags.DEFINE_list("presets", [], "measure only these presets, separated by commas; default: all with weights")
-    flags.DEFINE_string("out", "docs/results.md", "document to write; the numbers go beside it, into a .json file")
-    flags.DEFINE_integer("limit", None, "measure on the first so many of --faces only", lower_bound=1)
-    flags.DEFINE_bool("again", False, "measure everything anew, whatever is in the .json file")
+    flags.DEFINE_string("out", "docs/results.md", "document to write; the numbers go into a .json file beside it")
+    flags.DEFINE_integer("limit", None, "measure only on the first so many of --faces", lower_bound=1)
+    flags.DEFINE_bool("again", False, "measure everything again, even if it is in the .json file")
     command_line_tools.run(results, "deblur_zoo.evaluation.results")
 
 

@@ -1,4 +1,4 @@
-"""docs/results.md out of results.json and the index of presets: tables, and nothing that is not in them."""
+"""Render docs/results.md from results.json and the index of presets."""
 
 from deblur_zoo.evaluation.baselines import BASELINES, CHOSEN_BY, described
 from deblur_zoo.evaluation.groups import overlap_sentence
@@ -7,7 +7,7 @@ from deblur_zoo.evaluation.table import NOT_MEASURED, percent
 _HEADER = """\
 # Results
 
-Every number here was made by the command at the end, which also writes `results.json` with everything it measured.
+Every number here comes from the command at the end, which also writes `results.json` with all measurements.
 [evaluation.md](evaluation.md) defines the numbers.
 """
 
@@ -59,8 +59,8 @@ def _protocol(rows):
         f"\n**Data.** {data['faces']} aligned faces of 128x128 (`{data['folder']}`, fingerprint "
         f"`{data['fingerprint'][:16]}`), each blurred by {protocol['kernels_per_size_and_face']} of the "
         f"{protocol['kernels']} {protocol['kernel_kind']} kernels of the {protocol['kernel_split']} bank for each size "
-        f"({sizes[0]} to {sizes[-1]} pixels): {found['pairs']} pairs. Blur: {protocol['convolution']}; then gaussian "
-        f"noise of sigma {protocol['noise_sigma']:g}; {protocol['input_bits']}-bit pictures.\n"
+        f"({sizes[0]} to {sizes[-1]} pixels): {found['pairs']} pairs. Blur: {protocol['convolution']}; then Gaussian "
+        f"noise of sigma {protocol['noise_sigma']:g}; {protocol['input_bits']}-bit images.\n"
     )
     return text
 
@@ -77,9 +77,9 @@ def _presets(rows, deblurrers):
     times = f" Times: {'; '.join(machines)}; {', '.join(backends)}, float32." if machines else ""
     return (
         f"## Presets\n\n{table}\n"
-        "PSNR, SSIM, identity cosine and colour shift are means over the pairs; in brackets the worst image, or the "
-        "blurred pictures' identity cosine. Times are the median of several passes after a warm-up, divided by the "
-        f"batch.{times}\n"
+        "PSNR, SSIM, identity cosine and colour shift are means over the pairs; the worst image, or the blurred "
+        "images' identity cosine, is in brackets. Times are the median of several passes after a warm-up, divided by "
+        f"the batch size.{times}\n"
     )
 
 
@@ -147,7 +147,7 @@ def _by_size(rows, deblurrers):
     ]
     return (
         "## By kernel size\n\nGain in PSNR over the blurred input, in dB, by the kernel's size in pixels, and the "
-        "share of pictures made worse:\n\n"
+        "share of images made worse:\n\n"
         f"{_table(['', *columns], gains)}\nSSIM:\n\n{_table(['', *columns], ssim)}"
     )
 
@@ -167,10 +167,10 @@ def _camera(rows, deblurrers):
         for kind, meaning in kinds.items()
     ]
     header = ["", "PSNR blurred, dB", *[f"`{name}`" for name in found]]
-    pairs = f" {protocol['pairs']['count']} pairs of videos that show other people." if "pairs" in protocol else ""
+    pairs = f" {protocol['pairs']['count']} pairs come from videos of other people." if "pairs" in protocol else ""
     return (
-        "## Blur as cameras and people make it\n\nThe protocol `camera` of [evaluation.md](evaluation.md): gain in "
-        f"dB, and the share of pictures made worse.{pairs}\n\n{_table(header, lines)}"
+        "## Camera-like blur\n\nThe protocol `camera` of [evaluation.md](evaluation.md): gain in dB, and the share of "
+        f"images made worse.{pairs}\n\n{_table(header, lines)}"
     )
 
 
@@ -188,8 +188,8 @@ def _second_pass(rows, deblurrers):
 
     lines = [[meaning, *[cell(row, kind) for row in found.values()]] for kind, meaning in kinds.items()]
     return (
-        "## A second pass\n\nWhat `passes=2` adds to the gain of one pass, in dB, and the share of pictures that both "
-        f"passes together made worse:\n\n{_table(['', *[f'`{name}`' for name in found]], lines)}"
+        "## Second pass\n\nWhat `passes=2` adds to the gain of one pass, in dB, and the share of images made worse by "
+        f"both passes together:\n\n{_table(['', *[f'`{name}`' for name in found]], lines)}"
     )
 
 
@@ -225,10 +225,9 @@ def _baselines(rows):
     header = ["", "PSNR, dB (worst)", "gain, dB (made worse)", "SSIM (worst)", "identity cosine", "constants"]
     return (
         f"## Classical methods on the same pairs\n\n{_table(header, lines)}\n"
-        "scikit-image's, on pictures mirrored at their borders and cropped afterwards. The oracles are given the true "
-        "kernel, which no method above has: they are a yardstick, not something to be had from a photo. "
-        "Constants are those of the best mean PSNR on a few training faces under the same kernels, as printed by "
-        f"`{CHOSEN_BY}`.\n"
+        "The methods are scikit-image's, on images mirrored at their borders and cropped afterwards. The oracles are "
+        "given the true kernel, which is unknown for a photo, and serve as a reference. The constants are those with "
+        f"the best mean PSNR on a few training faces under the same kernels, as printed by `{CHOSEN_BY}`.\n"
     )
 
 
@@ -244,11 +243,10 @@ def _groups(rows, deblurrers):
     verdicts = "".join(f"- `{name}`: {overlap_sentence(result['gain_db'])}\n" for name, result in found.items())
     return (
         f"## By ethnic group\n\n{data['faces']} faces (`{data['folder']}`, fingerprint "
-        f"`{data['fingerprint'][:16]}`), by the group that the data set's file names say. Mean gain in dB, each face "
-        f"counted once by its mean over its kernels, the share of pairs made worse in round brackets, and the "
-        f"{100 * bootstrap['confidence']:g} % interval of a "
+        f"`{data['fingerprint'][:16]}`), by the group in the data set's file names. Mean gain in dB, where each face "
+        f"counts once by its mean over its kernels, with the {100 * bootstrap['confidence']:g} % interval of a "
         f"bootstrap over {bootstrap['over']} ({bootstrap['method']}, {bootstrap['resamples']:,} resamples, seed "
-        f"{bootstrap['seed']}):\n\n"
+        f"{bootstrap['seed']}) in square brackets and the share of pairs made worse in round brackets:\n\n"
         f"{_table(header, lines)}\n{verdicts}"
     )
 
@@ -269,7 +267,7 @@ def _parsers(parsers):
             cells += ["no weights", "not trained", ""]
         lines.append(cells)
     header = ["preset", "parameters", "multiply-adds at 128x128", "weights", "trained", "mean F-score (faces)"]
-    return f"## Parsers\n\nAs measured when they were published, see their cards.\n\n{_table(header, lines)}"
+    return f"## Parsers\n\nAs measured at publication, see their cards.\n\n{_table(header, lines)}"
 
 
 def _footer(content, rows):
@@ -279,6 +277,6 @@ def _footer(content, rows):
         "\nVersions: " + ", ".join(f"{name} {value}" for name, value in sorted(found)) + ".\n" for found in sorted(same)
     )
     return (
-        f"## Made by\n\n    {content['command']}\n\nFolders and files are named without the folders that they lie in. "
-        f"The command measures what is missing or was measured of other weights, and keeps the rest.\n{told}"
+        f"## Command\n\n    {content['command']}\n\nPaths are shortened to their last part. The command measures what "
+        f"is missing or has changed, and keeps the rest.\n{told}"
     )

@@ -1,4 +1,4 @@
-"""What is measured for docs/results.json, and what of an earlier file is still true and so kept."""
+"""Measurements for docs/results.json; those of an earlier file are kept if they are still valid."""
 
 import json
 from functools import cached_property
@@ -13,19 +13,19 @@ FORMAT_VERSION = 1
 
 
 class Rows:
-    """The rows of results.json: what is there and still true is kept, the rest is measured.
+    """The rows of results.json: valid measurements are kept, the rest is measured.
 
-    A row has parts ("restoration", "speed", "groups"), and a part says in "of" what it was measured of: weights, data,
-    protocol and the like. It is kept where that is what is asked for.
+    A row has parts ("restoration", "speed", "groups"), and a part's "of" records its inputs: weights, data, protocol
+    and the like. A part is kept if its inputs are the requested ones.
 
     Args:
         earlier: rows of an earlier file.
-        again: measure everything anew.
-        save: function that is called with all rows, old and new, after each measurement.
+        again: measure everything again.
+        save: function called with all rows, old and new, after each measurement.
 
     Attributes:
-        current: what this call kept or measured, for the document.
-        all: that, and what of the earlier file this call did not ask for.
+        current: the parts kept or measured by this run, for the document.
+        all: ``current``, and the parts of the earlier file that this run did not request.
     """
 
     def __init__(self, earlier, again=False, save=lambda rows: None):
@@ -37,8 +37,8 @@ class Rows:
 
         Args:
             row, part: names.
-            of: dict of what it is measured of, as JSON gives it back.
-            measure: function that gives the part's numbers, a dict; None keeps the part if it is still true.
+            of: dict of its inputs, in the form that JSON returns.
+            measure: function that returns the part's numbers, a dict; None only keeps a valid part.
         """
         kept = self.all.get(row, {}).get(part)
         true = isinstance(kept, dict) and kept.get("of") == of
@@ -52,10 +52,10 @@ class Rows:
 
 
 def read(path):
-    """Rows of an earlier results.json; none where there is no file.
+    """Rows of an earlier results.json; none if the file does not exist.
 
     Raises:
-        ValueError: a file that is no results.json.
+        ValueError: the file is not a results.json.
     """
     if not path.is_file():
         return {}
@@ -63,19 +63,19 @@ def read(path):
     presets.check_format_version(content, path)
     rows = content.get("rows")
     if not isinstance(rows, dict) or not all(isinstance(row, dict) for row in rows.values()):
-        raise ValueError(f"{path} holds no rows: it is no results.json; name another --out or remove it")
+        raise ValueError(f"{path} is not a results.json, as it has no 'rows'; choose another --out or remove it")
     return rows
 
 
 def write(path, content):
-    """Write results.json, whole or not at all."""
+    """Write results.json atomically."""
     text = json.dumps({"format_version": FORMAT_VERSION, **content}, indent=2, ensure_ascii=False, allow_nan=False)
     with atomic_path(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
 class PresetMeasures:
-    """Measures of one preset; its model is loaded when the first of them is made.
+    """Measures of one preset, whose model is loaded on first use.
 
     Args:
         name: the preset's.
@@ -100,7 +100,7 @@ class PresetMeasures:
         return summary(measurement)
 
     def camera(self, faces, protocol, passes=1):
-        """By kind of blur, as ``table.summary`` gives it, for an output that goes through the model again or not."""
+        """By kind of blur, as from ``table.summary``, with one or more passes."""
         from deblur_zoo.evaluation import table
         from deblur_zoo.evaluation.measurement import evaluate
 
@@ -110,7 +110,7 @@ class PresetMeasures:
         return {name: found[name] for name in ("pairs", "overall", "by_kind")} | {"versions": table.versions()}
 
     def speed(self):
-        """Milliseconds a face by batch size."""
+        """Milliseconds per face by batch size."""
         from deblur_zoo.evaluation import speed
 
         times = {str(size): speed.milliseconds_a_face(self._model, size) for size in speed.BATCH_SIZES}
@@ -126,7 +126,7 @@ class PresetMeasures:
 
 
 def baseline_restoration(name, faces, protocol, embed=None, progress=True):
-    """As ``PresetMeasures.restoration`` for a classical method."""
+    """As ``PresetMeasures.restoration``, for a classical method."""
     from deblur_zoo.evaluation.measurement import evaluate
 
     baseline = BASELINES[name]
@@ -143,7 +143,7 @@ def baseline_restoration(name, faces, protocol, embed=None, progress=True):
 
 
 def summary(measurement):
-    """``table.summary`` without what "of" says already, and with versions."""
+    """``table.summary`` without the parts already in "of", and with versions."""
     from deblur_zoo.evaluation import table
 
     found = table.summary(measurement)

@@ -1,4 +1,4 @@
-"""How long a face takes, as everything here runs a model: in one process, in float32, compiled if the backend does."""
+"""Time per face, run as by evaluation: in one process, in float32, compiled if the backend does."""
 
 import os
 import platform
@@ -20,11 +20,11 @@ def milliseconds_a_face(model, batch_size, runs=None, size=CROP_SIZE, clock=time
     """Median time of a forward pass, divided by the batch.
 
     Args:
-        model: a ``keras.Model``, or a function of float32 (N, H, W, 3) in [0, 1].
-        batch_size: faces a pass.
-        runs: timed passes, after ``WARM_UP`` that are not; None: 25 of one face, 9 of more.
+        model: a ``Deblurrer``, or a function of float32 (N, H, W, 3) in [0, 1].
+        batch_size: faces per pass.
+        runs: timed passes after ``WARM_UP`` untimed ones; None: 25 for one face, 9 for more.
         size: side of the faces in pixels.
-        clock: function that gives seconds.
+        clock: function that returns seconds.
 
     Returns:
         float, milliseconds; the result is read back from the device each time.
@@ -42,7 +42,7 @@ def milliseconds_a_face(model, batch_size, runs=None, size=CROP_SIZE, clock=time
 
 
 def machine():
-    """What computes, in words: system, processor, processors and, where there are, accelerators."""
+    """The machine in words: system, processor, number of processors and accelerators, if any."""
     import keras
 
     described = f"{platform.system()}, {platform.processor() or platform.machine()}, {os.cpu_count()} processors"

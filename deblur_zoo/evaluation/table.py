@@ -1,4 +1,4 @@
-"""From a measurement to metrics.json and a table in Markdown.
+"""Turn a measurement into metrics.json and a Markdown table.
 
 ``python -m deblur_zoo.evaluation.table results/metrics.json`` prints the table of such a file.
 """
@@ -30,10 +30,10 @@ def summary(measurement):
         measurement: ``deblur_zoo.evaluation.measurement.Measurement``.
 
     Returns:
-        dict with "protocol", "measures", "faces", "pairs", "overall" and "by_kernel_size" or, of the camera protocol,
-        "by_kind" (each "blurred", "restored", "psnr_gain", "made_worse" and "pairs"), and "sharp_in" (None where it was
-        not asked for). PSNR in dB, the share made worse in [0, 1], colour shift in percent of the full range,
-        identity None where not measured.
+        dict with "protocol", "measures", "faces", "pairs", "overall" and "by_kernel_size" or, for the camera protocol,
+        "by_kind" (each "blurred", "restored", "psnr_gain", "made_worse" and "pairs"), and "sharp_in" (None if not
+        requested). PSNR in dB, the share made worse in [0, 1], colour shift in percent of the full range, identity None
+        if not measured.
     """
     protocol = measurement.protocol
     every = np.ones(len(measurement.groups), bool)
@@ -77,7 +77,7 @@ def _scores(scores):
 
 
 def versions():
-    """Versions of what computed the numbers."""
+    """Versions of the packages that computed the numbers."""
     import keras
 
     import deblur_zoo
@@ -95,10 +95,10 @@ def versions():
 
 
 def markdown(metrics):
-    """metrics.json as a table with its protocol, in Markdown.
+    """metrics.json as a Markdown table with its protocol.
 
     Args:
-        metrics: what ``summary`` gives; "model", "data" and "versions", where present, are named below the table.
+        metrics: as from ``summary``; "model", "data" and "versions", if present, are listed below the table.
 
     Returns:
         str that ends in a line feed.
@@ -109,7 +109,7 @@ def markdown(metrics):
         "|---|---|---|---|---|---|---|---|",
     ]
     for name, rows in {**groups, "all": metrics["overall"]}.items():
-        # Files of version 0.1 name the number of pairs once.
+        # Files of version 0.1 have only the total number of pairs.
         pairs = rows.get("pairs", metrics["pairs"] // (1 if name == "all" else len(groups)))
         lines.append(_table_row(name.replace("_", " "), pairs, rows))
     blurred, restored = metrics["overall"]["blurred"], metrics["overall"]["restored"]
@@ -140,7 +140,7 @@ def _table_row(name, pairs, rows):
 
 
 def percent(share):
-    """A share in [0, 1] for a table, with more digits where it is small; None was not measured."""
+    """A share in [0, 1] for a table, with more digits if it is small; None was not measured."""
     return NOT_MEASURED if share is None else f"{100 * share:.{1 if share < 0.1 else 0}f} %"
 
 
@@ -192,7 +192,7 @@ def _camera_protocol(metrics):
 
 
 def write(metrics, folder):
-    """Write metrics.json and table.md into a folder, each whole or not at all.
+    """Write metrics.json and table.md into a folder, each atomically.
 
     Returns:
         the two paths.
@@ -203,7 +203,7 @@ def write(metrics, folder):
         "metrics.json": json.dumps(metrics, indent=2, ensure_ascii=False, allow_nan=False) + "\n",
         "table.md": markdown(metrics),
     }
-    # Both are complete beside their targets before either takes its place.
+    # Write both temporary files before either replaces its target.
     with contextlib.ExitStack() as stack:
         temporary = {name: stack.enter_context(atomic_path(folder / name)) for name in contents}
         for name, content in contents.items():
@@ -212,21 +212,21 @@ def write(metrics, folder):
 
 
 def markdown_of_file(path):
-    """The table of a metrics.json.
+    """The table for a metrics.json.
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is no metrics.json of a deblurrer.
+        ValueError: it is not the metrics.json of a deblurrer.
     """
     try:
         return markdown(json.loads(pathlib.Path(path).read_text(encoding="utf-8")))
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise ValueError(f"{path} is no metrics.json of a deblurrer") from None
+        raise ValueError(f"{path} is not the metrics.json of a deblurrer") from None
 
 
 def _print(arguments):
     if len(arguments) != 1:
-        raise UsageError("name one metrics.json")
+        raise UsageError("expected one argument, the path of a metrics.json")
     try:
         print(markdown_of_file(arguments[0]), end="")
     except ValueError as error:

@@ -22,7 +22,7 @@ def compiled(function, model=None):
         model: the model that it calls.
 
     Returns:
-        function of NumPy arrays that gives NumPy arrays. It reads the model's weights anew at each call.
+        function of NumPy arrays that gives NumPy arrays. It reads the model's current weights at each call.
     """
     return _backend().compiled(function, model)
 

@@ -1,5 +1,6 @@
-"""Frozen feature networks for losses and metrics, loaded from a path that the caller gives.
-Input conversion (range, channel order, warp) is part of each network.
+"""Frozen feature networks for losses and metrics, loaded from files.
+
+Each network converts its input itself (range, channel order, warp).
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-"""A feature network from a specification, such as a recipe holds."""
+"""Create a feature network from a specification, such as in a recipe."""
 
 import importlib
 import inspect
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from deblur_zoo.features.network import FeatureNetwork
 
 
-# Kind to module, class and fixed arguments. The modules import Keras, so they wait until one is asked for.
+# Kind to module, class and fixed arguments. The modules import Keras, so they are imported on demand.
 _KINDS = {
     "vgg16": ("vgg", "VGG", {"depth": 16}),
     "vgg19": ("vgg", "VGG", {"depth": 19}),
@@ -24,22 +24,22 @@ def load_feature_network(specification: Mapping[str, Any]) -> "FeatureNetwork":
 
     Args:
         specification: dict with "kind": vgg16, vgg19, vgg_face, identity or keras_file; "weights": path of the file
-            (vgg16 and vgg19 also take "imagenet", which keras.applications downloads); "layers": names of layers. More
-            entries, such as "scales" and "dtype", are arguments of the kind's class: ``vgg.VGG``,
+            (vgg16 and vgg19 also take "imagenet", which keras.applications downloads); "layers": names of layers.
+            Further entries, such as "scales" and "dtype", are arguments of the kind's class: ``vgg.VGG``,
             ``vgg_face.VGGFace``, ``identity_layers.IdentityLayers``, ``keras_file.KerasFileNetwork``.
 
     Returns:
         A ``network.FeatureNetwork``.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: an unknown kind or entry, a missing entry, a file of another network, a layer that it has not.
+        FileNotFoundError: the file does not exist.
+        ValueError: an unknown kind, entry or layer, a missing entry, or the file of another network.
         ImportError: the file needs a package that is not installed.
     """
     entries = dict(specification)
     kind = entries.pop("kind", None)
     if kind not in _KINDS:
-        raise ValueError(f"the kinds of feature network are {', '.join(_KINDS)}; got {kind!r}")
+        raise ValueError(f"unknown kind of feature network {kind!r}; accepted: {', '.join(_KINDS)}")
     for required in ("weights", "layers"):
         if not entries.get(required):
             raise ValueError(f"a feature network of kind {kind} needs {required!r}: {_MEANINGS[required]}")
@@ -61,5 +61,5 @@ def load_feature_network(specification: Mapping[str, Any]) -> "FeatureNetwork":
 _MEANINGS = {
     "weights": "the path of its file",
     "layers": "a list of names of layers",
-    "input_range": "what 0 and 1 become for the network, such as [0, 255] or [-1, 1]",
+    "input_range": "the network's values for 0 and 1, such as [0, 255] or [-1, 1]",
 }

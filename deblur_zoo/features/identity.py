@@ -1,13 +1,13 @@
 """Identity embeddings of aligned faces by a MobileFaceNet-style network, loaded from a Keras file.
 
-Input: float RGB in [0, 1], NHWC, in the zoo's canonical alignment (``deblur_zoo.faces.alignment``), or a stated
+Input: float RGB in [0, 1], NHWC, in the zoo's canonical alignment (``deblur_zoo.faces.alignment``), or a given
 part of it.
-Output: one embedding per face, as the file's network gives it: not normalised unless asked for.
+Output: one embedding per face, normalised only on request.
 
 The network in the file (Chen et al. 2018, MobileFaceNets) expects RGB in [0, 255], 112x112 pixels, aligned to the
-ArcFace points. Both conversions happen inside. The least-squares similarity between the two sets of points turns by
-0.3 degrees only, because both are nearly left-right symmetric; without the turn the points move by less than 0.2
-pixels, and the warp becomes separable: two matrix products with constant interpolation weights, differentiable,
+ArcFace points; both conversions are internal. The least-squares similarity between the two sets of points rotates by
+only 0.3 degrees, because both are nearly left-right symmetric. Without the rotation the points move by less than 0.2
+pixels, and the warp becomes separable: two matrix products with constant interpolation weights, differentiable and
 the same on every backend and in a graph.
 """
 
@@ -21,7 +21,7 @@ from deblur_zoo.features.frozen_model import frozen_with_layers, read_keras_file
 
 
 def arcface_scale_and_shift(canonical_size=CROP_SIZE):
-    """The least-squares scale and shift (no rotation) that take canonical pixels to ArcFace pixels.
+    """The least-squares scale and shift (no rotation) from canonical to ArcFace pixels.
 
     Args:
         canonical_size: side of the canonical crop in pixels.
@@ -42,9 +42,9 @@ def interpolation_matrix(positions, length, width=1.0):
 
     Args:
         positions: array (M,), in pixels; pixel centres have integer coordinates. Outside the line the signal is
-            mirrored about its first and last pixel.
+            mirrored at its first and last pixel.
         length: number of pixels of the line.
-        width: half the filter's base in pixels; 1 is plain bilinear interpolation, more avoids aliasing.
+        width: half the filter's base in pixels; 1 is plain bilinear interpolation, larger values avoid aliasing.
 
     Returns:
         float32 array (M, length) whose rows sum to 1.
@@ -65,23 +65,23 @@ def interpolation_matrix(positions, length, width=1.0):
 class IdentityNetwork:
     """A frozen identity network as a function of canonically aligned faces.
 
-    It is deliberately no Keras layer: a trainer may hold it without saving its weights in every checkpoint or
+    It is deliberately not a Keras layer: a trainer can hold it without saving its weights in every checkpoint or
     counting them as its own.
 
     Args:
         path: ``.keras`` file of a network with one input (N, 112, 112, 3), RGB in [0, 255], and one output (N, D).
-        layers: names of layers inside the file's network whose outputs ``features`` returns.
+        layers: names of layers of the file's network whose outputs ``features`` returns.
         canonical_size: side in pixels of the canonical crop.
         region: (top, left, height, width) in pixels: the part of the canonical crop that the images show; negative
-            offsets mean a margin around it. None: all of it. Pixels that the warp needs beyond the images are mirrored.
-        dtype: Keras dtype policy of the computation, whatever the global policy is.
+            offsets add a margin. None: the whole crop. Pixels that the warp needs beyond the images are mirrored.
+        dtype: Keras dtype policy of the computation, independent of the global policy.
 
     Attributes:
         embedding_size: D.
-        input_shape: (height, width, 3) of the images it takes.
+        input_shape: (height, width, 3) of the accepted images.
 
     Raises:
-        FileNotFoundError: there is no such file.
+        FileNotFoundError: the file does not exist.
         ValueError: not a Keras file, a network of another shape, or an unknown layer name.
     """
 
@@ -110,16 +110,16 @@ class IdentityNetwork:
             float32 (N, D).
 
         Raises:
-            ValueError: the images have another size than ``input_shape``.
+            ValueError: images of another size than ``input_shape``.
         """
         embedding = self.features(images)[0]
         return ops.normalize(embedding, axis=-1, epsilon=1e-6) if normalise else embedding
 
     def features(self, images):
-        """The embedding and the outputs of the layers named at construction, in one pass.
+        """The embedding and the outputs of the layers in ``layers``, in one pass.
 
         Args:
-            images: as for calling.
+            images: as in ``__call__``.
 
         Returns:
             float32 (N, D), and a dictionary from layer name to float32 activations (N, h, w, c).
@@ -129,7 +129,7 @@ class IdentityNetwork:
         return ops.cast(outputs["output"], "float32"), layers
 
     def warp(self, images):
-        """Faces (N, height, width, 3) in canonical alignment to (N, 112, 112, 3) at the ArcFace points, float32."""
+        """Warp faces (N, height, width, 3) from canonical alignment to (N, 112, 112, 3) at the ArcFace points."""
         if tuple(images.shape[1:]) != self.input_shape:
             raise ValueError(
                 f"this identity network takes images of shape (N, {', '.join(map(str, self.input_shape))}), "
@@ -141,14 +141,14 @@ class IdentityNetwork:
 
 
 def _load_frozen(path, layer_names, dtype):
-    """The network of a Keras file, frozen, in the wanted dtype, with "output" (the embedding) and the named layers."""
+    """The network of a Keras file, frozen with a dtype policy, with "output" (the embedding) and the named layers."""
     network, name = read_keras_file(path, "an identity network"), pathlib.Path(path).name
     wanted = (None, ARCFACE_SIZE, ARCFACE_SIZE, 3)
     inputs, outputs = getattr(network, "inputs", None) or [], getattr(network, "outputs", None) or []
     shapes = [tuple(tensor.shape) for tensor in (*inputs, *outputs)]
     if len(inputs) != 1 or len(outputs) != 1 or shapes[0] != wanted or len(shapes[1]) != 2:
         raise ValueError(
-            f"{name} is no identity network: its inputs and outputs have the shapes {shapes}; "
-            f"one input {wanted} and one output (None, D) are accepted"
+            f"{name} is not an identity network: it must have one input {wanted} and one output (None, D), but has the "
+            f"input and output shapes {shapes}"
         )
     return frozen_with_layers(network, name, layer_names, dtype)

@@ -1,10 +1,10 @@
-"""Layers of an identity network (``identity``) for a perceptual loss, warp to the ArcFace points included."""
+"""Layers of an identity network (``identity``) for a perceptual loss, including the warp to the ArcFace points."""
 
 from deblur_zoo.faces.alignment import CROP_SIZE
 from deblur_zoo.features.identity import IdentityNetwork
 from deblur_zoo.features.network import FeatureNetwork
 
-# Stands for the network's output in a list of layers.
+# The name of the network's output in a list of layers.
 EMBEDDING = "embedding"
 
 
@@ -13,12 +13,12 @@ class IdentityLayers(FeatureNetwork):
 
     Args:
         weights: ``.keras`` file, see ``IdentityNetwork``.
-        layers: names of layers inside the file's network, and "embedding" for its output.
+        layers: names of layers of the file's network, and "embedding" for its output.
         canonical_size, region, dtype: see ``IdentityNetwork``.
         scales: see ``FeatureNetwork``.
 
     Raises:
-        FileNotFoundError: there is no such file.
+        FileNotFoundError: the file does not exist.
         ValueError: not a Keras file, a network of another shape, or an unknown layer name.
     """
 

@@ -1,4 +1,4 @@
-"""What all feature networks share: named layers, their scales, and activations as a dictionary."""
+"""Common to all feature networks: named layers, their scales, and activations as a dictionary."""
 
 import math
 
@@ -8,41 +8,41 @@ from keras import ops
 
 
 def checked_layers_and_scales(title, layers, scales):
-    """Names as a tuple and scales as a dict of Python floats, or None; arguments and errors as ``FeatureNetwork``'s."""
+    """Names as a tuple, and scales as a dict of floats or None; arguments and errors as in ``FeatureNetwork``."""
     if isinstance(layers, str) or not layers or len(set(layers)) < len(list(layers)):
         raise ValueError(f"{title} needs a list of different layer names, got {layers!r}")
     if scales is None:
         return tuple(layers), None
     if sorted(scales) != sorted(layers):
         raise ValueError(
-            f"the scales are of layers {', '.join(sorted(scales))}; {title} gives {', '.join(sorted(layers))}: "
-            "name the same"
+            f"the scales are of layers {', '.join(sorted(scales))}, but {title} outputs {', '.join(sorted(layers))}: "
+            "the names must be the same"
         )
     scales = {name: float(scales[name]) for name in layers}
     for name, scale in scales.items():
         if not (math.isfinite(scale) and scale > 0):
-            raise ValueError(f"the scale of layer {name} is {scale}; a positive number is accepted")
+            raise ValueError(f"the scale of layer {name} must be a positive number, got {scale}")
     return tuple(layers), scales
 
 
 class FeatureNetwork:
     """A frozen network as a function from images to activations of named layers.
 
-    It is deliberately no Keras layer: a trainer may hold it without saving its weights in every checkpoint or counting
-    them as its own. Subclasses give ``_activations``.
+    It is deliberately not a Keras layer: a trainer can hold it without saving its weights in every checkpoint or
+    counting them as its own. Subclasses define ``_activations``.
 
     Args:
-        title: what the network is, for sentences about errors.
+        title: what the network is, for error messages.
         layers: names of the layers whose activations ``features`` returns, at least one.
-        scales: dict of layer name to the factor by which its activations are multiplied, for every layer, as
-            ``measure_scales`` gives it; None: no scaling.
+        scales: dict of layer name to a factor for its activations, for every layer, as from ``measure_scales``; None:
+            no scaling.
 
     Attributes:
         layer_names: the names, a tuple.
         scales: the factors, a dict, or None.
 
     Raises:
-        ValueError: no layer, a layer named twice, scales of other layers, a scale that is not positive and finite.
+        ValueError: no layers, a repeated layer, scales of other layers, a scale that is not positive and finite.
     """
 
     def __init__(self, title, layers, scales=None):
@@ -56,12 +56,12 @@ class FeatureNetwork:
             images: float (N, H, W, 3), RGB in [0, 1].
 
         Returns:
-            Dictionary from layer name to float32 activations (N, h, w, c), or (N, c) of a dense layer, times the
-            layer's scale.
+            Dictionary from layer name to float32 activations (N, h, w, c), or (N, c) of a dense layer, multiplied by
+            the layer's scale.
 
         Raises:
-            ValueError: the images are no batch of RGB images, or too small or of another size than the network takes.
-            TypeError: the images are integers, hence not in [0, 1].
+            ValueError: images that are not (N, H, W, 3), are too small, or have a size that the network does not take.
+            TypeError: integer images, which are not in [0, 1].
         """
         activations = self._checked_activations(images)
         if self.scales is None:
@@ -71,17 +71,17 @@ class FeatureNetwork:
     def measure_scales(self, images, batch_size=16):
         """Factors that give each layer a mean absolute activation of 1 on these images.
 
-        The network itself stays as it is: store them, and give them as ``scales`` to the next one.
+        The network itself is unchanged: store the factors and pass them as ``scales`` to a new one.
 
         Args:
             images: float (N, H, W, 3), RGB in [0, 1]: sharp faces.
-            batch_size: how many run at once.
+            batch_size: images per forward pass.
 
         Returns:
             dict of layer name to Python float.
 
         Raises:
-            ValueError: there is no image, or a layer is silent on all of them.
+            ValueError: no images, or a layer whose mean activation is 0 or not finite.
         """
         if len(images) == 0:
             raise ValueError("scales are measured on at least one image, got none")
@@ -109,5 +109,5 @@ class FeatureNetwork:
         return {name: ops.cast(activations[name], "float32") for name in self.layer_names}
 
     def _activations(self, images):
-        """Unscaled activations by name, of float32 images (N, H, W, 3), RGB in [0, 1]."""
+        """Unscaled activations by layer name, from float32 images (N, H, W, 3), RGB in [0, 1]."""
         raise NotImplementedError

@@ -1,13 +1,13 @@
 """VGG-16 and VGG-19 (Simonyan and Zisserman 2015, table 1, configurations D and E) up to the last pooling layer.
 
-Input: float RGB in [0, 1], NHWC, any size that leaves a pixel at the deepest layer asked for (pool5: 32x32).
+Input: float RGB in [0, 1], NHWC, large enough to leave a pixel at the deepest requested layer (pool5: 32x32).
 Output: activations by layer name, float32.
 
-Names are the original ones: conv1_1 (before the ReLU), relu1_1, pool1, ..., pool5. Keras's names, block1_conv1 (after
-the ReLU) and block1_pool, are understood too. Convolutions are 3x3 with zero padding, pooling is 2x2 maxima of stride 2
-that leave an odd last row or column out, as Keras and torchvision do.
+Layers have their original names: conv1_1 (before the ReLU), relu1_1, pool1, ..., pool5. Keras's names, block1_conv1
+(after the ReLU) and block1_pool, also work. Convolutions are 3x3 with zero padding, pooling is 2x2 maxima of stride 2
+that drop an odd last row or column, as in Keras and torchvision.
 
-Weight files, by their ending:
+Weight files, by suffix:
 
 - ``.h5``: that of keras.applications, with or without the fully connected layers. The original Caffe weights: BGR in
   [0, 255] minus the mean (103.939, 116.779, 123.68).
@@ -28,20 +28,20 @@ BLOCKS = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
 WIDTHS = (64, 128, 256, 512, 512)
 KERAS_INPUT = InputConversion((0, 255), "bgr", mean=(103.939, 116.779, 123.68))
 TORCHVISION_INPUT = InputConversion((0, 1), "rgb", mean=(0.485, 0.456, 0.406), deviation=(0.229, 0.224, 0.225))
-# The classifier, which some files have; it is not used.
+# The classifier, which some files contain; it is not used.
 _KERAS_TOP = ("fc1", "fc2", "predictions")
 
 
 class PlainNetwork(FeatureNetwork):
-    """A chain of convolutions, ReLUs and poolings with given weights, as deep as the layers asked for.
+    """A chain of convolutions, ReLUs and poolings with given weights, up to the deepest requested layer.
 
     Args:
-        title: what the network is, for sentences about errors.
+        title: what the network is, for error messages.
         blocks: number of convolutions of each block.
         convolutions: dict of conv name to (kernel (3, 3, in, out), bias (out,)), complete.
         conversion: the ``InputConversion``.
-        layers, scales: as ``FeatureNetwork`` takes them.
-        dtype: Keras dtype policy of the computation, whatever the global policy is.
+        layers, scales: as in ``FeatureNetwork``.
+        dtype: Keras dtype policy of the computation, independent of the global policy.
 
     Attributes:
         minimum_size: smallest height and width of images, in pixels.
@@ -73,22 +73,22 @@ class VGG(PlainNetwork):
 
     Args:
         depth: 16 or 19.
-        weights: path of the file (see the module), or "imagenet": keras.applications downloads its own, once.
+        weights: path of the file (see the module), or "imagenet", which keras.applications downloads once.
         layers: names of layers, such as relu3_3 or block3_conv3.
         scales: see ``FeatureNetwork``.
-        dtype: Keras dtype policy of the computation, whatever the global policy is.
-        widths: channels of the five blocks; other ones are for files of networks of one's own.
+        dtype: Keras dtype policy of the computation, independent of the global policy.
+        widths: channels of the five blocks; other values are for custom files.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: another kind of file, a file of another network, an incomplete one, or an unknown layer name.
+        FileNotFoundError: the file does not exist.
+        ValueError: an unsupported, incomplete or mismatched file, or an unknown layer name.
     """
 
     def __init__(self, depth, weights, layers, scales=None, dtype="float32", widths=WIDTHS):
         if depth not in BLOCKS:
-            raise ValueError(f"the depth of a VGG network is 16 or 19, got {depth!r}")
+            raise ValueError(f"the depth of a VGG network must be 16 or 19, got {depth!r}")
         title, blocks = f"VGG-{depth}", BLOCKS[depth]
-        # Before the file, which may take seconds to read.
+        # Before reading the file, which may take seconds.
         checked_layers_and_scales(title, layers, scales)
         original_names(title, blocks, layers)
         shapes = kernel_shapes(blocks, widths)
@@ -118,10 +118,10 @@ def layer_names(blocks):
 
 
 def original_names(title, blocks, layers):
-    """The original names of layers that may be named as Keras does.
+    """The original names of layers, which may be given by Keras's names.
 
     Raises:
-        ValueError: there is no such layer.
+        ValueError: an unknown layer.
     """
     known = layer_names(blocks)
     originals = []
@@ -148,14 +148,14 @@ def kernel_shapes(blocks, widths=WIDTHS):
 
 
 def checked_convolutions(path, title, shapes, names, found):
-    """The convolutions of a file by their original names, after every one of them was checked.
+    """Check all convolutions of a file, and return them by their original names.
 
     Args:
-        path: the file, for sentences.
-        title: what the network is.
+        path: the file, for error messages.
+        title: what the network is, for error messages.
         shapes: dict of original name to the kernel's shape.
         names: dict of original name to the name in the file.
-        found: dict of name in the file to [kernel (H, W, in, out), bias]; no more than the network has.
+        found: dict of name in the file to [kernel (H, W, in, out), bias]; must have no others.
 
     Returns:
         dict of original name to (kernel, bias), float32.
@@ -163,7 +163,7 @@ def checked_convolutions(path, title, shapes, names, found):
     Raises:
         ValueError: one is missing, surplus, of another shape, or not finite.
     """
-    begin = f"{path.name} is no complete weight file of {title}: "
+    begin = f"{path.name} is not a complete weight file of {title}: "
     for name in names.values():
         if name not in found:
             raise ValueError(f"{begin}it has no {name}")
@@ -175,10 +175,10 @@ def checked_convolutions(path, title, shapes, names, found):
         wanted = [shapes[original], shapes[original][-1:]]
         shape = [tuple(np.shape(array)) for array in found[name]]
         if shape != wanted:
-            raise ValueError(f"{begin}{name} has the shapes {shape}, not {wanted}")
+            raise ValueError(f"{begin}{name} must have the shapes {wanted}, got {shape}")
         arrays = [np.asarray(array) for array in found[name]]
         if not all(array.dtype.kind == "f" and np.all(np.isfinite(array)) for array in arrays):
-            raise ValueError(f"{begin}{name} holds values that are not finite numbers")
+            raise ValueError(f"{begin}{name} contains non-finite numbers")
         convolutions[original] = tuple(array.astype(np.float32) for array in arrays)
     return convolutions
 
@@ -188,12 +188,12 @@ def _keras_name(name):
 
 
 def _torchvision_names(blocks):
-    """Names of the convolutions: torchvision counts convolutions, ReLUs and poolings in one list."""
+    """Names of the convolutions; torchvision numbers convolutions, ReLUs and poolings in one list."""
     return [f"features.{position}" for position, name in enumerate(layer_names(blocks)) if name.startswith("conv")]
 
 
 def _pairs(tensors):
-    """Tensors NAME.weight (out, in, H, W) and NAME.bias by NAME, kernels as Keras has them; others by their names."""
+    """Tensors NAME.weight (out, in, H, W) and NAME.bias by NAME, kernels in Keras's layout; others by their names."""
     found = {}
     for name in sorted(tensors):
         base, _, last = name.rpartition(".")
@@ -206,13 +206,13 @@ def _pairs(tensors):
 
 def _download(depth, shapes):
     before = keras.config.dtype_policy()
-    # Under a policy of half precision its weights would be rounded.
+    # A half-precision policy would round its weights.
     keras.config.set_dtype_policy("float32")
     try:
         network_class = {16: keras.applications.VGG16, 19: keras.applications.VGG19}[depth]
         network = network_class(include_top=False, weights="imagenet")
         return {name: tuple(network.get_layer(_keras_name(name)).get_weights()) for name in shapes}
-    except Exception as error:  # A failed download raises many types; a wrong checksum another one.
+    except Exception as error:  # a failed download raises many types, a wrong checksum another one
         reason = " ".join(str(error).split())[:200]
         raise ValueError(
             f"the ImageNet weights of VGG-{depth} could not be downloaded ({type(error).__name__}: {reason}): give the "

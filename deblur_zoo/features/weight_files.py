@@ -1,4 +1,4 @@
-"""Readers of published weight files: from a file to arrays by name. Nothing is ever unpickled."""
+"""Readers of published weight files: arrays by name. Nothing is ever unpickled."""
 
 import json
 import math
@@ -7,46 +7,46 @@ from pathlib import Path
 
 import numpy as np
 
-# Pickles: reading them can run any code.
+# Pickles, which can run any code when read.
 _TORCH_SUFFIXES = (".pt", ".pth", ".bin")
 _HOW_TO_CONVERT = (
-    "convert it once where torch is installed: "
+    "convert it once with torch installed: "
     "safetensors.torch.save_file(torch.load(FILE, weights_only=True), 'weights.safetensors')"
 )
 
 
 def existing_file(path, title, suffixes):
-    """The path of a weight file that is there and has one of the accepted endings.
+    """The path of a weight file, if it exists and has an accepted suffix.
 
     Args:
         path: a path or string.
-        title: what the network is, for the sentence.
-        suffixes: accepted endings, lower case.
+        title: what the network is, for error messages.
+        suffixes: accepted suffixes, lower case.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: another kind of file, torch's pickles among them.
+        FileNotFoundError: the file does not exist.
+        ValueError: an unsupported file, such as torch's pickles.
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"there is no weight file of {title} at {path}")
+        raise FileNotFoundError(f"the weight file of {title} does not exist: {path}")
     suffix = path.suffix.lower()
     if suffix in _TORCH_SUFFIXES:
         raise ValueError(
-            f"{path.name} is a torch file, a Python pickle that could run any code and is never opened here: "
+            f"{path.name} is a torch file, a Python pickle that could run any code and is never opened: "
             f"{_HOW_TO_CONVERT}"
         )
     if suffix not in suffixes:
-        raise ValueError(f"weights of {title} are a file that ends in {' or '.join(suffixes)}, got {path.name}")
+        raise ValueError(f"the weights of {title} must be a file ending in {' or '.join(suffixes)}, got {path.name}")
     return path
 
 
 def read_keras_layers(path, skip=()):
-    """Weights by layer of a Keras HDF5 file as written up to Keras 2: weights alone, or a whole model.
+    """Weights by layer of a Keras HDF5 file as written up to Keras 2: only weights, or a whole model.
 
     Args:
         path: file ending in .h5.
-        skip: beginnings of the names of layers that are not read.
+        skip: prefixes of the names of layers to skip.
 
     Returns:
         dict of layer name to list of arrays, in the file's order; layers without weights are left out.
@@ -76,7 +76,7 @@ def read_state_dict(path, skip=()):
 
     Args:
         path: file ending in .safetensors or .npz.
-        skip: beginnings of the names of tensors that are not read.
+        skip: prefixes of the names of tensors to skip.
 
     Returns:
         dict of name to array; bfloat16 becomes float32.
@@ -89,14 +89,14 @@ def read_state_dict(path, skip=()):
             return _read_safetensors(path, tuple(skip))
         with np.load(path, allow_pickle=False) as arrays:
             if not hasattr(arrays, "files"):
-                raise ValueError("it holds one array, not named ones")
+                raise ValueError("it contains one array instead of named ones")
             return {name: arrays[name] for name in arrays.files if not name.startswith(tuple(skip))}
     except (OSError, KeyError, TypeError, ValueError, AttributeError, EOFError, zipfile.BadZipFile) as error:
         raise _unreadable(path, f"{Path(path).suffix} file", error) from error
 
 
 def _read_safetensors(path, skip):
-    """The format: header length (8 bytes, little endian), header (JSON), then the tensors' bytes, row by row."""
+    """The format: header length (8 bytes, little endian), header (JSON), then the tensors' bytes in row-major order."""
     types = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
     size = Path(path).stat().st_size
     tensors = {}
@@ -110,10 +110,10 @@ def _read_safetensors(path, skip):
             if name.startswith(skip):
                 continue
             if entry["dtype"] not in types:
-                raise ValueError(f"{name} is of type {entry['dtype']}; accepted are {', '.join(types)}")
+                raise ValueError(f"{name} has type {entry['dtype']}; accepted: {', '.join(types)}")
             dtype, (start, end) = np.dtype(types[entry["dtype"]]), entry["data_offsets"]
             if not 0 <= start <= end <= size - 8 - length or end - start != math.prod(entry["shape"]) * dtype.itemsize:
-                raise ValueError(f"the bytes of {name} do not fit its shape {entry['shape']}, or the file was cut off")
+                raise ValueError(f"the bytes of {name} do not match its shape {entry['shape']}, or the file is cut off")
             file.seek(8 + length + start)
             array = np.frombuffer(file.read(end - start), dtype).reshape(entry["shape"])
             if entry["dtype"] == "BF16":
@@ -126,8 +126,8 @@ def _read_safetensors(path, skip):
 def read_matconvnet_layers(path):
     """Convolutions by name of a MatConvNet network (a "simplenn": a list of layers), a .mat file up to version 7.
 
-    Both forms are read: everything inside a variable ``net``, or ``layers`` and ``meta`` side by side; and in a layer
-    ``weights`` = {filters, biases}, or the two by their names, as older files have it.
+    Both forms are supported: everything in a variable ``net``, or separate ``layers`` and ``meta``; and in a layer
+    ``weights`` = {filters, biases}, or, in older files, the two as separate fields.
 
     Args:
         path: file ending in .mat.

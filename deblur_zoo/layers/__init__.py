@@ -1,3 +1,4 @@
-"""Building blocks that two or more papers use, written in ``keras`` and ``keras.ops`` alone.
-A block that a single paper needs stays in that paper's model file.
+"""Building blocks shared by two or more papers, written in ``keras`` and ``keras.ops`` only.
+
+A block used by a single paper stays in that paper's model file.
 """

@@ -1,4 +1,4 @@
-"""Watching the layers inside a model while it runs."""
+"""Observe the layers inside a model while it runs."""
 
 import contextlib
 import threading
@@ -11,13 +11,13 @@ from deblur_zoo.layers import resampling
 
 @contextlib.contextmanager
 def watch_layer_calls(kinds, observe):
-    """Hear of each call of a layer of some classes that the current thread makes inside the ``with`` block.
+    """Observe every call of layers of some classes that the current thread makes inside the ``with`` block.
 
-    A convolution whose work ``resampling.convolve_doubled`` does counts as called. Other threads may run models of
-    their own meanwhile.
+    A convolution computed by ``resampling.convolve_doubled`` counts as called. Other threads may run models at the same
+    time.
 
     Args:
-        kinds: layer classes, with ``keras.layers.Conv2D`` among them.
+        kinds: layer classes, including ``keras.layers.Conv2D``.
         observe: function (the class among ``kinds``, layer, inputs, outputs), called after the layer.
     """
     thread = threading.get_ident()

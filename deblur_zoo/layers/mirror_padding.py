@@ -1,4 +1,4 @@
-"""Mirror padding by gathering indices (border "reflect_101"): for any size, static or known only at run time.
+"""Mirror padding by gathering indices (border "reflect_101"), for any static or dynamic size.
 
 Reflect padding fails where the padding is as large as the image; gathering mirrored indices does not.
 """
@@ -7,7 +7,7 @@ from keras import ops
 
 
 def mirror(images, axis, before, count):
-    """``count`` positions along an axis from ``-before`` on, mirrored at the first and last pixel again and again.
+    """``count`` positions along an axis, starting at ``-before``, mirrored repeatedly at the first and last pixel.
 
     Args:
         images: any tensor.
@@ -26,14 +26,14 @@ def mirror(images, axis, before, count):
 
 
 def pad_to_multiple(images, divisor):
-    """Mirror images at the bottom and right border until height and width divide by ``divisor``.
+    """Mirror images at the bottom and right border until height and width are divisible by ``divisor``.
 
     Args:
         images: (N, H, W, C), any H, W >= 1, static or dynamic.
         divisor: int >= 1.
 
     Returns:
-        (N, H', W', C) with H' and W' the next multiples of ``divisor``; the same tensor where both divide.
+        (N, H', W', C) with H' and W' the next multiples of ``divisor``; the same tensor if both are divisible already.
     """
     for axis in (1, 2):
         size = images.shape[axis]

@@ -1,13 +1,13 @@
-"""Fixed resampling that runs at any size, in a graph of dynamic shape and in every export format."""
+"""Fixed resampling that works at any size, with dynamic shapes and in every export format."""
 
 from keras import ops
 
 
 def halve(images):
-    """Half the height and width: each pixel is the mean of 2x2.
+    """Halve height and width: each pixel is the mean of 2x2.
 
-    The truth of a half-scale output must be halved by this function too. Bicubic halving would put overshoots at edges
-    that the half-scale output then had to copy.
+    The truth of a half-scale output must be halved by this function too. Bicubic halving would overshoot at edges, and
+    the half-scale output would have to reproduce that.
 
     Args:
         images: float (N, H, W, C), H and W even.
@@ -15,23 +15,23 @@ def halve(images):
     Returns:
         (N, H / 2, W / 2, C).
     """
-    # Keras' default for the strides fails under JAX.
+    # Keras's default strides fail under JAX.
     return ops.average_pool(images, 2, strides=2)
 
 
 def double(features):
-    """Twice the height and width by repeating each pixel."""
+    """Double height and width by repeating each pixel."""
     return ops.repeat(ops.repeat(features, 2, axis=1), 2, axis=2)
 
 
 def convolve_doubled(convolution, features):
-    """What a 3x3 convolution gives for ``double(features)``, with 4/9 of its multiply-adds.
+    """The result of a 3x3 convolution of ``double(features)``, with 4/9 of its multiply-adds.
 
-    Each of the four pixels that a pixel becomes sees 2x2 different ones: the taps on equal pixels are added up first.
+    Each of the four pixels that replace one sees only 2x2 distinct pixels: taps on equal pixels are added up first.
 
     Args:
-        convolution: a built ``Conv2D`` of 3x3 pixels with padding "same", without stride and dilation. Its weights are
-            used; the layer itself does not run.
+        convolution: a built 3x3 ``Conv2D`` with padding "same", without stride or dilation. Only its weights are used;
+            the layer itself does not run.
         features: float (N, H, W, C).
 
     Returns:
@@ -50,15 +50,15 @@ def convolve_doubled(convolution, features):
         size if size is not None else ops.shape(features)[axis]
         for axis, size in zip((1, 2), features.shape[1:3], strict=True)
     )
-    # Rows and columns of the four in between each other.
+    # Interleave rows and columns of the four results.
     result = ops.reshape(ops.stack(rows, axis=2), (-1, 2 * height, 2 * width, convolution.filters))
     return result if convolution.bias is None else result + ops.cast(convolution.bias, result.dtype)
 
 
 def _halves(kernel, axis):
-    """A kernel's three taps along an axis, added up for pixels that come in equal pairs.
+    """A kernel's three taps along an axis, combined for pixels that come in equal pairs.
 
-    The first of a pair sees the pixel before once and its own twice, the second its own twice and the one after once.
+    The first of a pair sees the previous pixel once and its own twice, the second its own twice and the next once.
     """
     first, second, third = ops.split(kernel, 3, axis=axis)
     return (

@@ -1,5 +1,6 @@
 """Training losses as pure functions of (truth, estimate) in ``keras.ops``.
-No layers, no optimisers, no state.
+
+They have no layers, optimisers or state.
 """
 
 import lazy_loader

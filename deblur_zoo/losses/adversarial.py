@@ -1,18 +1,18 @@
-"""Losses of the two players of an adversarial training. Each gives one value per image, float32 (N,).
+"""Losses of generator and discriminator. Each gives one value per image, float32 (N,).
 
-They take what the discriminator (or critic) says of the truth and of the estimate: float (N, ...), one value an image
-or a map of values for patches, which is averaged. A conditional discriminator needs nothing here: the caller
-concatenates the condition with the truth, and with the estimate, along channels before asking it.
+They take the discriminator's (or critic's) outputs for the truth and the estimate: float (N, ...), one value per image,
+or a map of values for patches, which is averaged. For a conditional discriminator the caller concatenates the condition
+with the truth, and with the estimate, along channels.
 
-Every output is linear: the discriminator of the sigmoid pair gives logits, because the logarithm of a probability that
-was rounded to 0 or 1 has no gradient; a Wasserstein critic has no sigmoid at all.
+All outputs are linear: the discriminator of the sigmoid pair outputs logits, because the logarithm of a probability
+rounded to 0 or 1 has no gradient; a Wasserstein critic has no sigmoid.
 """
 
 from keras import ops
 
 from deblur_zoo.annotations import Tensor
 
-# Inside the square root of the penalty: its gradient is finite where the critic's is zero.
+# Inside the penalty's square root, so that its gradient is finite where the critic's is zero.
 _EPSILON = 1e-12
 
 
@@ -22,27 +22,27 @@ def sigmoid_discriminator(truth_logits: Tensor, estimate_logits: Tensor) -> Tens
 
 
 def sigmoid_generator(truth_logits: Tensor, estimate_logits: Tensor) -> Tensor:
-    """-log D(estimate), the form that does not saturate (Shen et al. 2020, eq. 10).
+    """-log D(estimate), the non-saturating form (Shen et al. 2020, eq. 10).
 
-    The truth is not used; it is taken so that all losses are called alike.
+    The truth is unused; it is accepted so that all losses have the same signature.
     """
     del truth_logits
     return _mean(ops.softplus(-_single(estimate_logits)))
 
 
 def wasserstein_critic(truth_scores: Tensor, estimate_scores: Tensor) -> Tensor:
-    """Critic's score of the estimate minus that of the truth (Qi et al. 2020, eq. 5, sign turned to be minimised)."""
+    """Critic's score of the estimate minus that of the truth (Qi et al. 2020, eq. 5, negated to be minimised)."""
     return _mean(_single(estimate_scores)) - _mean(_single(truth_scores))
 
 
 def wasserstein_generator(truth_scores: Tensor, estimate_scores: Tensor) -> Tensor:
-    """Minus the critic's score of the estimate. The truth is not used."""
+    """Minus the critic's score of the estimate. The truth is unused."""
     del truth_scores
     return -_mean(_single(estimate_scores))
 
 
 def between(truth: Tensor, estimate: Tensor, share: Tensor) -> Tensor:
-    """Points on the line between truth and estimate, at which the gradient penalty is taken.
+    """Points between truth and estimate at which the gradient penalty is evaluated.
 
     Args:
         truth, estimate: float (N, H, W, C).
@@ -60,8 +60,8 @@ def gradient_penalty(gradients: Tensor) -> Tensor:
 
     Args:
         gradients: float (N, H, W, C), of the sum over the batch of the critic's scores, each a mean over its patches,
-            with respect to the images that ``between`` gives. The caller takes them, as each backend has its own way.
-            The critic must not have batch normalisation, which mixes the gradients of the batch's images.
+            with respect to the images that ``between`` returns. The caller computes them, since each backend has its
+            own way. The critic must not use batch normalisation, which mixes the gradients of different images.
     """
     gradients = _single(gradients)
     squares = ops.sum(ops.square(gradients), axis=tuple(range(1, len(gradients.shape))))
@@ -73,5 +73,5 @@ def _single(values: Tensor) -> Tensor:
 
 
 def _mean(values: Tensor) -> Tensor:
-    # Flattened first: one value an image may come as (N,) too.
+    # Flatten first: scores may have the shape (N,) too.
     return ops.mean(ops.reshape(values, (ops.shape(values)[0], -1)), axis=-1)

@@ -1,4 +1,4 @@
-"""Class loss of Yasarla et al. 2020, weighted by a trained confidence."""
+"""Class loss of Yasarla et al. 2020, weighted by a learned confidence."""
 
 from keras import ops
 
@@ -11,17 +11,17 @@ def confidence_guided(
 ) -> Tensor:
     """Sum over classes of C_i L(m_i estimate, m_i truth) - weight log(C_i) (eq. 4, where lambda is the weight).
 
-    L is the mean absolute difference over all pixels of the image and its channels, so that a small class gives a small
-    value; the paper does not say whether it is a sum. A class with an empty mask leaves the logarithm alone, which
-    draws its confidence to 1.
+    L is the mean absolute difference over all pixels and channels of the image, so a small class gives a small value;
+    the paper does not say whether it is a sum. A class with an empty mask contributes only the logarithm, which pulls
+    its confidence to 1.
 
     Args:
         truth, estimate: float (N, H, W, C).
-        masks: float (N, H, W, M), not negative, of the sharp image.
-        confidences: float in [0, 1], one a class (N, M), or one a class and channel (N, M, C), over whose channels
-            both terms are averaged.
+        masks: float (N, H, W, M), non-negative, of the sharp image.
+        confidences: float in [0, 1], one per class (N, M), or one per class and channel (N, M, C), where both terms are
+            averaged over the channels.
         weight: lambda.
-        smallest: confidences are raised to this before the logarithm, and there it no longer pulls.
+        smallest: lower bound of the confidences in the logarithm; below it the logarithm has no gradient.
 
     Returns:
         float32 (N,), never negative.
@@ -31,7 +31,7 @@ def confidence_guided(
         confidences = ops.expand_dims(confidences, -1)
     difference = absolute(ops.cast(estimate, "float32") - ops.cast(truth, "float32"))
     masks = ops.cast(masks, "float32")
-    # (N, H, W, M, 1) times (N, H, W, 1, C), averaged over the pixels: one value a class and channel.
+    # (N, H, W, M, 1) times (N, H, W, 1, C), averaged over the pixels: one value per class and channel.
     costs = ops.mean(ops.expand_dims(masks, -1) * ops.expand_dims(difference, -2), axis=(1, 2))
     logarithms = ops.log(ops.maximum(confidences, smallest))
     return ops.sum(ops.mean(confidences * costs - weight * logarithms, axis=-1), axis=-1)

@@ -17,7 +17,7 @@ def _mean_over_image(values: Tensor) -> Tensor:
 
 
 def absolute(values: Tensor) -> Tensor:
-    """Absolute values whose gradient at 0 is 0 on every backend; JAX has 1 there, which pulls at a perfect result."""
+    """Absolute values with gradient 0 at 0 on every backend; JAX's is 1, which pulls at a perfect result."""
     return values * ops.stop_gradient(ops.sign(values))
 
 
@@ -34,8 +34,8 @@ def l2(truth: Tensor, estimate: Tensor) -> Tensor:
 def negative_psnr(truth: Tensor, estimate: Tensor) -> Tensor:
     """Minus the PSNR in dB of images in [0, 1] (Chen et al. 2021, HINet, CVPR workshops, section 3.3).
 
-    A mean squared error over images is that of the worst of them; decibels weigh a small blur as much as a large one.
-    At most 40 dB are rewarded: with more, copying a sharp input exactly outweighs restoring a slightly blurred one.
+    A mean squared error over several images is dominated by the worst; decibels weigh a small blur as much as a large
+    one. The PSNR is capped at 40 dB: above that, copying a sharp input exactly outweighs restoring a blurred one.
     """
     return (10 / math.log(10)) * ops.log(l2(truth, estimate) + 1e-4)
 
@@ -43,8 +43,8 @@ def negative_psnr(truth: Tensor, estimate: Tensor) -> Tensor:
 def total_variation(truth: Tensor, estimate: Tensor) -> Tensor:
     """Mean squared difference between neighbouring pixels of the estimate (one-step paper, eq. 6).
 
-    The paper sums over the image; a mean over the same terms keeps its weight independent of the image's size.
-    The truth is not used; it is taken so that all losses are called alike. A side of one pixel adds nothing.
+    The paper sums over the image; the mean makes the weight independent of the image's size. The truth is unused; it is
+    accepted so that all losses have the same signature. A side of one pixel adds nothing.
     """
     del truth
     estimate = ops.cast(estimate, "float32")
@@ -65,23 +65,23 @@ def multi_scale(
     """Sum of a loss over the scales of an image (Shen et al. 2020, eq. 5, where it is l1 at half and full scale).
 
     Args:
-        loss: function of (truth, estimate, ...) that gives (N,).
-        truths, estimates: sequences of images, one a scale.
-        others: sequences of what else the loss takes, one entry a scale, such as masks.
-        weights: factor of each scale; None weighs each with 1.
+        loss: function of (truth, estimate, ...) that returns (N,).
+        truths, estimates: sequences of images, one per scale.
+        others: further arguments of the loss, such as masks, as sequences with one entry per scale.
+        weights: factor of each scale; None for 1.
 
     Returns:
         float32 (N,).
 
     Raises:
-        ValueError: there is no scale, or the sequences differ in length.
+        ValueError: empty sequences, or sequences of different lengths.
     """
     sequences = (truths, estimates, *others)
     if weights is not None:
         sequences = (*sequences, weights)
     lengths = [len(sequence) for sequence in sequences]
     if lengths[0] == 0 or len(set(lengths)) > 1:
-        raise ValueError(f"A multi-scale loss needs one entry a scale in every sequence; their lengths are {lengths}.")
+        raise ValueError(f"A multi-scale loss needs one entry per scale in every sequence, got the lengths {lengths}.")
     factors = [1.0] * lengths[0] if weights is None else weights
     scales = zip(truths, estimates, *others, strict=True)
     return sum(factor * loss(*scale) for factor, scale in zip(factors, scales, strict=True))

@@ -6,19 +6,19 @@ from deblur_zoo.annotations import Tensor
 
 UNKNOWN = 255
 
-# A probability of 0 (float16 rounds to it) must cost a finite amount and still pull.
+# A probability of 0 (float16 rounds to it) must have a finite cost and a gradient.
 _EPSILON = 1e-7
 
 
 def cross_entropy(truth: Tensor, estimate: Tensor, from_logits: bool = False) -> Tensor:
-    """Mean over the pixels of known label of -log of the true class's probability (Shen et al. 2020, eq. 4).
+    """Mean over labelled pixels of -log of the true class's probability (Shen et al. 2020, eq. 4).
 
-    An image without a known pixel costs 0.
+    An image without labelled pixels costs 0.
 
     Args:
         truth: integer (N, H, W), labels below K, or 255 for unknown.
         estimate: float (N, H, W, K): probabilities that sum to 1, or logits.
-        from_logits: the estimate is logits (more exact where there is a choice).
+        from_logits: the estimate is logits (more accurate).
     """
     truth = ops.cast(truth, "int32")
     estimate = ops.cast(estimate, "float32")
@@ -27,7 +27,7 @@ def cross_entropy(truth: Tensor, estimate: Tensor, from_logits: bool = False) ->
     if from_logits:
         logarithms = ops.log_softmax(estimate, axis=-1)
     else:
-        # Not a clip, which has no gradient just where the estimate is most wrong; 1 costs exactly 0.
+        # A clip would have no gradient just where the estimate is most wrong. A probability of 1 costs exactly 0.
         logarithms = ops.log((estimate + _EPSILON) / (1.0 + _EPSILON))
     known = ops.cast(known, "float32")
     costs = -ops.sum(classes * logarithms, axis=-1) * known

@@ -1,6 +1,6 @@
 """Losses on the activations of a frozen network. Each gives one value per image, float32 (N,).
 
-The caller runs the network, which lives in ``deblur_zoo.features``: these are functions of what came out of it.
+The caller runs the network, from ``deblur_zoo.features``, and passes its activations.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,14 +16,14 @@ def l1(
 ) -> Tensor:
     """Sum over layers of the mean absolute difference (Shen et al. 2020, eq. 8).
 
-    The paper sums over a layer; a mean keeps a layer's weight independent of its size.
+    The paper sums over each layer; the mean makes a layer's weight independent of its size.
 
     Args:
         truth_features, estimate_features: dict of layer name to activations, float (N, ...).
-        weights: dict of layer name to factor for every layer that is given; None weighs each with 1.
+        weights: dict of layer name to factor, with every layer; None for 1.
 
     Raises:
-        ValueError: no layer is given, or the names differ.
+        ValueError: no layers, or names that differ.
     """
     return _sum_over_layers(content.l1, truth_features, estimate_features, weights)
 
@@ -52,7 +52,7 @@ def _sum_over_layers(
     for what, given in (("The estimate's activations", estimate_features), ("The weights", weights)):
         if given is not None and sorted(given) != names:
             raise ValueError(
-                f"{what} are of layers {sorted(given)}, the truth's activations of {names}: name the same."
+                f"{what} are of layers {sorted(given)}, but the truth's activations are of layers {names}."
             )
     factors = weights or dict.fromkeys(names, 1.0)
     return sum(factors[name] * distance(truth_features[name], estimate_features[name]) for name in names)

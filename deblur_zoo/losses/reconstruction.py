@@ -1,6 +1,6 @@
-"""Losses of Chrysos et al. 2019 beside the adversarial one. Each gives one value per image, float32 (N,).
+"""Losses of Chrysos et al. 2019 other than the adversarial one. Each gives one value per image, float32 (N,).
 
-The paper's norms are sums or means, it does not say; here they are means, so that a weight does not depend on sizes.
+The paper does not say whether its norms are sums or means; here they are means, so that weights do not depend on sizes.
 """
 
 from keras import ops
@@ -12,8 +12,8 @@ from deblur_zoo.losses import content
 def gradient(truth: Tensor, estimate: Tensor) -> Tensor:
     """Mean absolute difference of the image gradients (second term of eq. 4).
 
-    The gradients are differences of neighbouring pixels, across and down; both are summed and divided by the number of
-    pixels and channels, as in ``content.total_variation``. A side of one pixel adds nothing.
+    The gradients are differences between horizontal and vertical neighbours; both are summed and divided by the number
+    of pixels and channels, as in ``content.total_variation``. A side of one pixel adds nothing.
 
     Args:
         truth, estimate: float (N, H, W, C).
@@ -31,14 +31,14 @@ def projection(truth_features: Tensor, estimate_features: Tensor) -> Tensor:
     """Mean absolute difference of the discriminator's penultimate features (eq. 5).
 
     Args:
-        truth_features, estimate_features: float (N, ...). The discriminator is not trained by this term: the caller
-            takes its gradient with respect to the generator alone.
+        truth_features, estimate_features: float (N, ...). This term does not train the discriminator: the caller
+            takes its gradient with respect to the generator only.
     """
     return content.l1(truth_features, estimate_features)
 
 
 def reconstruction(truth: Tensor, decoded: Tensor) -> Tensor:
-    """Mean absolute difference of a sharp image from what the auto-encoding pathway G_s makes of it (eq. 6).
+    """Mean absolute difference between a sharp image and its reconstruction by the auto-encoding pathway G_s (eq. 6).
 
     Args:
         truth, decoded: float (N, H, W, C).

@@ -1,12 +1,12 @@
-"""Local structural loss of Shen et al. 2020: the pixel loss again, on the small components of a face alone."""
+"""Local structural loss of Shen et al. 2020: a pixel loss restricted to the small components of a face."""
 
 from keras import ops
 
 from deblur_zoo.annotations import Tensor
 from deblur_zoo.losses.content import absolute
 
-# Labels of the components in the project's parsing: both brows, both eyes, nose, upper lip, inner mouth (teeth), lower
-# lip. Background, skin and hair have little texture and are left out (section 3.3 of the paper).
+# Parsing labels of the components: both brows, both eyes, nose, upper lip, inner mouth (teeth), lower lip. Background,
+# skin and hair have little texture and are left out (section 3.3 of the paper).
 COMPONENT_LABELS = (2, 3, 4, 5, 6, 7, 8, 9)
 
 
@@ -14,7 +14,7 @@ def component_masks(labels: Tensor) -> Tensor:
     """Masks of the eight components from a parsing.
 
     Args:
-        labels: integer (N, H, W); unknown pixels (255) are in no component.
+        labels: integer (N, H, W); unknown pixels (255) belong to no component.
 
     Returns:
         float32 (N, H, W, 8), 0 or 1, in the order of ``COMPONENT_LABELS``.
@@ -26,11 +26,11 @@ def component_masks(labels: Tensor) -> Tensor:
 def equal_structural(truth: Tensor, estimate: Tensor, masks: Tensor) -> Tensor:
     """Sum over components of the mean absolute difference inside the component (eq. 6, weights of 1 as in 2018).
 
-    The mean is over all pixels and channels of the image, so that a small component gives a small value.
+    The mean is over all pixels and channels of the image, so a small component gives a small value.
 
     Args:
         truth, estimate: float (N, H, W, C).
-        masks: float (N, H, W, K), not negative, of the sharp image; an empty one adds nothing.
+        masks: float (N, H, W, K), non-negative, of the sharp image; an empty one adds nothing.
 
     Returns:
         float32 (N,).
@@ -43,15 +43,15 @@ def adaptive_structural(
 ) -> Tensor:
     """Sum over components, each weighted by w_k = c / A_k with A_k its size in pixels (eq. 6 and 7).
 
-    An absent component adds nothing, and neither divides by zero.
+    An absent component adds nothing and does not cause a division by zero.
 
     Args:
         truth, estimate: float (N, H, W, C).
-        masks: float (N, H, W, K), not negative, of the sharp image.
+        masks: float (N, H, W, K), non-negative, of the sharp image.
         constant: c in pixels. None chooses it for each image so that the weights' mean over the components' pixels
-            is 1, as it is with equal weights: c = mean A_k of the components present.
-        minimum_size: a component is present if its size is greater than this. Zero is right for masks of 0 and 1;
-            soft masks are never quite empty and want a few pixels.
+            is 1, as with equal weights: c = mean A_k of the components present.
+        minimum_size: a component is present if its size exceeds this. Zero is right for masks of 0 and 1; soft masks
+            are never quite empty and need a few pixels.
 
     Returns:
         float32 (N,).

@@ -1,5 +1,6 @@
-"""Image quality and identity measures, each stating its range, window and border.
-Losses that are trained on live in ``losses``; numbers that tables report live here.
+"""Image quality, identity and parsing measures for tables, each stating its range, window and border.
+
+Losses for training are in ``losses``.
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-"""How alike two faces are to an identity network."""
+"""Similarity of two faces according to an identity network."""
 
 from keras import ops
 
@@ -9,19 +9,18 @@ def identity_cosine(truth: Tensor, estimate: Tensor) -> Tensor:
     """Cosine of the angle between identity embeddings.
 
     Args:
-        truth, estimate: float (N, D), embeddings of ``deblur_zoo.features.identity``; normalised or not.
+        truth, estimate: float (N, D), embeddings of ``deblur_zoo.features.identity``, normalised or not.
 
     Returns:
-        float32 (N,) in [-1, 1]; 1 is the same direction. An embedding of length 0 gives 0.
+        float32 (N,) in [-1, 1]; 1 for equal directions. An embedding of length 0 gives 0.
 
     Raises:
-        ValueError: shapes that differ or are no embeddings.
+        ValueError: shapes that differ or are not (N, D).
     """
     truth, estimate = (ops.cast(ops.convert_to_tensor(value), "float32") for value in (truth, estimate))
     if len(truth.shape) != 2 or tuple(truth.shape) != tuple(estimate.shape):
         raise ValueError(
-            f"two arrays of embeddings (N, D) are accepted, got the shapes {tuple(truth.shape)} and "
-            f"{tuple(estimate.shape)}"
+            f"expected two arrays of embeddings (N, D), got the shapes {tuple(truth.shape)} and {tuple(estimate.shape)}"
         )
     product = ops.sum(truth * estimate, axis=-1)
     lengths = ops.sqrt(ops.sum(ops.square(truth), axis=-1) * ops.sum(ops.square(estimate), axis=-1))

@@ -1,7 +1,7 @@
-"""PSNR and SSIM per image, in ``keras.ops``: they run on every backend, in and outside a graph.
+"""PSNR and SSIM per image, in ``keras.ops``: on every backend, in and outside a graph.
 
-Both take float RGB in [0, 1], NHWC, and compute in float32 whatever the inputs' dtype is. No border is cut off, except
-that SSIM averages over windows that lie wholly inside the image.
+Both take float RGB in [0, 1], NHWC, and compute in float32 for any input dtype. No border is cropped, but SSIM averages
+only over windows fully inside the image.
 """
 
 import keras
@@ -16,17 +16,17 @@ _C1, _C2 = 0.01**2, 0.03**2
 
 
 def psnr(truth: Tensor, estimate: Tensor) -> Tensor:
-    """Peak signal-to-noise ratio over all pixels and the three channels, with peak 1.
+    """Peak signal-to-noise ratio over all pixels and channels, with peak 1.
 
     Args:
         truth, estimate: float (N, H, W, C) in [0, 1].
 
     Returns:
-        float32 (N,), in dB; infinite where the two are equal.
+        float32 (N,), in dB; infinite if the two are equal.
 
     Raises:
-        TypeError: an integer array (0-255 would be taken for 0-1).
-        ValueError: shapes that differ or are no batch of images.
+        TypeError: an integer array (its range would be 0-255).
+        ValueError: shapes that differ or are not (N, H, W, C).
     """
     truth, estimate = _as_float_pair(truth, estimate)
     error = ops.mean(ops.square(truth - estimate), axis=(1, 2, 3))
@@ -47,15 +47,15 @@ def ssim(truth: Tensor, estimate: Tensor) -> Tensor:
 
     Raises:
         TypeError: an integer array.
-        ValueError: shapes that differ, are no batch of images, or hold no whole window.
+        ValueError: shapes that differ, are not (N, H, W, C), or are smaller than a window.
     """
     truth, estimate = _as_float_pair(truth, estimate)
     height, width = truth.shape[1:3]
     if (height is not None and height < SSIM_TAPS) or (width is not None and width < SSIM_TAPS):
         raise ValueError(f"SSIM needs images of at least {SSIM_TAPS}x{SSIM_TAPS} pixels, got {height}x{width}")
-    # Covariances do not change when 0.5 is subtracted, and lose fewer digits to cancellation in bright regions.
+    # Subtracting 0.5 leaves covariances unchanged and loses fewer digits to cancellation in bright regions.
     truth, estimate = truth - 0.5, estimate - 0.5
-    # One pass over all maps; the sum of squares stands in for both variances, which enter as a sum only.
+    # One pass over all maps; the variances enter only as a sum, so one map of summed squares serves for both.
     maps = ops.concatenate([truth, estimate, truth * estimate, ops.square(truth) + ops.square(estimate)], axis=-1)
     mean_truth, mean_estimate, product, squares = ops.split(_smooth(maps), 4, axis=-1)
     covariance = product - mean_truth * mean_estimate
@@ -73,7 +73,7 @@ def _window() -> Array:
 
 
 def _smooth(maps: Tensor) -> Tensor:
-    """The gaussian window at every place where it fits: (N, H, W, C) -> (N, H - 10, W - 10, C)."""
+    """Apply the Gaussian window wherever it fits: (N, H, W, C) -> (N, H - 10, W - 10, C)."""
     channels = maps.shape[-1]
     kernel = np.tile(_window()[:, None, None, None], (1, 1, channels, 1))
     maps = ops.depthwise_conv(maps, kernel, padding="valid", data_format="channels_last")
@@ -88,7 +88,7 @@ def _as_float_pair(truth: Tensor, estimate: Tensor) -> list[Tensor]:
         if "float" not in dtype:
             raise TypeError(f"{name} must be float in [0, 1], got {dtype}")
         if len(images.shape) != 4:
-            raise ValueError(f"{name} must be a batch of images (N, H, W, C), got the shape {tuple(images.shape)}")
+            raise ValueError(f"{name} must be a batch of images (N, H, W, C), got shape {tuple(images.shape)}")
         pair.append(ops.cast(images, "float32"))
     if tuple(pair[0].shape) != tuple(pair[1].shape) and None not in (*pair[0].shape, *pair[1].shape):
         shapes = " and ".join(str(tuple(images.shape)) for images in pair)

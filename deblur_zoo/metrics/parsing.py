@@ -1,4 +1,4 @@
-"""How well a parsing agrees with the labels: F-score by component (Shen et al. 2020, table 3)."""
+"""Agreement of a parsing with the labels: F-score by component (Shen et al. 2020, table 3)."""
 
 from collections.abc import Iterable
 
@@ -9,54 +9,54 @@ from deblur_zoo.annotations import Array
 
 UNKNOWN = 255
 CLASSES = 11
-# The rows of table 3 by label. Background is not among them.
+# The rows of table 3 by label, which omits the background.
 COMPONENTS = {
     "face": 1, "left_brow": 2, "right_brow": 3, "left_eye": 4, "right_eye": 5, "nose": 6, "upper_lip": 7,
     "lower_lip": 9, "teeth": 8, "hair": 10,
 }  # fmt: skip
-# Groups that do not depend on left and right, or on where a lip ends.
+# Groups independent of left and right, and of where a lip ends.
 MERGED = {"brows": (2, 3), "eyes": (4, 5), "mouth": (7, 8, 9)}
 # The four classes of Yasarla et al. 2020 (UMSN), table II: background, skin, all small components, hair.
 UMSN_CLASSES = {"class-1": (0,), "class-2": (1,), "class-3": (2, 3, 4, 5, 6, 7, 8, 9), "class-4": (10,)}
 
 
 def confusion(truth: ArrayLike, estimate: ArrayLike, classes: int = CLASSES) -> Array:
-    """How many pixels of each true class are given each class.
+    """Count the pixels of each true class that are given each class.
 
     Args:
-        truth: integer (...), labels below ``classes`` or 255 for unknown, which are not counted.
+        truth: integer (...), labels below ``classes`` or 255 for unknown, which is ignored.
         estimate: integer of the same shape, labels below ``classes``.
         classes: number of classes.
 
     Returns:
-        int64 (classes, classes): rows are the truth, columns the estimate. Sums over pictures may be added up.
+        int64 (classes, classes): rows are the truth, columns the estimate. Counts of several images can be added up.
 
     Raises:
         ValueError: shapes that differ, or a label out of range.
     """
     truth, estimate = np.asarray(truth), np.asarray(estimate)
     if truth.shape != estimate.shape:
-        raise ValueError(f"truth and estimate have the shapes {truth.shape} and {estimate.shape}; they must be equal")
+        raise ValueError(f"truth and estimate must have the same shape, got {truth.shape} and {estimate.shape}")
     known = truth != UNKNOWN
     truth, estimate = truth[known].astype(np.int64), estimate[known].astype(np.int64)
     for name, labels in (("truth", truth), ("estimate", estimate)):
         if labels.size and (labels.min() < 0 or labels.max() >= classes):
-            raise ValueError(f"the {name} has the label {labels.max()}; labels are 0 to {classes - 1}")
+            raise ValueError(f"the {name} contains the label {labels.max()}; accepted: 0 to {classes - 1}")
     return np.bincount(truth * classes + estimate, minlength=classes**2).reshape(classes, classes)
 
 
 def f_scores(counts: ArrayLike, groups: Iterable[Iterable[int]] | None = None) -> Array:
-    """F-score of every class: 2 TP / (2 TP + FP + FN), over all pixels that were counted.
+    """F-score of every class: 2 TP / (2 TP + FP + FN), over all counted pixels.
 
     Args:
         counts: (K, K) as ``confusion`` gives it.
-        groups: G tuples of classes that count as one each: a mistake inside a group is none. Every class alone if None.
+        groups: G tuples of classes, each counted as one class, ignoring confusion within it; None for single classes.
 
     Returns:
-        float64 (K,), or (G,); NaN for a class or group that is neither in the truth nor in the estimate.
+        float64 (K,), or (G,); NaN for a class or group absent from both truth and estimate.
 
     Raises:
-        ValueError: an empty group, or one with a class that the counts do not have.
+        ValueError: an empty group, or one with a class out of range.
     """
     counts = np.asarray(counts, np.float64)
     if groups is not None:
@@ -75,13 +75,13 @@ def f_scores(counts: ArrayLike, groups: Iterable[Iterable[int]] | None = None) -
 
 
 def component_scores(counts: ArrayLike) -> dict[str, float]:
-    """F-scores by component and their average, as table 3 has them.
+    """F-scores by component and their average, as in table 3.
 
     Args:
         counts: (11, 11).
 
     Returns:
-        dict from the component's name to its F-score, and "average" over those that are not NaN.
+        dict of component name to F-score, and "average" over those that are not NaN.
     """
     scores = f_scores(counts)
     table = {name: float(scores[label]) for name, label in COMPONENTS.items()}
@@ -90,13 +90,13 @@ def component_scores(counts: ArrayLike) -> dict[str, float]:
 
 
 def group_scores(counts: ArrayLike) -> dict[str, float]:
-    """F-scores of brows, eyes and mouth, left and right or lips together, and of the four classes of UMSN.
+    """F-scores of brows, eyes and mouth, merging left and right, or the lips, and of the four classes of UMSN.
 
     Args:
         counts: (11, 11).
 
     Returns:
-        dict from the names of ``MERGED`` and ``UMSN_CLASSES`` to F-scores; NaN as in ``f_scores``.
+        dict of the names in ``MERGED`` and ``UMSN_CLASSES`` to F-scores; NaN as in ``f_scores``.
     """
     groups = {**MERGED, **UMSN_CLASSES}
     return dict(zip(groups, f_scores(counts, groups.values()).tolist(), strict=True))

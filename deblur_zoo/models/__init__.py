@@ -1,5 +1,6 @@
-"""One file a paper: the networks of that paper and nothing about training.
-``deblurrer.py`` and ``parser.py`` are the base classes that they share.
+"""The networks of each paper, one file per paper, without anything about training.
+
+``deblurrer.py`` and ``parser.py`` are their base classes.
 """
 
 import lazy_loader

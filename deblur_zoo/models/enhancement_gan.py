@@ -1,31 +1,31 @@
 """Blind face images deblurring with enhancement (Qi, Guo, Li and Xiao 2020, Multimedia Tools and Applications).
 
 The generator (section 3.3, figure 2a) is a U-Net in two steps. The first encoder and decoder have residual-in-recurrent
-residual blocks (RRRB). Their features go on, at full resolution, into the enhancement module: a dense-in-residual dense
-blocks unit (DRDBU), then a second encoder and decoder with ResBlocks. A convolution and tanh give the image. Inside,
+residual blocks (RRRB). Their full-resolution features enter the enhancement module: a dense-in-residual dense blocks
+unit (DRDBU), then a second encoder and decoder with ResBlocks. A convolution and tanh produce the image. Internally,
 images are in [-1, 1]. The defaults have 34,996,355 parameters and 46.8 GMAC at 128x128.
 
 Deviations from the paper:
-- Channel counts stand in figure 2 alone, which we could not read: 32 at full resolution, doubled on each of three
-  levels. A first convolution of stride 1 gives the 32; the text names only those that halve, which cannot double 3.
-- Kernels are 3x3, those of transposed convolutions 4x4. Instance normalisation and ReLU follow every convolution but
+- Channel counts are given only in figure 2, which we could not read: 32 at full resolution, doubled on each of three
+  levels. A first convolution of stride 1 produces the 32; the text names only those that halve, which cannot double 3.
+- Kernels are 3x3, those of transposed convolutions 4x4. Instance normalisation and ReLU follow every convolution except
   the first, the DRDBU's and the last. The first has none, and skips carry its features to the last: otherwise the
-  picture's colour and contrast would be lost. The DRDBU has none, as in ESRGAN, where its RRDBs come from.
-- Skips are sums, of what a level's encoder convolution takes in and its decoder convolution gives.
+  image's colour and contrast would be lost. The DRDBU has none, as in ESRGAN, the source of its RRDBs.
+- Skips are sums of a level's encoder input and its decoder output.
 - A recurrent residual block is x plus two recurrent convolutions (Alom et al. 2018), and an RRRB adds its input to two
   of them. "Recycles twice": h = f(x), f(x + h), f(x + h), f one convolution, normalisation and ReLU.
 - The text's "three RRRB blocks" in the DRDBU are read as RRDBs (section 4.1 says so), each of three dense blocks of
   five convolutions (ESRGAN). Dense between the RRDBs: all outputs so far, merged by a 1x1 convolution.
-- Table 2 says what replaces a ResBlock that is left out: two convolutions. The same replaces an RRRB; DRDBU and
-  enhancement module are taken away.
-- ``normalization=None``, ours: convolutions with biases; an RRRB then takes the mean of input and blocks, not the sum.
-  For small networks: instance normalisation takes away each channel's size, which holds most of the contrast.
-- ``scale``, ours: all layers work on 1/scale of the resolution, behind a first convolution of stride ``scale`` and
-  before a last transposed convolution of ``scale`` pixels. For small processors.
+- Table 2 says what replaces an omitted ResBlock: two convolutions. The same replaces an RRRB; DRDBU and enhancement
+  module are removed.
+- ``normalization=None``, ours: convolutions with biases; an RRRB then averages its input and blocks instead of adding
+  them. For small networks: instance normalisation removes each channel's scale, which holds most of the contrast.
+- ``scale``, ours: all layers work at 1/scale of the resolution, between a first convolution of stride ``scale`` and a
+  last transposed convolution of ``scale`` pixels. For small CPUs.
 - ``channel_attention``, ours: gains per channel on the residuals of recurrent residual blocks, ResBlocks and dense
   blocks.
-- ``image_skip``, ours: tanh's result is added to the blurred image, and the last convolution starts at zero. A sharp
-  face passes through unharmed from the first step on.
+- ``image_skip``, ours: tanh's result is added to the blurred image, and the last convolution starts at zero, so a sharp
+  face passes through unchanged from the first step.
 """
 
 from collections.abc import Sequence
@@ -48,11 +48,12 @@ from deblur_zoo.models.enhancement_gan_blocks import (
 
 
 class EncoderDecoder(layers.Layer):
-    """A U-Net: each level halves, runs its blocks; on the way up it runs others, doubles, and adds the level's input.
+    """A U-Net: each level halves and runs its blocks; on the way up it runs others, doubles, and adds the level's
+    input.
 
     Args:
         widths: channels of the input and of each level.
-        block: function of a width that gives a block.
+        block: function of a width that returns a block.
         blocks: number of blocks on each side of a level.
         group: dict of ``ConvolutionGroup``'s normalization and leaky_slope.
     """
@@ -89,16 +90,16 @@ class EncoderDecoder(layers.Layer):
 
 @keras.saving.register_keras_serializable("deblur_zoo")
 class EnhancementGan(Deblurrer):
-    """The generator. The defaults are the paper's, as far as it says.
+    """The generator. The defaults are the paper's where it states them.
 
     ``model.first``, ``model.coarse`` (first encoder and decoder), ``model.enhancement`` (DRDBU and second encoder and
-    decoder) and ``model.last`` are the parts that a training stage may name.
+    decoder) and ``model.last`` are the parts that a training stage can name.
 
     Args:
         widths: channels at full resolution and at each level below it (paper: doubled from level to level).
         blocks: RRRBs on each side of a level of the first encoder-decoder (paper: 3).
         enhancement_blocks: ResBlocks on each side of a level of the second; None: as many as ``blocks``.
-        recurrences: how often a recurrent convolution is applied again (paper: 2).
+        recurrences: how many more times a recurrent convolution is applied (paper: 2).
         growth: channels that each dense convolution adds (paper: 8).
         dense_depth: convolutions of a dense block (ESRGAN: 5).
         dense_blocks: dense blocks of an RRDB (ESRGAN: 3).
@@ -108,12 +109,12 @@ class EnhancementGan(Deblurrer):
             enhancement module, the DRDBU, the RRRBs, the ResBlocks.
         normalization: "instance" (paper) or None.
         leaky_slope: slope of the ReLUs outside the DRDBU for negative values (paper: 0).
-        scale: all layers work on 1/scale of height and width (paper: 1).
-        image_skip: the network gives what is added to the blurred image (paper: no).
+        scale: all layers work at 1/scale of height and width (paper: 1).
+        image_skip: add the network's output to the blurred image (paper: no).
         channel_attention: gains per channel in the repeated blocks (paper: no).
 
     Raises:
-        ValueError: an argument that makes no network.
+        ValueError: invalid arguments.
     """
 
     def __init__(
@@ -153,9 +154,9 @@ class EnhancementGan(Deblurrer):
         if enhancement_blocks is not None:
             check_whole_numbers("EnhancementGan", enhancement_blocks=enhancement_blocks)
         if len(counts["widths"]) < 2:
-            raise ValueError(f"EnhancementGan: widths must name full resolution and a level below it, got {widths!r}")
+            raise ValueError(f"EnhancementGan: widths must have full resolution and at least one level, got {widths!r}")
         if normalization not in NORMALIZATIONS:
-            raise ValueError(f"EnhancementGan: normalization is 'instance' or None, not {normalization!r}")
+            raise ValueError(f"EnhancementGan: normalization must be 'instance' or None, got {normalization!r}")
         switches = {"enhancement_module": enhancement_module, "dense_unit": dense_unit,
                     "recurrent_blocks": recurrent_blocks, "residual_blocks": residual_blocks,
                     "image_skip": image_skip, "channel_attention": channel_attention}  # fmt: skip
@@ -204,7 +205,7 @@ class EnhancementGan(Deblurrer):
         features = self.coarse(ops.relu(self.first(2.0 * images - 1.0)))
         for part in self.enhancement:
             features = part(features)
-        # [-1, 1] to [0, 1]; half of what is added to an image in [-1, 1] is added to one in [0, 1].
+        # [-1, 1] to [0, 1], where an addition is half as large.
         restored = 0.5 * ops.tanh(self.last(features))
         return restored + (images if self.settings["image_skip"] else 0.5)
 

@@ -1,6 +1,6 @@
 """Building blocks of ``enhancement_gan`` (Qi et al. 2020, section 3.3, figure 3).
 
-What the paper leaves open is decided in ``enhancement_gan``'s header, under "Deviations".
+Choices that the paper leaves open are listed in ``enhancement_gan`` under "Deviations".
 """
 
 import keras
@@ -12,12 +12,12 @@ NORMALIZATIONS = ("instance", None)
 
 
 def variance_scaling(factor):
-    """Normal initial weights; a factor of 2 keeps the size of features from ReLU to ReLU (He et al. 2015)."""
+    """Normal initial weights; a factor of 2 preserves the scale of features from ReLU to ReLU (He et al. 2015)."""
     return keras.initializers.VarianceScaling(factor, "fan_in", "truncated_normal")
 
 
 def attention_gains(width, enabled):
-    """The dense layer that ``channel_attention`` takes, or None."""
+    """The dense layer for ``channel_attention``, or None."""
     return layers.Dense(width, kernel_initializer="zeros", name="gains") if enabled else None
 
 
@@ -25,11 +25,11 @@ class ConvolutionGroup(layers.Layer):
     """Convolution, instance normalisation, ReLU.
 
     Args:
-        filters: channels of the result.
+        filters: output channels.
         kernel_size: side in pixels.
         strides: 1, or 2 to halve height and width; with ``transposed`` to double them.
-        transposed: a transposed convolution.
-        normalization: "instance", or None: no normalisation, and a bias in the convolution.
+        transposed: use a transposed convolution.
+        normalization: "instance", or None for a bias in the convolution instead.
         leaky_slope: slope of the ReLU for negative values.
         variance: factor of the initial weights' variance.
     """
@@ -39,7 +39,7 @@ class ConvolutionGroup(layers.Layer):
         super().__init__(**kwargs)
         self.leaky_slope = leaky_slope
         convolution = layers.Conv2DTranspose if transposed else layers.Conv2D
-        # A normalisation takes the mean away, and a bias with it.
+        # A normalisation removes the mean, and a bias with it.
         self.convolution = convolution(
             filters,
             kernel_size,
@@ -67,7 +67,7 @@ class ConvolutionGroup(layers.Layer):
 
 
 class RecurrentConvolution(layers.Layer):
-    """One group f, applied again and again: h = f(x), then ``recurrences`` times h = f(x + h) (Alom et al. 2018)."""
+    """A group f, applied repeatedly: h = f(x), then ``recurrences`` times h = f(x + h) (Alom et al. 2018)."""
 
     def __init__(self, filters, recurrences, group, **kwargs):
         super().__init__(**kwargs)
@@ -85,11 +85,11 @@ class RecurrentConvolution(layers.Layer):
 
 
 class RecurrentResidualBlock(layers.Layer):
-    """x plus two recurrent convolutions of x, the second of the first's result."""
+    """x plus two recurrent convolutions of x, one after the other."""
 
     def __init__(self, width, recurrences, group, channel_attention, **kwargs):
         super().__init__(**kwargs)
-        # Small, so that a stack without normalisation starts near the identity; with it the size does not matter.
+        # Small, so that a stack without normalisation starts near the identity; irrelevant with normalisation.
         self.first = RecurrentConvolution(width, recurrences, {**group, "variance": 0.5}, name="first")
         self.second = RecurrentConvolution(width, recurrences, {**group, "variance": 0.1}, name="second")
         self.gains = attention_gains(width, channel_attention)
@@ -112,9 +112,9 @@ class RRRB(layers.Layer):
 
     Args:
         width: channels in and out.
-        recurrences: how often a recurrent convolution is applied again (paper: 2).
-        group: dict of ``ConvolutionGroup``'s normalization and leaky_slope. Without normalisation the sum is a mean:
-            features would double from block to block.
+        recurrences: how many more times a recurrent convolution is applied (paper: 2).
+        group: dict of ``ConvolutionGroup``'s normalization and leaky_slope. Without normalisation the sum is a mean,
+            since features would double from block to block.
         channel_attention: gains per channel on each recurrent residual block's residual.
     """
 
@@ -133,7 +133,7 @@ class RRRB(layers.Layer):
 
 
 class ResBlock(layers.Layer):
-    """x plus three groups of convolution, instance normalisation and ReLU (figure 3c); arguments as those of RRRB."""
+    """x plus three groups of convolution, instance normalisation and ReLU (figure 3c); arguments as for ``RRRB``."""
 
     def __init__(self, width, group, channel_attention=False, **kwargs):
         super().__init__(**kwargs)
@@ -156,7 +156,7 @@ class ResBlock(layers.Layer):
 
 
 class TwoConvolutions(layers.Layer):
-    """What stands in for an RRRB or a ResBlock where table 2 leaves them out: two groups, no residual."""
+    """Replacement of an RRRB or a ResBlock that table 2 omits: two groups, no residual."""
 
     def __init__(self, width, group, **kwargs):
         super().__init__(**kwargs)
@@ -171,12 +171,12 @@ class TwoConvolutions(layers.Layer):
 
 
 class DenseBlock(layers.Layer):
-    """x + scale * (a dense stack of x), as ESRGAN's (Wang et al. 2018): no normalisation, leaky ReLU of slope 0.2.
+    """x + scale * (a dense stack of x), as in ESRGAN (Wang et al. 2018): no normalisation, leaky ReLU of slope 0.2.
 
     Args:
         width: channels in and out.
         growth: channels that each dense convolution adds (paper: 8).
-        depth: number of convolutions, the last of which gives ``width`` channels.
+        depth: number of convolutions; the last outputs ``width`` channels.
         scale: factor of the residual (paper: 0.2).
         channel_attention: gains per channel on the residual.
     """
@@ -230,10 +230,10 @@ class ResidualInResidualDenseBlock(layers.Layer):
 
 
 class DRDBU(layers.Layer):
-    """Dense-in-residual dense blocks unit (figure 3a): RRDBs that are densely connected.
+    """Dense-in-residual dense blocks unit (figure 3a): densely connected RRDBs.
 
-    The second RRDB and those after it take all outputs so far, the unit's input among them, concatenated and merged by
-    a 1x1 convolution; so is the unit's residual, which ``scale`` multiplies.
+    From the second RRDB, each takes all outputs so far, including the unit's input, concatenated and merged by a 1x1
+    convolution; so does the unit's residual, which is multiplied by ``scale``.
 
     Args:
         width: channels in and out.

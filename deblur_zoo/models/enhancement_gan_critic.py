@@ -4,11 +4,11 @@
 Each judgement sees 49x49 pixels.
 
 Deviations from the paper:
-- It is linear. The paper draws a sigmoid at the end and trains by WGAN-GP, whose critic must not be bounded.
+- It is linear. The paper draws a sigmoid at the end and trains by WGAN-GP, whose critic must be unbounded.
 - Kernels and widths are not stated: 4x4 as in PatchGAN, doubling from 64 up to 512.
 - The last convolution has no bias: a Wasserstein loss is a difference, in which it cancels.
-- "Instance normalization and Leaky ReLU after each convolutional layer" leaves out the last, whose mean
-  score it would fix. ``normalization="layer"`` is what WGAN-GP recommends (Gulrajani et al. 2017).
+- "Instance normalization and Leaky ReLU after each convolutional layer" excludes the last, whose mean score
+  normalisation would fix. ``normalization="layer"`` is what WGAN-GP recommends (Gulrajani et al. 2017).
 """
 
 import keras
@@ -16,25 +16,25 @@ from keras import layers, ops
 
 from deblur_zoo.models.deblurrer import check_whole_numbers
 
-# Name to the groups of channels that share their statistics: each alone, or all.
+# Name to the groups of channels that share statistics: each channel alone, or all.
 GROUPS = {"instance": -1, "layer": 1, None: None}
 
 
 @keras.saving.register_keras_serializable("deblur_zoo")
 class PatchCritic(keras.Model):
-    """Images to scores of patches, larger for real ones; not bounded.
+    """Images to unbounded scores of patches, larger for real ones.
 
     Args:
-        width: channels of the first layer; they double with each strided one.
+        width: channels of the first layer, doubled by each strided one.
         depth: number of strided convolutions (paper: 3).
-        maximum_width: bound of the doubling.
+        maximum_width: upper limit of the doubling.
         kernel_size: side of all kernels in pixels.
-        normalization: "instance" (paper), "layer" or None. Batch normalisation is not offered: a gradient penalty needs
-            images that do not see each other.
+        normalization: "instance" (paper), "layer" or None. Batch normalisation is not offered, because a gradient
+            penalty needs images that are independent of each other.
         leaky_slope: slope of the ReLU for negative values (paper: 0.2).
 
     Raises:
-        ValueError: an argument that makes no network.
+        ValueError: invalid arguments.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class PatchCritic(keras.Model):
         counts = {"width": width, "depth": depth, "maximum_width": maximum_width, "kernel_size": kernel_size}
         check_whole_numbers("PatchCritic", **counts)
         if normalization not in GROUPS:
-            raise ValueError(f"PatchCritic: normalization is 'instance', 'layer' or None, not {normalization!r}")
+            raise ValueError(f"PatchCritic: normalization must be 'instance', 'layer' or None, got {normalization!r}")
         self.settings = {**counts, "normalization": normalization, "leaky_slope": float(leaky_slope)}
         self.convolutions, self.normalizations = [], []
         for i in range(depth + 1):
@@ -60,11 +60,11 @@ class PatchCritic(keras.Model):
             )
             if normalization is not None:
                 self.normalizations.append(layers.GroupNormalization(groups=GROUPS[normalization], epsilon=1e-5))
-        # float32: scores are subtracted from each other.
+        # float32, since scores are subtracted from each other.
         self.last = layers.Conv2D(1, kernel_size, padding="same", use_bias=False, dtype="float32", name="last")
 
     def build(self, input_shape=None):
-        """Create all weights, by judging one small image."""
+        """Create all weights by running on a small image."""
         if not self.built:
             self.call(ops.zeros((1, 1, 1, 3)), training=False)
             self.built = True

@@ -2,16 +2,17 @@
 
 Section 3.2 and figure 3: an encoder-decoder with skip connections. Six 3x3 convolutions (the third 5x5) with batch
 normalisation and ReLU, 2x2 max-pooling after the first five; five decoder steps of a 4x4 transposed convolution with
-stride 2, a 3x3 convolution, batch normalisation and ReLU, to which the encoder's features of that scale are added; a
-last 3x3 convolution gives the logits of the classes.
+stride 2, a 3x3 convolution, batch normalisation and ReLU, plus the encoder's features of that scale; a last 3x3
+convolution produces the class logits.
 
 Deviations from the paper:
-- 11 classes, as its channel counts and table 3 have; the text's "14" contradicts both.
-- The widths are not stated. The default ones give the published 2.94 M parameters within 1 % (table 8 minus Gf).
-- Convolutions before a normalisation have no bias, which the normalisation would take out again; nor has the transposed
-  convolution, whose bias would pass through the next convolution into the same normalisation.
+- 11 classes, as in its channel counts and table 3; the text's "14" contradicts both.
+- Widths are not stated. The default ones give the published 2.94 M parameters within 1 % (table 8 minus Gf).
+- Convolutions before a normalisation have no bias, which it would cancel; nor has the transposed convolution, whose
+  bias
+  would pass through the next convolution into the same normalisation.
 - ``scale``, ours: the first convolution has 3*scale pixels and stride ``scale``, the last is a transposed convolution
-  of ``scale`` pixels, so that everything between runs on 1/scale of the resolution. For small processors.
+  of ``scale`` pixels, so that everything between runs at 1/scale of the resolution. For small CPUs.
 """
 
 from collections.abc import Sequence
@@ -25,7 +26,7 @@ from deblur_zoo.layers.mirror_padding import pad_to_multiple
 from deblur_zoo.models.deblurrer import check_whole_numbers, crop
 from deblur_zoo.models.parser import Parser
 
-# The classes in the order of the labels; left is left in the image.
+# The classes in the order of the labels; left means left in the image.
 CLASS_NAMES = (
     "background",
     "skin",
@@ -44,12 +45,12 @@ WIDTHS: tuple[int, ...] = (32, 64, 96, 160, 160, 256)
 
 
 class ParsingNetwork(layers.Layer):
-    """Images to logits of the classes.
+    """Images to class logits.
 
     Args:
-        widths: channels of the encoder's convolutions, one a scale; the decoder has the same.
-        scale: everything but the first and last layer works on 1/scale of height and width.
-        synchronized: batch statistics over all replicas (TensorFlow); matters where a replica's batch is small.
+        widths: channels of the encoder's convolutions, one per scale; the decoder has the same.
+        scale: everything except the first and last layer works at 1/scale of height and width.
+        synchronized: batch statistics over all replicas (TensorFlow), for small batches per replica.
     """
 
     def __init__(self, widths=WIDTHS, scale=1, synchronized=False, **kwargs):
@@ -118,15 +119,15 @@ class ParsingNetwork(layers.Layer):
 @keras.saving.register_keras_serializable("deblur_zoo")
 class FaceParser(Parser):
     """Labels every pixel of a face with one of ``CLASS_NAMES``. ``SemanticFace.parser`` is the same network, so that
-    ``semantic_face.parser.set_weights(face_parser.parser.get_weights())`` carries weights over.
+    ``semantic_face.parser.set_weights(face_parser.parser.get_weights())`` transfers the weights.
 
     Args:
-        widths: channels of the scales; see ``ParsingNetwork``.
-        scale: the network works on 1/scale of height and width (paper: 1).
+        widths: channels by scale; see ``ParsingNetwork``.
+        scale: the network works at 1/scale of height and width (paper: 1).
         synchronized: batch statistics over all replicas.
 
     Raises:
-        ValueError: an argument that makes no network.
+        ValueError: invalid arguments.
     """
 
     class_names = CLASS_NAMES
@@ -147,7 +148,7 @@ class FaceParser(Parser):
             self.built = True
 
     def training_outputs(self, images: Tensor, training: bool = True) -> dict[str, Tensor]:
-        """What the parsing loss needs: ``{"parsing_logits": float32 (N, H, W, 11)}``. Arguments as for calling it."""
+        """Inputs of the parsing loss: ``{"parsing_logits": float32 (N, H, W, 11)}``. Arguments as for calling it."""
         images = ops.cast(images, "float32")
         logits = self.parser(pad_to_multiple(images, self.size_divisor), training=training)
         return {"parsing_logits": crop(logits, images)}

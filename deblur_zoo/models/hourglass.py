@@ -2,19 +2,19 @@
 
 A resnet layer is a convolution, batch normalisation and a ReLU; a resnet block has three of them, 1x1, 3x3 and 1x1,
 and adds its input. The hourglass pools the features level by level and enlarges them again; at each level a lateral
-branch, a block of its own, brings the features of before the pooling to those after the enlargement.
+branch, a separate block, carries the features from before the pooling to after the enlargement.
 
 Deviations from the papers:
-- One hourglass at full resolution. Newell et al. work at a quarter of it, behind a stem of stride 4, because they
-  need no pixels; the widths of their stem (64, 128, 128, 256) are kept.
+- One hourglass at full resolution. Newell et al. work at a quarter of it, after a stem of stride 4, because they do not
+  need pixels; the widths of their stem (64, 128, 128, 256) are kept.
 - The last ReLU of a block follows the addition, as in He et al. 2016. Enlargement repeats pixels, pooling takes the
   maximum of 2x2: both as in Newell et al.
 - ``normalization=False``, ours: convolutions with biases and no batch normalisation. A block's last convolution then
-  starts small and no ReLU follows the addition, so that a deep stack starts near the identity.
+  starts small, without a ReLU after the addition, so that a deep stack starts near the identity.
 - ``channel_attention``, ours: gains per channel before a block's last convolution.
-- ``blocks``, ours: more than one block in each place. ``scale``, ours: everything works on 1/scale of the resolution;
+- ``blocks``, ours: several blocks instead of one. ``scale``, ours: everything works at 1/scale of the resolution;
   the first convolution has 3*scale pixels and stride ``scale``, the last is a transposed one of ``scale`` pixels.
-- ``image_skip``, ours: the network gives what is added to the image, and starts at zero.
+- ``image_skip``, ours: the network's output is added to the image, and starts at zero.
 """
 
 import keras
@@ -24,9 +24,9 @@ from deblur_zoo.layers.channel_attention import channel_attention as attend
 
 
 def double(features):
-    """Twice the height and width, each value repeated: (N, H, W, C) to (N, 2 H, 2 W, C).
+    """Double height and width, repeating each value: (N, H, W, C) to (N, 2 H, 2 W, C).
 
-    By concatenation and reshaping, which is faster on a CPU than repetition along an axis, and exports everywhere.
+    Concatenation and reshaping are faster on a CPU than repetition along an axis, and export everywhere.
     """
     _, height, width, channels = ops.shape(features)
     wide = ops.reshape(ops.concatenate([features, features], axis=3), (-1, height, 2 * width, channels))
@@ -38,7 +38,7 @@ class ConvolutionUnit(layers.Layer):
 
     Args:
         filters, kernel_size, strides: of the convolution.
-        normalization: normalise; the convolution then has no bias.
+        normalization: use batch normalisation; the convolution then has no bias.
         activation: end in a ReLU.
         initializer: of the convolution's kernel.
         synchronized: batch statistics over all replicas.
@@ -74,7 +74,7 @@ class ConvolutionUnit(layers.Layer):
 
 
 class ResidualBlock(layers.Layer):
-    """Three layers, 1x1 to half the width, 3x3 and 1x1, added to the input. A 1x1 convolution adapts its channels.
+    """Three layers, 1x1 to half the width, 3x3 and 1x1, added to the input. A 1x1 convolution adapts the channels.
 
     Args:
         channels: of the input.
@@ -115,7 +115,7 @@ class ResidualBlock(layers.Layer):
 
 
 class Blocks(layers.Layer):
-    """Residual blocks of one width, one after the other; none: the identity."""
+    """A sequence of residual blocks of one width; with none, the identity."""
 
     def __init__(self, count, width, settings, **kwargs):
         super().__init__(**kwargs)
@@ -138,10 +138,10 @@ class HourglassNetwork(layers.Layer):
     Args:
         widths: channels of the first convolution and of the residual blocks before the hourglass; the last is the
             hourglass's width.
-        levels: how often the features are pooled.
-        blocks: residual blocks in each place of the hourglass, and after it.
+        levels: number of poolings.
+        blocks: residual blocks at each point of the hourglass, and after it.
         first_kernel: side of the first convolution in pixels; None: 3*scale.
-        scale: work on 1/scale of height and width.
+        scale: work at 1/scale of height and width.
         normalization: batch normalisation.
         channel_attention: in the residual blocks.
         image_skip: add the result to the images.
@@ -150,7 +150,7 @@ class HourglassNetwork(layers.Layer):
 
     def __init__(self, widths=(64, 128, 128, 256), levels=4, blocks=1, first_kernel=7, scale=1, normalization=True,
                  channel_attention=False, image_skip=False, synchronized=False, **kwargs):  # fmt: skip
-        # Images stay float32 under mixed precision; the layers cast for themselves.
+        # Images stay float32 under mixed precision; the layers cast themselves.
         super().__init__(autocast=False, **kwargs)
         self.levels, self.scale, self.image_skip = levels, scale, image_skip
         unit = {"normalization": normalization, "synchronized": synchronized}
@@ -178,7 +178,7 @@ class HourglassNetwork(layers.Layer):
 
     @property
     def size_divisor(self):
-        """Height and width that the network takes are multiples of this."""
+        """Height and width of the input must be multiples of this."""
         return self.scale * 2**self.levels
 
     def build(self, input_shape):

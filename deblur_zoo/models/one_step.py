@@ -1,22 +1,22 @@
 """One-step restoration of blurred faces (Wang, Li and Wang 2017, "DeepDeblur", arXiv:1711.09515).
 
 Six residual Inception modules between a 3x3 convolution to 64 channels and a 1x1 convolution to RGB (section 3.3,
-figure 3). A module runs convolutions of 1, 3, 5, 7 and 14 pixels side by side, each behind a 1x1 reduction to half
-the channels, concatenates them, merges them by a 1x1 convolution and adds its input.
+figure 4). A module runs convolutions of 1, 3, 5, 7 and 14 pixels in parallel, each after a 1x1 reduction to half the
+channels, concatenates them, merges them with a 1x1 convolution and adds its input.
 
 Deviations from the paper:
-- "Depth-wise convolution" in section 3.3 is read as the 1x1 reduction that section 4.6 describes. Leaving it out
-  (``reduction=False``, table 5) makes the modules 1.9 times as large, so the reduction saves 47 %, not "nearly 40 %".
+- "Depth-wise convolution" in section 3.3 is read as the 1x1 reduction that section 4.6 describes. Without it
+  (``reduction=False``, table 5) the modules are 1.9 times as large, so the reduction saves 47 %, not "nearly 40 %".
 - The kernel of 14 is even; its "same" padding is TensorFlow's on every backend: 6 before, 7 after.
 - The slope of the leaky ReLU is not stated: 0.01, as in Maas et al. 2013.
-- ``scale``, ours: modules work on 1/scale of the resolution. The first convolution becomes one of 3*scale pixels with
-  stride ``scale``, the same as space-to-depth and a 3x3 convolution, and the last a transposed convolution of
-  ``scale`` pixels, the same as a 1x1 convolution and depth-to-space. For small processors.
+- ``scale``, ours: modules work at 1/scale of the resolution. The first convolution has 3*scale pixels and stride
+  ``scale``, equivalent to space-to-depth and a 3x3 convolution, and the last is a transposed convolution of ``scale``
+  pixels, equivalent to a 1x1 convolution and depth-to-space. For small CPUs.
 - ``channel_attention``, ours: the concatenated branches are multiplied by a gain per channel, 1 + 2 tanh(z / 2) with
   z a linear function of their means over the image (simplified channel attention, Chen et al. 2022, bounded). A photo
-  has one blur kernel, and only its whole shows which. Gains start at one.
-- ``image_skip``, ours: the network's output is added to the blurred image, and starts at zero. A sharp face then
-  passes through unharmed from the first step on.
+  has one blur kernel, which only the whole image reveals. Gains start at one.
+- ``image_skip``, ours: the network's output is added to the blurred image, and starts at zero, so a sharp face passes
+  through unchanged from the first step.
 """
 
 from collections.abc import Sequence
@@ -38,9 +38,9 @@ class InceptionModule(layers.Layer):
         width: channels in and out.
         reduced_width: channels of each branch.
         kernel_sizes: side of each branch's convolution, in pixels.
-        reduction: put a 1x1 convolution from ``width`` to ``reduced_width`` before each branch's convolution.
+        reduction: use a 1x1 convolution from ``width`` to ``reduced_width`` before each branch's convolution.
         leaky_slope: slope of the leaky ReLU for negative values.
-        channel_attention: multiply the concatenated branches by gains that depend on their means over the image.
+        channel_attention: multiply the concatenated branches by gains computed from their means over the image.
     """
 
     def __init__(
@@ -120,13 +120,13 @@ class OneStep(Deblurrer):
         modules: number of Inception modules (paper: 6).
         kernel_sizes: sides of the parallel convolutions (paper: 1, 3, 5, 7, 14).
         reduction: 1x1 reduction before each branch (paper: yes; table 5 measures without).
-        scale: modules work on 1/scale of height and width (paper: 1).
+        scale: modules work at 1/scale of height and width (paper: 1).
         image_skip: add the network's output to the blurred image (paper: no).
         leaky_slope: slope of the leaky ReLU.
         channel_attention: gains per channel from the whole image (paper: no).
 
     Raises:
-        ValueError: an argument that makes no network.
+        ValueError: invalid arguments.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The base class of the models that label a face's pixels."""
+"""Base class of the models that label the pixels of a face."""
 
 from typing import Any
 
@@ -9,16 +9,15 @@ from deblur_zoo import execution
 from deblur_zoo.annotations import Array, Pictures, Tensor
 from deblur_zoo.files import forks
 from deblur_zoo.files import pictures as picture_files
-from deblur_zoo.layers.data_format import check_data_format
 from deblur_zoo.models.deblurrer import check_images
 from deblur_zoo.models.fork_checked import ForkCheckedModel
 from deblur_zoo.models.from_preset import FromPreset
 
 
 class Parser(FromPreset, ForkCheckedModel):
-    """A model of kind "parser": pictures in, probabilities of classes out.
+    """A model of kind "parser" that turns images into class probabilities.
 
-    Subclasses set ``class_names``, in the order of the channels, make the network ``parser``, set ``size_divisor``,
+    Subclasses set ``class_names``, in the order of the channels, create the network ``parser``, set ``size_divisor``,
     keep their constructor's arguments in ``settings``, and implement ``training_outputs``, whose "parsing_logits" are
     float32 (N, H, W, classes).
     """
@@ -28,8 +27,7 @@ class Parser(FromPreset, ForkCheckedModel):
     built: bool
 
     def __init__(self, **kwargs: Any) -> None:
-        check_data_format()
-        # Pictures stay float32 under mixed precision.
+        # Images stay float32 under mixed precision.
         kwargs.setdefault("autocast", False)
         super().__init__(**kwargs)
 
@@ -41,7 +39,7 @@ class Parser(FromPreset, ForkCheckedModel):
             training: normalise by the batch's statistics.
 
         Returns:
-            float32 (N, H, W, classes), each pixel's sum 1.
+            float32 (N, H, W, classes), summing to 1 at each pixel.
         """
         check_images(self.name, images)
         return ops.softmax(self.training_outputs(images, training=training)["parsing_logits"], axis=-1)
@@ -67,14 +65,14 @@ class Parser(FromPreset, ForkCheckedModel):
         Args:
             pictures: a path, a PIL image, or an array of shape (H, W), (H, W, C) or (N, H, W, C), C in 1, 3, 4;
                 uint8, uint16 or float in [0, 1].
-            batch_size: how many images go through the network at once.
+            batch_size: images per forward pass.
 
         Returns:
             uint8 (H, W), or (N, H, W) for a batch: indices into ``class_names``.
 
         Raises:
-            FileNotFoundError: there is no such file.
-            ValueError: not a picture, a shape that is no image, NaN, or values out of range.
+            FileNotFoundError: the file does not exist.
+            ValueError: not an image, an unsupported shape, NaN, or values out of range.
         """
         picture = picture_files.load_to_restore(pictures)
         labels = picture_files.in_batches(

@@ -1,27 +1,27 @@
 """Deep Semantic Face Deblurring (Shen, Lai, Xu, Kautz and Yang 2020, arXiv:2001.06822).
 
-Three networks (section 3.2): a coarse one deblurs, P parses the result into 11 classes, a fine one deblurs again with
-the blurred image, the coarse result and the classes' probabilities as input. Coarse and fine network have two scales.
-Each scale has 18 convolutions: 11x11 and two of 5x5, six ResBlocks, three of 5x5. A trainable 4x4 transposed
-convolution doubles the half-scale result, which the full scale takes as a further input.
+Three networks (section 3.2): a coarse one deblurs, P parses the result into 11 classes, and a fine one deblurs again
+from the blurred image, the coarse result and the class probabilities. Coarse and fine network have two scales. Each
+scale has 18 convolutions: 11x11 and two of 5x5, six ResBlocks, three of 5x5. A trainable 4x4 transposed convolution
+doubles the half-scale result, which is a further input of the full scale.
 
 Deviations from the paper:
-- P gives 11 classes; see ``face_parser``. So the fine network's scales take 17 and 20 channels, as the paper says.
-- The full scale takes the probabilities at full resolution; the text repeats the half-scale ones by mistake. They reach
-  the half scale by 2x2 max-pooling, as in the authors' code of 2018; images by the mean of 2x2.
+- P has 11 classes; see ``face_parser``. So the fine network's scales take 17 and 20 channels, as the paper says.
+- The full scale takes the probabilities at full resolution; the text mistakenly repeats the half-scale ones. They are
+  reduced to the half scale by 2x2 max-pooling, as in the authors' code of 2018; images by the mean of 2x2.
 - The doubling is trainable and starts bilinear (section 3.5); section 3.2 calls it bicubic. Its input's border is
   repeated by a pixel, so that it does not fade to black there.
 - ResBlocks are ReLU, convolution, ReLU, convolution, added to the running sum (Nah et al. 2017 without the last ReLU);
   the second convolution starts small. Initial weights are not stated: He normal.
 - The text's 64 channels everywhere give a fine network of 3.58 M parameters. ``residual_width=128`` gives the published
   counts (fine 11.86 M, all 26.6 M, tables 7, 8 and 12) within 1 %: 64-128-128, ResBlocks of 128, 128-64-32-3.
-- ``coarse_network=False`` is the predecessor (Shen et al. 2018): P and the fine network see the blurred image alone.
-  ``fine_stages=0`` is the baseline of table 2, without semantics: the coarse network alone.
-- ``scale``, ours: the layers of each scale, and of P, work on 1/scale of that scale's resolution. The first convolution
-  has stride ``scale``, the last is a transposed convolution of ``scale`` pixels. For small processors.
+- ``coarse_network=False`` is the predecessor (Shen et al. 2018): P and the fine network see only the blurred image.
+  ``fine_stages=0`` is the baseline of table 2, without semantics: only the coarse network.
+- ``scale``, ours: the layers of each scale, and of P, work at 1/scale of that scale's resolution. The first convolution
+  has stride ``scale``, the last is a transposed convolution of ``scale`` pixels. For small CPUs.
 - ``channel_attention``, ours: gains per channel between the two convolutions of a ResBlock.
-- ``image_skip``, ours: a network gives what is added to the image that it refines (the coarse one: the blurred image;
-  the fine one: the result before it), and starts at zero. A sharp face passes through unharmed from the first step on.
+- ``image_skip``, ours: a network's output is added to the image that it refines (coarse: the blurred image; fine: the
+  previous result), and starts at zero, so a sharp face passes through unchanged from the first step.
 """
 
 import math
@@ -65,16 +65,16 @@ class ResidualBlock(layers.Layer):
 
 
 class DeblurringScale(layers.Layer):
-    """One scale: 6 + 2 * ``residual_blocks`` convolutions from any number of channels to an image.
+    """One scale: 6 + 2 * ``residual_blocks`` convolutions, from any number of channels to an image.
 
     Args:
         width: channels of the first convolution.
         residual_width: channels of the ResBlocks; None: ``width`` everywhere.
         residual_blocks: number of ResBlocks.
         first_kernel, kernel_size: sides of the first and of the other convolutions, in pixels.
-        scale: work on 1/scale of height and width.
+        scale: work at 1/scale of height and width.
         channel_attention: in the ResBlocks.
-        starts_at_zero: the last layer's weights are zero.
+        starts_at_zero: zero-initialise the last layer.
     """
 
     def __init__(self, width, residual_width, residual_blocks, first_kernel, kernel_size, scale, channel_attention,
@@ -128,7 +128,7 @@ def bilinear(shape, dtype=None):
 
 
 class TwoScaleNetwork(layers.Layer):
-    """A half and a full scale; the half scale's result, doubled, is an input of the full scale.
+    """A half and a full scale; the doubled result of the half scale is an input of the full scale.
 
     Args:
         image_skip: add the first three channels of each scale's input to its output.
@@ -136,7 +136,7 @@ class TwoScaleNetwork(layers.Layer):
     """
 
     def __init__(self, image_skip=False, settings=None, **kwargs):
-        # Images stay float32 under mixed precision; the scales cast for themselves.
+        # Images stay float32 under mixed precision; the scales cast themselves.
         super().__init__(autocast=False, **kwargs)
         self.image_skip = image_skip
         # Under PyTorch a layer is a torch.nn.Module, which has methods ``half`` and ``double``.
@@ -152,11 +152,11 @@ class TwoScaleNetwork(layers.Layer):
         self.full.build((*full_shape[:-1], full_shape[-1] + 3))
 
     def call(self, full, half):
-        """Inputs at both scales, (N, H, W, C) and (N, H / 2, W / 2, C), to images of these sizes, float32."""
+        """From inputs at both scales, (N, H, W, C) and (N, H / 2, W / 2, C), to images of these sizes, float32."""
         restored_half = self.half_scale(half)
         if self.image_skip:
             restored_half = restored_half + half[..., :3]
-        # The border repeated by a pixel, and cut off again after the doubling.
+        # Repeat the border by a pixel, and crop it again after the doubling.
         padded = ops.concatenate([restored_half[:, :1], restored_half, restored_half[:, -1:]], axis=1)
         padded = ops.concatenate([padded[:, :, :1], padded, padded[:, :, -1:]], axis=2)
         doubled = self.doubling(padded)[:, 2:-2, 2:-2, :]
@@ -165,7 +165,7 @@ class TwoScaleNetwork(layers.Layer):
 
 
 class FineStages(layers.Layer):
-    """The fine networks of all stages, one where they share their weights (table 8)."""
+    """The fine networks of all stages; a single one if they share their weights (table 8)."""
 
     def __init__(self, count, **kwargs):
         settings = kwargs.pop("settings")
@@ -182,30 +182,30 @@ class FineStages(layers.Layer):
 
 @keras.saving.register_keras_serializable("deblur_zoo")
 class SemanticFace(Deblurrer):
-    """Coarse, parsing and fine network. The defaults are the paper's text.
+    """Coarse, parsing and fine network. The defaults follow the paper's text.
 
-    ``model.coarse``, ``model.parser`` and ``model.fine`` are the parts that a training stage may freeze; None where the
-    model has no such part. A frozen parser normalises by its running statistics, in training too.
+    ``model.coarse``, ``model.parser`` and ``model.fine`` are the parts that a training stage can freeze; None if the
+    model lacks the part. A frozen parser normalises by its running statistics, in training too.
 
     Args:
         width: channels of the first and last convolutions (paper: 64).
         residual_width: channels of the ResBlocks; the last convolutions then narrow to ``width`` and half of it. None
             (the text): ``width`` everywhere. 128 gives the published parameter counts.
-        residual_blocks: ResBlocks of a scale (paper: 6).
+        residual_blocks: ResBlocks per scale (paper: 6).
         first_kernel: side of each scale's first convolution in pixels (paper: 11; table 7: 5, 9, 11, 13).
         kernel_size: side of the other convolutions (paper: 5).
-        fine_stages: fine networks one after the other (paper: 1; table 8: up to 3). 0: the coarse network alone.
+        fine_stages: number of consecutive fine networks (paper: 1; table 8: up to 3). 0: only the coarse network.
         shared_fine_stages: the fine stages share their weights (table 8).
         coarse_network: False is the predecessor of 2018.
-        parser_widths: channels of the parsing network's scales.
-        scale: all layers work on 1/scale of their resolution (paper: 1).
-        image_skip: networks give what is added to the image that they refine (paper: no).
+        parser_widths: channels of the parsing network, by scale.
+        scale: all layers work at 1/scale of their resolution (paper: 1).
+        image_skip: add a network's output to the image that it refines (paper: no).
         channel_attention: gains per channel in the ResBlocks (paper: no).
-        coarse_width, coarse_residual_blocks: the coarse network's; None: as the fine network's.
-        synchronized: the parser's batch statistics are over all replicas.
+        coarse_width, coarse_residual_blocks: for the coarse network; None: as in the fine network.
+        synchronized: compute the parser's batch statistics over all replicas.
 
     Raises:
-        ValueError: an argument that makes no network.
+        ValueError: invalid arguments.
     """
 
     def __init__(
@@ -278,19 +278,19 @@ class SemanticFace(Deblurrer):
     def training_outputs(  # type: ignore[override]  # `labels` comes second.
         self, images: Tensor, labels: Tensor | None = None, training: bool = True
     ) -> dict[str, Tensor]:
-        """What the losses of all stages compare.
+        """Inputs of the losses of all stages.
 
         Args:
             images: float (N, H, W, 3), RGB in [0, 1], H and W even.
             labels: integer (N, H, W), the true parsing, 255 unknown: the fine network takes it, one-hot, instead of
-                the parser's probabilities (table 2). The parser then does not run.
+                the parser's probabilities (table 2), and the parser does not run.
             training: the parser normalises by the batch's statistics, unless it is frozen.
 
         Returns:
             dict of float32 tensors, images not clipped: "restored" (N, H, W, 3), "restored_half" (N, H / 2, W / 2, 3);
-            with a coarse network "coarse", "coarse_half"; unless ``labels`` are given "parsing_logits" (N, H, W, 11);
-            with several fine stages also "restored_1", "restored_1_half", ... of all but the last. A truth to compare
-            with the halves comes from ``layers.resampling.halve``.
+            with a coarse network "coarse", "coarse_half"; without ``labels`` "parsing_logits" (N, H, W, 11); with
+            several fine stages also "restored_1", "restored_1_half", ... of all but the last. Compare the halves with
+            the truth's ``layers.resampling.halve``.
 
         Raises:
             ValueError: an odd height or width, or labels of another shape.
@@ -300,13 +300,13 @@ class SemanticFace(Deblurrer):
             raise ValueError(f"SemanticFace trains on images of even height and width, got {tuple(images.shape)}")
         if labels is not None:
             if tuple(labels.shape) != tuple(images.shape[:3]):
-                raise ValueError(f"labels must be of shape {tuple(images.shape[:3])}, got {tuple(labels.shape)}")
+                raise ValueError(f"labels must have the shape {tuple(images.shape[:3])}, got {tuple(labels.shape)}")
             labels = pad_to_multiple(ops.expand_dims(ops.cast(labels, "int32"), -1), self.size_divisor)[..., 0]
         outputs = self._outputs(pad_to_multiple(images, self.size_divisor), labels, training)
         return {name: crop(value, images, 2 if name.endswith("half") else 1) for name, value in outputs.items()}
 
     def _outputs(self, images: Tensor, labels: Tensor | None, training: bool) -> dict[str, Tensor]:
-        """``training_outputs`` for a size that divides; nothing is computed that the restored image does not need."""
+        """``training_outputs`` for a divisible size; computes only what the restored image needs."""
         blurred, previous = [images], images
         blurred_half = [halve(images)]
         outputs: dict[str, Tensor] = {}
@@ -319,12 +319,12 @@ class SemanticFace(Deblurrer):
             outputs["parsing_logits"] = self.parser(previous, training=training)
             probabilities = ops.softmax(outputs["parsing_logits"], axis=-1)
         else:
-            # An unknown pixel is of no class.
+            # Unknown pixels belong to no class.
             classes = ops.arange(len(face_parser.CLASS_NAMES), dtype="int32")
             probabilities = ops.cast(ops.equal(ops.expand_dims(labels, -1), classes), "float32")
         probabilities_half = ops.max_pool(probabilities, 2, strides=2)
         for stage in range(self.settings["fine_stages"]):
-            # The image that is refined comes first; the predecessor's is the blurred one itself.
+            # The image to refine comes first; for the predecessor it is the blurred one itself.
             refined = [] if self.coarse is None else [previous]
             refined_half = [halve(image) for image in refined]
             previous, half = self.fine(

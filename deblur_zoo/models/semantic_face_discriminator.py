@@ -3,11 +3,11 @@
 "6 strided convolutional layers followed by the ReLU activation function", then a single number.
 
 Deviations from the paper:
-- It gives logits. The losses take the sigmoid, in a form that does not round to 0 or 1.
+- It outputs logits. The losses apply the sigmoid, in a form that does not round to 0 or 1.
 - Kernel size and widths are not stated: 4x4, doubling from 64 up to 512.
 - Batch normalisation in all but the first layer, as in DCGAN; a normalised convolution has no bias.
-- The last layer is a linear function of the mean over the 2x2 positions that 128x128 pixels leave, so that any
-  size works.
+- The last layer is a linear function of the mean over the 2x2 positions that remain of 128x128 pixels, so any size
+  works.
 """
 
 import keras
@@ -21,16 +21,16 @@ class FaceDiscriminator(keras.Model):
     """Images to logits of being real.
 
     Args:
-        width: channels of the first layer; they double with each further one.
+        width: channels of the first layer, doubled by each further one.
         depth: number of strided convolutions (paper: 6).
-        maximum_width: bound of the doubling.
-        normalization: batch normalisation in all layers but the first. Without it, images do not see each other, which
-            a gradient penalty needs.
+        maximum_width: upper limit of the doubling.
+        normalization: batch normalisation in all layers but the first. Without it images are independent of each other,
+            as a gradient penalty requires.
         leaky_slope: slope of the ReLU for negative values (paper: 0; DCGAN: 0.2).
         synchronized: batch statistics over all replicas.
 
     Raises:
-        ValueError: an argument that makes no network.
+        ValueError: invalid arguments.
     """
 
     def __init__(
@@ -67,11 +67,11 @@ class FaceDiscriminator(keras.Model):
             )
             if normalized:
                 self.normalizations.append(layers.BatchNormalization(synchronized=synchronized))
-        # float32: a logit is compared with others in the loss.
+        # float32, since the loss compares logits with each other.
         self.last = layers.Dense(1, dtype="float32", name="last")
 
     def build(self, input_shape=None):
-        """Create all weights, by judging one small image."""
+        """Create all weights by running on a small image."""
         if not self.built:
             self.call(ops.zeros((1, 1, 1, 3)), training=False)
             self.built = True

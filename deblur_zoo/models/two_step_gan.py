@@ -1,28 +1,29 @@
 """Motion deblurring of faces in two steps (Chrysos, Favaro and Zafeiriou 2019, IJCV; arXiv:1803.03330).
 
 An hourglass restores the low frequencies of the blurred image (section 3.1), then the generator of a conditional GAN
-restores the high ones from the blurred image and the hourglass's result together (sections 3.2 and 3.3, table 3). In
-training the generator has a second pathway, an auto-encoder of sharp images that shares the decoder. Inference keeps
-the hourglass and the first pathway (figure 4). The full size has 39.8 M parameters, 76 MiB in float16.
+restores the high ones from the blurred image and the hourglass's result (sections 3.2 and 3.3, table 3). In training
+the generator has a second pathway, an auto-encoder of sharp images that shares the decoder. Inference uses the
+hourglass and the first pathway (figure 4). The full size has 39.8 M parameters, 76 MiB in float16.
 
-Deviations from the paper, and what it leaves open:
-- The hourglass: see ``hourglass``. Both networks work on images in [0, 1] and end in a linear layer; the paper names
-  no range and no last activation. Faces of 128x128: the seven layers of stride 2 take them to 1x1 (256x256 to 2x2).
-  Other sizes are mirrored up to multiples of 128.
+Deviations from the paper, and choices that it leaves open:
+- The hourglass: see ``hourglass``. Both networks work on images in [0, 1] and end in a linear layer; the paper states
+  neither range nor last activation. For 128x128 faces the seven layers of stride 2 lead to 1x1 (256x256: to 2x2). Other
+  sizes are mirrored up to multiples of 128.
 - A layer of the generator is convolution, ReLU, batch normalisation, in this order (section 5.1), then dropout. Table
   3's "dropout" is the probability of keeping a unit: 0.5 in the first three layers of the decoder.
-- "F-Conv" of stride 2 is a transposed convolution. That of 1x1 and stride 2 leaves three of four values to its bias.
-- Residual connections begin after layers 1, 3 and 5 of the encoder, 1 and 3 of the decoder, and are added after the
-  second layer from there. They change resolution and channels: in the encoder by a 1x1 convolution of stride 4, in the
-  decoder by a 1x1 convolution and repetition. U-Net connections, two, not said which: encoder 1 to decoder 7 and 2 to
-  6, which have the same size; they are added, since they "learn the residual between the features".
-- The second pathway's encoder is ``SharpPathway``, a network of its own that training adds: dead weight in a shipped
-  file otherwise. The decoder's running statistics are those of the first pathway, the only one that inference runs.
-- ``scale``, ``blocks``, ``normalization=False``, ``channel_attention``, ours, for small processors: work on 1/scale of
-  the resolution; residual blocks of the hourglass after the generator's layers, too; no batch normalisation; gains per
-  channel in the blocks.
-- ``image_skip``, ours: the hourglass gives what is added to the blurred image, the generator what is added to the
-  hourglass's result, and both start at zero. A sharp face passes through unharmed from the first step on.
+- "F-Conv" of stride 2 is a transposed convolution. With 1x1 and stride 2, three of four output values are only the
+  bias.
+- Residual connections start after layers 1, 3 and 5 of the encoder, 1 and 3 of the decoder, and are added two layers
+  later. They change resolution and channels: in the encoder by a 1x1 convolution of stride 4, in the decoder by a 1x1
+  convolution and repetition. The paper does not say which two layers the U-Net connections join: encoder 1 to decoder 7
+  and 2 to 6, which have the same size; they are added, since they "learn the residual between the features".
+- The second pathway's encoder is ``SharpPathway``, a separate network added only for training, so that exported files
+  do not contain it. The decoder's running statistics are those of the first pathway, the only one used in inference.
+- ``scale``, ours: work at 1/scale of the resolution, for small CPUs. ``blocks``, ours: residual blocks as in the
+  hourglass after the generator's layers. ``normalization=False``, ours: no batch normalisation.
+  ``channel_attention``, ours: gains per channel in the blocks.
+- ``image_skip``, ours: the hourglass's output is added to the blurred image, the generator's to the hourglass's result,
+  and both start at zero, so a sharp face passes through unchanged from the first step.
 """
 
 import math
@@ -43,30 +44,30 @@ from deblur_zoo.models.two_step_gan_generator import DECODER_WIDTHS, ENCODER_WID
 class TwoStepGan(Deblurrer):
     """Hourglass and generator. The defaults are the paper's.
 
-    ``model.hourglass`` and ``model.generator`` are the parts that a training stage may freeze; None where the model
-    has no such part. Frozen parts normalise by their running statistics, in training too.
+    ``model.hourglass`` and ``model.generator`` are the parts that a training stage can freeze; None if the model lacks
+    the part. Frozen parts normalise by their running statistics, in training too.
 
     Args:
-        hourglass_network: False: the generator sees the blurred image alone (table 4, "cGAN-noHG").
-        generator_network: False: the hourglass alone (table 4, "HG-disc").
+        hourglass_network: False: the generator sees only the blurred image (table 4, "cGAN-noHG").
+        generator_network: False: only the hourglass (table 4, "HG-disc").
         hourglass_widths: channels of the hourglass's first convolution and of the residual blocks after it; the last
             is the width of the hourglass.
-        hourglass_levels: how often the hourglass pools (Newell et al.: 4).
-        hourglass_blocks: residual blocks in each place of the hourglass (Newell et al.: 1).
+        hourglass_levels: number of poolings (Newell et al.: 4).
+        hourglass_blocks: residual blocks at each point of the hourglass (Newell et al.: 1).
         first_kernel: side of the hourglass's first convolution in pixels (Newell et al.: 7); None: 3*scale.
         encoder_widths: channels of the generator's encoder (table 3), three layers or more.
-        decoder_widths: channels of its decoder but for the last layer, one less than the encoder's. The last two are
-            the encoder's first two, backwards.
+        decoder_widths: channels of its decoder without the last layer, one fewer than the encoder's. The last two are
+            the encoder's first two, reversed.
         generator_blocks: residual blocks after each layer of the generator (paper: 0).
         keep_probability: of a unit in the decoder's first three layers, in training (table 3: 0.5). 1: no dropout.
-        scale: all layers work on 1/scale of height and width (paper: 1).
+        scale: all layers work at 1/scale of height and width (paper: 1).
         normalization: batch normalisation (paper: yes).
         channel_attention: gains per channel in the residual blocks (paper: no).
-        image_skip: networks give what is added to the image that they refine (paper: no).
-        synchronized: batch statistics are over all replicas.
+        image_skip: add a network's output to the image that it refines (paper: no).
+        synchronized: compute batch statistics over all replicas.
 
     Raises:
-        ValueError: an argument that makes no network.
+        ValueError: invalid arguments.
     """
 
     def __init__(
@@ -106,7 +107,7 @@ class TwoStepGan(Deblurrer):
         if not 0 < keep_probability <= 1:
             raise ValueError(f"TwoStepGan: keep_probability must be above 0 and at most 1, got {keep_probability!r}")
         if not (hourglass_network or generator_network):
-            raise ValueError("TwoStepGan: one of hourglass_network and generator_network must be true")
+            raise ValueError("TwoStepGan: at least one of hourglass_network and generator_network must be true")
         shared = {"normalization": bool(normalization), "channel_attention": bool(channel_attention),
                   "synchronized": bool(synchronized)}  # fmt: skip
         self.settings: dict[str, Any] = {
@@ -133,18 +134,18 @@ class TwoStepGan(Deblurrer):
                 6 if hourglass_network else 3, encoder_widths, decoder_widths, keep_probability, image_skip,
                 {"scale": scale, "blocks": generator_blocks, **shared}, name="generator",
             )  # fmt: skip
-            # Every layer of the encoder but the first halves.
+            # Every encoder layer except the first halves the size.
             self.size_divisor = math.lcm(self.size_divisor, scale * 2 ** (len(encoder_widths) - 1))
 
     def restore(self, images: Tensor, training: bool = False) -> Tensor:
         return self._outputs(images, training)["restored"]
 
     def training_outputs(self, images: Tensor, training: bool = True) -> dict[str, Tensor]:
-        """What the losses of both stages compare.
+        """Inputs of the losses of both stages.
 
         Args:
             images: float (N, H, W, 3), RGB in [0, 1].
-            training: normalise by the batch's statistics, in parts that are not frozen, and drop units.
+            training: normalise by the batch's statistics, in parts that are not frozen, and apply dropout.
 
         Returns:
             dict of float32 tensors (N, H, W, 3), not clipped: "restored" and, with an hourglass, "hourglass".
@@ -154,7 +155,7 @@ class TwoStepGan(Deblurrer):
         return {name: crop(value, images) for name, value in outputs.items()}
 
     def _outputs(self, images: Tensor, training: bool) -> dict[str, Tensor]:
-        """``training_outputs`` for a size that divides."""
+        """``training_outputs`` for a divisible size."""
         outputs = {}
         if self.hourglass is not None:
             outputs["hourglass"] = self.hourglass(images, training=training)
@@ -167,29 +168,29 @@ class TwoStepGan(Deblurrer):
         return {**outputs, "restored": restored}
 
     def reconstruct(self, pathway: Any, images: Tensor, training: bool = True) -> Tensor:
-        """G_s of the paper: sharp images, encoded by a network of its own, from the shared decoder.
+        """G_s of the paper: encode sharp images with ``pathway`` and decode them with the shared decoder.
 
         Args:
             pathway: ``SharpPathway`` of the same widths.
             images: float (N, H, W, 3), RGB in [0, 1].
-            training: as in ``training_outputs``. The decoder's running statistics do not move.
+            training: as in ``training_outputs``. The decoder's running statistics are not updated.
 
         Returns:
             float32 (N, H, W, 3), not clipped.
 
         Raises:
-            ValueError: the model has no generator, or one whose decoder does not give images.
+            ValueError: the model has no generator, or its decoder does not output images.
         """
         if self.generator is None or self.settings["image_skip"]:
             raise ValueError(
-                "TwoStepGan reconstructs sharp images only by a generator whose decoder gives images: "
+                "TwoStepGan reconstructs sharp images only with a generator whose decoder outputs images: "
                 "generator_network must be true and image_skip false"
             )
         images = ops.cast(images, "float32")
         decoder = self.generator.decoder
         codes = pathway(pad_to_multiple(images, self.size_divisor), training=training)
         statistics = decoder.non_trainable_weights if decoder.trainable else []
-        # Copies: the variables themselves would follow.
+        # Copies, since the variables themselves will change.
         before = [ops.copy(weight) for weight in statistics]
         decoded = decoder(*codes, training=training)
         for weight, value in zip(statistics, before, strict=True):
@@ -203,6 +204,6 @@ class TwoStepGan(Deblurrer):
 def _check_widths(encoder, decoder):
     if len(encoder) < 3 or len(decoder) != len(encoder) - 1 or decoder[-2:] != encoder[1::-1]:
         raise ValueError(
-            "TwoStepGan: encoder_widths must be three or more, decoder_widths one less, and its last two the "
-            f"encoder's first two backwards; got {encoder} and {decoder}"
+            "TwoStepGan: encoder_widths must be three or more, decoder_widths one fewer, ending in the encoder's first "
+            f"two, reversed; got {encoder} and {decoder}"
         )

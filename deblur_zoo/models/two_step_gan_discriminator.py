@@ -1,10 +1,10 @@
-"""The discriminator of Chrysos et al. 2019 (sections 3.2 and 5.1): is the image beside its blurred self a sharp one?
+"""The discriminator of Chrysos et al. 2019 (sections 3.2 and 5.1): is an image the sharp version of a blurred one?
 
 Deviations from the paper, which says only that it has five layers:
-- It gives logits. The losses take the sigmoid, in a form that does not round to 0 or 1.
+- It outputs logits. The losses apply the sigmoid, in a form that does not round to 0 or 1.
 - 4x4 convolutions, three of stride 2 and two of stride 1, widths 64, 128, 256, 512 and 1, batch normalisation in the
-  second to the fourth and leaky ReLUs of slope 0.2: the five layers of Isola et al. 2017, which the paper builds on.
-  Each logit is about a patch of 70x70 pixels; the losses take the mean.
+  second to the fourth and leaky ReLUs of slope 0.2: the five layers of Isola et al. 2017, on which the paper builds.
+  Each logit covers a patch of 70x70 pixels; the losses average them.
 - The projection of eq. 5 is the fourth layer's output, after its ReLU.
 """
 
@@ -16,18 +16,18 @@ from deblur_zoo.models.deblurrer import check_whole_numbers
 
 @keras.saving.register_keras_serializable("deblur_zoo")
 class ConditionalDiscriminator(keras.Model):
-    """Pairs of a blurred and a judged image to logits of being real, and to the features before them.
+    """Pairs of a blurred image and a candidate to logits of the candidate being real, and to the features before them.
 
     Args:
-        width: channels of the first layer; they double with each further one but the last.
+        width: channels of the first layer, doubled by each further one except the last.
         depth: number of convolutions (paper: 5), two or more. All but the last two have stride 2.
-        maximum_width: bound of the doubling.
+        maximum_width: upper limit of the doubling.
         normalization: batch normalisation in all layers but the first and the last.
         leaky_slope: slope of the ReLU for negative values.
         synchronized: batch statistics over all replicas.
 
     Raises:
-        ValueError: an argument that makes no network.
+        ValueError: invalid arguments.
     """
 
     def __init__(self, width=64, depth=5, maximum_width=512, normalization=True, leaky_slope=0.2, synchronized=False,
@@ -58,9 +58,9 @@ class ConditionalDiscriminator(keras.Model):
             )
             if normalized:
                 self.normalizations.append(layers.BatchNormalization(synchronized=synchronized))
-        # float32: a logit is compared with others in the loss.
+        # float32, since the loss compares logits with each other.
         self.last = layers.Conv2D(1, 4, padding="same", dtype="float32", name="last")
-        # Now, since a caller that gave three channels to find the shapes would not know of the condition.
+        # Build now: a caller that builds with three channels to find the shapes would omit the condition.
         self.build()
 
     def build(self, input_shape=None):
@@ -77,14 +77,14 @@ class ConditionalDiscriminator(keras.Model):
         self.built = True
 
     def call(self, pairs, training=False):
-        """Judge images beside their blurred selves.
+        """Judge images given their blurred versions.
 
         Args:
-            pairs: float (N, H, W, 6): RGB in [0, 1] of the blurred image, then of the one to judge.
+            pairs: float (N, H, W, 6): RGB in [0, 1] of the blurred image, then of the candidate.
             training: normalise by the batch's statistics.
 
         Returns:
-            (float32 logits (N, h, w, 1), one a patch; features (N, h, w, C) of the layer before).
+            (float32 logits (N, h, w, 1), one per patch; features (N, h, w, C) of the layer before).
         """
         features = pairs
         for i, convolution in enumerate(self.convolutions):

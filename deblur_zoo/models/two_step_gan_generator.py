@@ -1,7 +1,7 @@
-"""The generator of Chrysos et al. 2019 (section 3.3, table 3): encoders and the decoder that they share.
+"""The generator of Chrysos et al. 2019 (section 3.3, table 3): encoders and their shared decoder.
 
-The pathway G_bl restores: it encodes the blurred image beside the hourglass's result. The pathway G_s encodes sharp
-images in training, and the same decoder must give them back. Decisions on what the paper leaves open are listed in
+The pathway G_bl restores: it encodes the blurred image together with the hourglass's result. The pathway G_s encodes
+sharp images in training, and the same decoder must reconstruct them. Choices that the paper leaves open are listed in
 ``two_step_gan``.
 """
 
@@ -13,16 +13,16 @@ from deblur_zoo.models.hourglass import Blocks, double
 
 ENCODER_WIDTHS = (64, 128, 256, 512, 512, 512, 512, 256)
 DECODER_WIDTHS = (1024, 512, 512, 512, 256, 128, 64)
-# Layers after which a residual connection begins that skips two, counted from 0: the first, the third, ...
+# Layers, counted from 0, after which a residual connection starts that skips two.
 _ENCODER_RESIDUALS, _DECODER_RESIDUALS = (0, 2, 4), (0, 2)
 _DROPOUT_LAYERS = 3
 
 
 class PointConvolution(layers.Layer):
-    """A 1x1 convolution of some stride: ``keras.layers.Conv2D`` on the pixels that it looks at.
+    """A 1x1 convolution with a stride: ``keras.layers.Conv2D`` on the sampled pixels.
 
     TensorFlow's gradient of a kernel smaller than its stride crashes on CPUs for some numbers of channels (2.21: 4 in
-    and 8 out), hence this and ``PointTransposed``.
+    and 8 out), hence this class and ``PointTransposed``.
     """
 
     def __init__(self, filters, stride, **kwargs):
@@ -38,7 +38,7 @@ class PointConvolution(layers.Layer):
 
 
 class PointTransposed(layers.Layer):
-    """A transposed 1x1 convolution of stride 2: of each 2x2 pixels the first has a value, all have the bias."""
+    """A transposed 1x1 convolution of stride 2: the first of each 2x2 pixels has a value, all have the bias."""
 
     def __init__(self, filters, **kwargs):
         super().__init__(**kwargs)
@@ -59,11 +59,11 @@ class PointTransposed(layers.Layer):
 
 
 class GeneratorLayer(layers.Layer):
-    """A convolution or transposed convolution, a ReLU, then batch normalisation and dropout where table 3 has them.
+    """A convolution or transposed convolution, a ReLU, then batch normalisation and dropout as in table 3.
 
     Args:
         convolution: the Keras layer.
-        channels: of its input.
+        channels: of the input.
         normalization: batch normalisation.
         keep_probability: of a unit in training; 1: no dropout.
         synchronized: batch statistics over all replicas.
@@ -90,9 +90,9 @@ class GeneratorLayer(layers.Layer):
 
 
 class Encoder(layers.Layer):
-    """Images to a code and the features of the first two layers, which the decoder takes, too.
+    """Images to a code and the features of the first two layers, which the decoder also takes.
 
-    The first layer keeps the resolution, the last has 1x1 kernels and stride 2, those between 4x4 and stride 2.
+    The first layer keeps the resolution, the last has 1x1 kernels and stride 2, the others 4x4 and stride 2.
 
     Args:
         channels: of the input: 6 or 3.
@@ -126,7 +126,7 @@ class Encoder(layers.Layer):
             )
             self.blocks.append(Blocks(0 if last else blocks, width, settings))
         self.widths = tuple(widths)
-        # A residual connection passes two layers of stride 2.
+        # A residual connection spans two layers of stride 2.
         self.residuals = [i for i in _ENCODER_RESIDUALS if i + 2 < len(widths) - 1]
         self.projections = [PointConvolution(widths[i + 2], 4, name="projection") for i in self.residuals]
 
@@ -153,13 +153,13 @@ class Decoder(layers.Layer):
 
     Args:
         code_width: channels of the code.
-        widths: channels of all layers but the last; their number is the encoder's less one, and the last two are the
-            encoder's first two, backwards.
+        widths: channels of all layers except the last; one fewer than the encoder's, ending in the encoder's first two,
+            reversed.
         scale: the last layer enlarges by ``scale``.
         blocks: residual blocks after each layer of ``widths``.
         keep_probability: of a unit of the first three layers, in training.
-        starts_at_zero: the last layer's weights are zero.
-        normalization, channel_attention, synchronized: as the encoder's.
+        starts_at_zero: zero-initialise the last layer.
+        normalization, channel_attention, synchronized: as in ``Encoder``.
     """
 
     def __init__(self, code_width, widths=DECODER_WIDTHS, scale=1, blocks=0, keep_probability=0.5,
@@ -199,13 +199,13 @@ class Decoder(layers.Layer):
         self.last.build((None, None, None, self.widths[-1]))
 
     def call(self, code, first, second, training=False):
-        """What an encoder gives, to float32 images (N, H, W, 3)."""
+        """From an encoder's outputs to float32 images (N, H, W, 3)."""
         features, outputs = code, []
         skips = {len(self.sequence) - 1: first, len(self.sequence) - 2: second}
         for i, (layer, blocks) in enumerate(zip(self.sequence, self.blocks, strict=True)):
             features = layer(features, training=training)
             if i - 2 in self.residuals:
-                # Projected where it is small, then repeated over the four times as many pixels.
+                # Project at low resolution, then repeat over four times as many pixels.
                 projected = self.projections[self.residuals.index(i - 2)](outputs[i - 2])
                 features = features + double(double(projected))
             if i in skips:
@@ -222,7 +222,7 @@ class Generator(layers.Layer):
         channels: of the input.
         encoder_widths, decoder_widths: channels of the layers.
         keep_probability, starts_at_zero: see ``Decoder``.
-        settings: what else both take.
+        settings: further arguments of both.
     """
 
     def __init__(self, channels, encoder_widths, decoder_widths, keep_probability, starts_at_zero, settings, **kwargs):
@@ -241,17 +241,17 @@ class Generator(layers.Layer):
 
 @keras.saving.register_keras_serializable("deblur_zoo")
 class SharpPathway(keras.Model):
-    """The encoder of G_s: sharp images to what the shared decoder takes. For training alone.
+    """The encoder of G_s, from sharp images to inputs of the shared decoder. Used only in training.
 
-    It is no part of the deblurring model, so that no file that is shipped carries it; a recipe names it as its
-    auxiliary network. The decoder is the model's own, see ``TwoStepGan.reconstruct``.
+    It is not part of the deblurring model, so exported files do not contain it; a recipe names it as its auxiliary
+    network. The decoder is the model's, see ``TwoStepGan.reconstruct``.
 
     Args:
         widths: the model's ``encoder_widths``.
-        scale, blocks, normalization, channel_attention, synchronized: the model's arguments of the generator.
+        scale, blocks, normalization, channel_attention, synchronized: the model's generator arguments.
 
     Raises:
-        ValueError: an argument that makes no network.
+        ValueError: invalid arguments.
     """
 
     def __init__(self, widths=ENCODER_WIDTHS, scale=1, blocks=0, normalization=True, channel_attention=False,

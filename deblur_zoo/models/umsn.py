@@ -1,27 +1,28 @@
 """Uncertainty guided multi-stream semantic networks (Yasarla, Perazzi and Patel 2020, arXiv:1907.13106).
 
-S-Net gives maps of four classes (``umsn_parser``). Four F-Nets, one a class, see the blurred image and their class's
-map; B-Net sees the blurred image and all maps, and the F-Nets' features beside its own. What B-Net finds is taken from
-a feature of its inputs, and that from the blurred image (nested residual learning). The blocks are in ``umsn_blocks``.
+S-Net outputs maps of four classes (``umsn_parser``). Four F-Nets, one per class, take the blurred image and their
+class's map; B-Net takes the blurred image, all maps and the F-Nets' features. B-Net's result is subtracted from a
+feature of its inputs, and that from the blurred image (nested residual learning). The blocks are in ``umsn_blocks``.
 
-Training alone has heads that make images of the F-Nets' features, and the confidence network: ``umsn_confidence``.
+Used only in training: heads that turn the F-Nets' features into images, and the confidence network:
+``umsn_confidence``.
 
 Deviations from the paper:
-- Appendix A's sequences differ from the network that the authors published. This follows the published one in blocks,
+- Appendix A's sequences differ from the network that the authors published. We follow the published one in blocks,
   widths and connections: B-Net has eight blocks, its first and last at full size and the others at half size, an F-Net
-  four. One more block merges the F-Nets' features. F-Nets take their map beside the image, not multiplied with it.
-- The image is mapped from [0, 1] to [-1, 1] inside, for the heads' tanh, and back.
-- The residual of half size, on which the last block depends, has a head that makes an image of it, for training.
+  four. One more block merges the F-Nets' features. F-Nets concatenate their map with the image, not multiply them.
+- The image is mapped from [0, 1] to [-1, 1] internally, for the heads' tanh, and back.
+- The half-size residual, an input of the last block, has a head that turns it into an image, for training.
 - ``scale``, ours: the first convolution of a network has 2*scale pixels and stride ``scale``, the last is a transposed
-  convolution, and everything between runs on 1/scale of the resolution. For small processors, as all that follows.
+  convolution, and everything between runs at 1/scale of the resolution. This and the following are for small CPUs.
 - ``pooled=False``, ours: no half size; all blocks work at the size of the first.
 - ``dilated=False``, ours: plain convolutions, for networks that work on a small scale.
-- ``normalization=None``, ours: instance normalisation takes each image's contrast away, which blur changes. Without it
-  convolutions have biases, and transitions are linear and start by handing on what came before their block.
-- ``one_channel_maps=False``, ours: the last block's features alone are read.
+- ``normalization=None``, ours: instance normalisation removes each image's contrast, which blur changes. Without it
+  convolutions have biases, and transitions are linear and start by passing on the input of their block.
+- ``one_channel_maps=False``, ours: the head reads only the last block's features.
 - ``channel_attention``, ours: gains per channel in the blocks of B-Net, before the last convolution.
-- ``image_skip``, ours: the residual has no tanh and no further head, and starts at zero. A sharp face passes through
-  unharmed from the first step on.
+- ``image_skip``, ours: the residual has no tanh and no further head, and starts at zero, so a sharp face passes through
+  unchanged from the first step.
 """
 
 from collections.abc import Sequence
@@ -42,7 +43,7 @@ CLASSES = len(CLASS_NAMES)
 
 
 class FeatureNetwork(Network):
-    """F-Net: an image and the map of a class, (N, H, W, 4), to ``feature_width`` features of half the scale's size.
+    """F-Net: an image and a class's map, (N, H, W, 4), to ``feature_width`` features of half the scale's size.
 
     Args:
         settings: dict of Umsn's arguments.
@@ -73,26 +74,26 @@ class FeatureNetwork(Network):
 
 
 class FeatureNetworks(Network):
-    """The F-Nets of all classes; ``networks`` lists them."""
+    """The F-Nets of all classes, listed in ``networks``."""
 
     def __init__(self, settings, **kwargs):
         super().__init__(autocast=False, **kwargs)
         self.networks = [FeatureNetwork(settings, name=f"of_{name}") for name in CLASS_NAMES]
 
     def call(self, inputs):
-        """A list of inputs (N, H, W, 4), image and map, one a class, to the list of their features."""
+        """From a list of inputs (N, H, W, 4), image and map, one per class, to the list of their features."""
         return [network(each) for network, each in zip(self.networks, inputs, strict=True)]
 
 
 class BaseNetwork(Network):
-    """B-Net: the image, the maps and the F-Nets' features to the residuals that are taken from the image.
+    """B-Net: from the image, the maps and the F-Nets' features to the residuals to subtract from the image.
 
     Args:
         settings: dict of Umsn's arguments.
     """
 
     def __init__(self, settings, **kwargs):
-        # Images stay float32 under mixed precision; the blocks cast for themselves.
+        # Images stay float32 under mixed precision; the blocks cast themselves.
         super().__init__(autocast=False, **kwargs)
         self.settings = settings
         width, growth, scale = settings["width"], settings["growth"] or settings["width"], settings["scale"]
@@ -110,7 +111,7 @@ class BaseNetwork(Network):
             if settings["pooled"]:
                 self.stem_half = stem(channels, scale, use_bias, name="stem_half")
         first_growth = max(1, width - channels)
-        # The intermediate channels of a narrower block, in proportion.
+        # Intermediate channels in proportion to the narrower block.
         self.first = DenseBlock(first_growth, max(1, hidden * first_growth // growth), **dense, name="first")
         self.first_transition = Transition(width // 2, **common, name="first_transition")
         self.merge = None
@@ -139,7 +140,7 @@ class BaseNetwork(Network):
         """Residuals for ``output_head.image``.
 
         Args:
-            images: float32 (N, H, W, 3), RGB in [0, 1], sides that divide.
+            images: float32 (N, H, W, 3), RGB in [0, 1], of a divisible size.
             maps: float32 (N, H, W, 4), or None.
             features: list of the F-Nets' features, or None.
 
@@ -183,33 +184,33 @@ class BaseNetwork(Network):
 class Umsn(Deblurrer):
     """S-Net, F-Nets and B-Net. The defaults are the published network's.
 
-    ``model.parser``, ``model.feature_networks`` and ``model.base`` are the parts that a training stage may freeze; None
-    where the model has no such part. A frozen parser normalises by its running statistics, in training too.
+    ``model.parser``, ``model.feature_networks`` and ``model.base`` are the parts that a training stage can freeze; None
+    if the model lacks the part. A frozen parser normalises by its running statistics, in training too.
 
     Args:
         width: channels of B-Net between its blocks (published: 64).
         growth: channels that a block of B-Net adds; None: ``width``.
-        hidden_width: channels of the convolutions inside these blocks; None: three times the growth. Table VI makes up
-            by it for parts that are left out. Blocks of another growth have theirs in proportion.
+        hidden_width: channels of the convolutions inside these blocks; None: three times the growth. Table VI uses it
+            to compensate for omitted parts. Other blocks scale it in proportion to their growth.
         blocks: blocks of B-Net between the second and the last but one (published: 4).
         last_width: channels of the features that the head reads (published: 16).
         feature_width: channels of an F-Net (published: 16).
         feature_blocks: blocks of an F-Net after the first (published: 3).
-        scale: everything but the first and last layers works on 1/scale of height and width (published: 1).
+        scale: everything except the first and last layers works at 1/scale of height and width (published: 1).
         pooled: B-Net and F-Nets work at half size after their first block (published: yes).
         dilated: smoothed dilated convolutions (published: yes).
         normalization: "instance" (published) or None; of B-Net and F-Nets.
-        one_channel_maps: a one-channel map of each block goes to B-Net's head (published: yes).
+        one_channel_maps: B-Net's head also reads a one-channel map of each block (published: yes).
         channel_attention: gains per channel in B-Net's blocks (published: no).
-        image_skip: the residual starts at zero and nothing follows it (published: no).
-        semantic_maps: S-Net, and its maps beside the image (table VI measures without).
-        feature_networks: the F-Nets (table VI measures without); they need ``semantic_maps``.
-        nested_residuals: the head takes B-Net's features from a feature of its inputs (table VI measures without).
+        image_skip: the residual starts at zero and is not refined (published: no).
+        semantic_maps: use S-Net and its maps (table VI also measures without).
+        feature_networks: use F-Nets, which need ``semantic_maps`` (table VI also measures without).
+        nested_residuals: subtract B-Net's features from a feature of its inputs (table VI also measures without).
         parser_width: channels of S-Net (published: 64).
-        synchronized: the parser's batch statistics are over all replicas.
+        synchronized: compute the parser's batch statistics over all replicas.
 
     Raises:
-        ValueError: an argument that makes no network.
+        ValueError: invalid arguments.
     """
 
     def __init__(
@@ -249,7 +250,7 @@ class Umsn(Deblurrer):
         check_whole_numbers("Umsn", minimum=2, width=width)
         check_whole_numbers("Umsn", **{key: value for key, value in optional.items() if value is not None})
         if normalization not in ("instance", None):
-            raise ValueError(f"Umsn: normalization is 'instance' or None, got {normalization!r}")
+            raise ValueError(f"Umsn: normalization must be 'instance' or None, got {normalization!r}")
         if feature_networks and not semantic_maps:
             raise ValueError("Umsn: feature_networks need semantic_maps")
         flags = {"pooled": pooled, "dilated": dilated, "one_channel_maps": one_channel_maps,
@@ -288,7 +289,7 @@ class Umsn(Deblurrer):
         return self.base(images, maps, features)
 
     def training_outputs(self, images: Tensor, training: bool = True) -> dict[str, Tensor]:
-        """What the losses of the whole network compare.
+        """Inputs of the losses of the whole network.
 
         Args:
             images: float (N, H, W, 3), RGB in [0, 1], H and W even.
@@ -296,8 +297,8 @@ class Umsn(Deblurrer):
 
         Returns:
             dict of float32 tensors, images not clipped: "restored" (N, H, W, 3); with ``pooled`` "restored_half"
-            (N, H / 2, W / 2, 3), whose truth comes from ``layers.resampling.halve``; with a parser "parsing_logits"
-            (N, H, W, 4) and "parsing_logits_half".
+            (N, H / 2, W / 2, 3), to compare with the truth's ``layers.resampling.halve``; with a parser
+            "parsing_logits" (N, H, W, 4) and "parsing_logits_half".
 
         Raises:
             ValueError: an odd height or width.
@@ -318,7 +319,7 @@ class Umsn(Deblurrer):
         return {name: crop(value, images, 2 if name.endswith("half") else 1) for name, value in outputs.items()}
 
     def parse(self, images: Tensor, training: bool = False) -> dict[str, Tensor]:
-        """The parser's logits for float32 images of any size, as ``FourClassParser.training_outputs`` gives them.
+        """The parser's logits for float32 images of any size, as in ``FourClassParser.training_outputs``.
 
         Raises:
             ValueError: the model has no parser.
@@ -328,10 +329,10 @@ class Umsn(Deblurrer):
         return parsing_outputs(self.parser, images, training)
 
     def class_features(self, images: Sequence[Tensor], maps: Tensor) -> Tensor:
-        """The F-Nets' features of images of their own, as their pre-training takes them.
+        """The F-Nets' features for one image per class, used in pre-training.
 
         Args:
-            images: list of float32 (N, H, W, 3), RGB in [0, 1], one a class; sides that divide by ``size_divisor``.
+            images: list of float32 (N, H, W, 3), RGB in [0, 1], one per class; sides divisible by ``size_divisor``.
             maps: float32 (N, H, W, 4).
         """
         return self.feature_networks(class_inputs(images, maps))
@@ -341,5 +342,5 @@ class Umsn(Deblurrer):
 
 
 def class_inputs(images, maps):
-    """What the F-Nets take: images in [0, 1], one a class, mapped to [-1, 1], each beside its class's map."""
+    """Inputs of the F-Nets: one image in [0, 1] per class, mapped to [-1, 1] and concatenated with the class's map."""
     return [ops.concatenate([2 * image - 1, maps[..., i : i + 1]], axis=-1) for i, image in enumerate(images)]

@@ -1,6 +1,6 @@
 """Building blocks of ``umsn`` and its parser (Yasarla et al. 2020, figures 4 and 5, as the authors published them).
 
-What the paper leaves open is decided in ``umsn``'s header, under "Deviations".
+Choices that the paper leaves open are listed in ``umsn`` under "Deviations".
 """
 
 import keras
@@ -11,13 +11,13 @@ from deblur_zoo.layers import resampling
 from deblur_zoo.layers.channel_attention import channel_attention as attend
 from deblur_zoo.layers.resampling import double
 
-# Of the leaky ReLU around the heads.
+# Slope of the leaky ReLU in the heads.
 SLOPE = 0.2
 NORMALIZATIONS = ("instance", "batch", None)
 
 
 def instance_normalize(features, epsilon=1e-5):
-    """Zero mean and unit variance of each channel of each image (Ulyanov et al. 2016), nothing learned.
+    """Normalise each channel of each image to zero mean and unit variance (Ulyanov et al. 2016), without parameters.
 
     Args:
         features: float (N, H, W, C).
@@ -32,19 +32,19 @@ def instance_normalize(features, epsilon=1e-5):
 
 
 def _mean(values):
-    """Over height and width, one after the other: under TensorFlow on a CPU more than twice as fast as at once."""
+    """Mean over height and then width: under TensorFlow on a CPU more than twice as fast as over both at once."""
     return ops.mean(ops.mean(values, axis=2, keepdims=True), axis=1, keepdims=True)
 
 
 class Network(layers.Layer):
-    """A layer whose parts are built when it first runs: Keras would first trace every level of nesting by itself."""
+    """A layer whose parts are built when it first runs, since Keras would trace each level of nesting separately."""
 
     def build(self, input_shape=None):
         pass
 
 
 class Normalization(layers.Layer):
-    """What stands before each ReLU: instance or batch normalisation, or nothing.
+    """The normalisation before each ReLU: instance, batch or none.
 
     Args:
         kind: one of ``NORMALIZATIONS``.
@@ -67,10 +67,10 @@ class Normalization(layers.Layer):
 
 
 class SharedSmoothing(layers.Layer):
-    """One 3x3 convolution for every channel, the same for all, that starts as the identity (figure 4, second row)."""
+    """One 3x3 convolution shared by all channels, initialised as the identity (figure 4, second row)."""
 
     def build(self, input_shape):
-        # Nine numbers row by row. Not a matrix: the 9 multiply-adds a value are not counted, about 0.5 % of a block.
+        # Nine numbers row by row. Not a matrix: its 9 multiply-adds per value, about 0.5 % of a block, are not counted.
         self.taps = self.add_weight(
             shape=(9,), initializer=lambda shape, dtype=None: ops.cast(ops.arange(9) == 4, dtype), name="taps"
         )
@@ -82,18 +82,18 @@ class SharedSmoothing(layers.Layer):
 
 
 class DenseBlock(layers.Layer):
-    """The paper's ResBlock: normalisation, ReLU and convolution a few times, plus a 1x1 shortcut; beside its input.
+    """The paper's ResBlock: several normalisations, ReLUs and convolutions, plus a 1x1 shortcut, beside its input.
 
     Args:
         growth: channels that it adds.
-        hidden_width: channels of the convolutions between.
+        hidden_width: channels of the intermediate convolutions.
         dilations: dilation of each 3x3 convolution after the first, 1x1 one.
-        smoothed: a ``SharedSmoothing`` before the last convolution.
-        normalization: one of ``NORMALIZATIONS``. None: no normalisation, and biases.
-        dense: concatenate the result with the input; otherwise the result alone.
+        smoothed: use a ``SharedSmoothing`` before the last convolution.
+        normalization: one of ``NORMALIZATIONS``. None: biases instead.
+        dense: concatenate the result with the input; otherwise return only the result.
         channel_attention: gains per channel before the last convolution.
-        doubled: the result has twice the height and width of the input, as if each of its pixels had been repeated
-            before; needs a first dilation of 1. What can be computed at the input's size is.
+        doubled: the result has twice the height and width of the input, as if the input's pixels had been repeated;
+            computed at the input's size where possible. Needs a first dilation of 1.
         synchronized: see ``Normalization``.
     """
 
@@ -144,7 +144,7 @@ class DenseBlock(layers.Layer):
                     hidden = attend(hidden, self.gains)
                 if self.smoothing is not None:
                     hidden = self.smoothing(hidden)
-            # By the module's name, so that multiply-adds can be counted.
+            # Called through its module, so that multiply-adds can be counted.
             doubles = self.doubled and i == 1
             hidden = resampling.convolve_doubled(convolution, hidden) if doubles else convolution(hidden)
         shortcut = self.shortcut(features)
@@ -155,7 +155,7 @@ class DenseBlock(layers.Layer):
 
 
 def carry_through(shape, dtype=None):
-    """Initial kernel (1, 1, C, F) that hands on the first F channels, with a little of the others."""
+    """Initial kernel (1, 1, C, F) that passes on the first F channels, with a little of the others."""
     channels, filters = shape[2:]
     kernel = np.eye(channels, filters)
     rest = np.random.default_rng(channels).normal(scale=np.sqrt(0.1 / channels), size=(channels, filters))
@@ -167,8 +167,8 @@ class Transition(layers.Layer):
     """Instance normalisation, ReLU and a 1x1 convolution after a dense block.
 
     Args:
-        filters: channels of the result.
-        normalization: "instance"; None: a 1x1 convolution alone, with a bias, that starts by handing on its first
+        filters: output channels.
+        normalization: "instance"; None: only a 1x1 convolution with a bias, which starts by passing on its first
             ``filters`` channels, so that the block before it starts as a residual one.
     """
 
@@ -193,7 +193,7 @@ class Transition(layers.Layer):
 
 
 class OneChannelMaps(Network):
-    """A 3x3 convolution to one channel and leaky ReLU of each of several features, all at the first one's size.
+    """Reduce each of several features to one channel by a 3x3 convolution and leaky ReLU, all at the first one's size.
 
     Args:
         count: number of features.
@@ -204,7 +204,7 @@ class OneChannelMaps(Network):
         self.convolutions = [layers.Conv2D(1, 3, padding="same", name=f"map_{i + 1}") for i in range(count)]
 
     def call(self, group, doublings=()):
-        """List of features, and how often each is to be doubled, to a list of maps (N, H, W, 1) of one size."""
+        """From a list of features, and how many times to double each, to maps (N, H, W, 1) of one size."""
         maps = []
         for convolution, features, times in zip(self.convolutions, group, doublings, strict=True):
             one = ops.leaky_relu(convolution(features), SLOPE)
@@ -215,8 +215,8 @@ class OneChannelMaps(Network):
 
 
 def stem(filters, scale, use_bias=False, **kwargs):
-    """The first layer of a network that works on 1/scale of an image's height and width; a bias unless a normalisation
-    follows that would take it away.
+    """The first layer of a network that works at 1/scale of an image's height and width; needs a bias unless a
+    normalisation follows, which would cancel it.
     """
     return layers.Conv2D(
         filters,

@@ -1,13 +1,14 @@
 """Networks that train ``umsn`` and are not shipped: the confidence network and the F-Nets' heads (Yasarla et al. 2020).
 
-The confidence network CN (section III-E) compares a class's part of an estimate with that of the truth and gives one
-number a class and colour channel, by which the loss is weighted. The heads make an image of each F-Net's features, so
-that the F-Nets can be trained before B-Net (section IV-A). They are here and not in ``Umsn``, whose weight file and
-inference graph would carry them for nothing.
+The confidence network CN (section III-E) compares a class's region in an estimate with that in the truth and outputs
+one number per class and colour channel, which weights the loss. The heads turn each F-Net's features into an image, so
+that the F-Nets can be trained before B-Net (section IV-A). They are not in ``Umsn``, because its weight file and
+inference graph do not need them.
 
 Deviations from the paper:
-- Figure 6 and the published network fill in what the text leaves out. The third block has weights of its own, and the
-  blocks have no shortcut.
+- Figure 6 and the published network supply what the text omits. The third block has its own weights, and the blocks
+  have
+  no shortcut.
 - ``scale``, ours: CN's first convolution has 2*scale pixels and stride ``scale``.
 """
 
@@ -22,12 +23,12 @@ from deblur_zoo.models.umsn_parser import CLASS_NAMES
 
 
 class ConfidenceNetwork(Network):
-    """CN: pairs of pictures to how confident one may be in the first, for each channel.
+    """CN: from pairs of images to the confidence in the first, for each channel.
 
     Args:
         width: channels between the blocks (published: 16).
         hidden_width: channels inside the blocks (published: 96).
-        scale: the blocks work on 1/scale of the resolution (published: 1).
+        scale: the blocks work at 1/scale of the resolution (published: 1).
     """
 
     def __init__(self, width=16, hidden_width=96, scale=1, **kwargs):
@@ -47,7 +48,7 @@ class ConfidenceNetwork(Network):
         self.last = layers.Dense(3, dtype="float32", name="last")
 
     def call(self, pairs):
-        """Float (N, H, W, 6), two pictures of a side of at least 8 times ``scale``, to float32 (N, 3) in (0, 1)."""
+        """Float (N, H, W, 6), two images with sides of at least 8 times ``scale``, to float32 (N, 3) in (0, 1)."""
         features = halve(self.transitions[0](self.first(pairs)))
         for i, block in enumerate(self.blocks):
             for convolution in block:
@@ -72,7 +73,7 @@ class ConfidenceNetwork(Network):
             ops.concatenate([masks[..., i : i + 1] * estimate, masks[..., i : i + 1] * truth], axis=-1)
             for i in range(masks.shape[-1])
         ]
-        # The classes one after the other along the batch.
+        # The classes are concatenated along the batch.
         found = self(ops.concatenate(pairs, axis=0))
         return ops.transpose(ops.reshape(found, (masks.shape[-1], -1, 3)), (1, 0, 2))
 
@@ -94,7 +95,7 @@ class FeatureHead(Network):
         self.output_head = ImageOutput(settings["scale"], settings["image_skip"], name="output_head")
 
     def call(self, images, maps, features):
-        """Images (N, H, W, 3) in [0, 1], the class's map (N, H, W, 1) and features to the image without blur."""
+        """From images (N, H, W, 3) in [0, 1], the class's map (N, H, W, 1) and features to the deblurred image."""
         found = self.doubling(self.block(features))
         inputs = ops.concatenate([2 * images - 1, maps], axis=-1)
         return self.output_head.image(images, self.output_head(self.difference(inputs, found)))
@@ -102,14 +103,14 @@ class FeatureHead(Network):
 
 @keras.saving.register_keras_serializable("deblur_zoo")
 class UmsnTrainingNetworks(keras.Model):
-    """``model.confidence`` and ``model.heads``, a list with a head for each class.
+    """``model.confidence`` and ``model.heads``, a list of one head per class.
 
     Args:
-        feature_width, scale, pooled, normalization, image_skip: as the trained ``Umsn`` has them.
+        feature_width, scale, pooled, normalization, image_skip: as in the trained ``Umsn``.
         confidence: dict of ``ConfidenceNetwork``'s arguments.
 
     Raises:
-        ValueError: an argument that makes no network.
+        ValueError: invalid arguments.
     """
 
     def __init__(self, feature_width=16, scale=1, pooled=True, normalization="instance", image_skip=False,
@@ -122,7 +123,7 @@ class UmsnTrainingNetworks(keras.Model):
         self.arguments = dict(confidence or {})
         self.confidence = ConfidenceNetwork(**self.arguments, name="confidence")
         self.heads = [FeatureHead(self.settings, name=f"head_of_{name}") for name in CLASS_NAMES]
-        # Made of parts that no single call runs through.
+        # Built part by part, since no single call runs through all of them.
         self.confidence(ops.zeros((1, 64, 64, 6)))
         side = 2 * scale * (1 + self.settings["pooled"])
         small = side // scale // (1 + self.settings["pooled"])
@@ -135,11 +136,11 @@ class UmsnTrainingNetworks(keras.Model):
         self.built = True
 
     def build(self, input_shape=None):
-        """Nothing is left to do: the constructor has created all weights."""
+        """Does nothing: the constructor creates all weights."""
         self.built = True
 
     def call(self, images, training=False):
-        raise NotImplementedError("UmsnTrainingNetworks has parts, confidence and heads, that are called")
+        raise NotImplementedError("UmsnTrainingNetworks cannot be called: call its parts, confidence and heads")
 
     def get_config(self):
         return {**super().get_config(), **self.settings, "confidence": self.arguments}

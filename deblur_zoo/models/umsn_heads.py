@@ -1,4 +1,4 @@
-"""The end of ``umsn``'s networks: from features to an image (Yasarla et al. 2020, section III-C, as published)."""
+"""Output heads of ``umsn``'s networks: from features to an image (Yasarla et al. 2020, section III-C, as published)."""
 
 from keras import layers, ops
 
@@ -9,8 +9,8 @@ class Doubling(Network):
     """A transition at half size, doubled bilinearly, and a 3x3 convolution.
 
     Args:
-        filters: channels of the result.
-        doubles: False where there is no half size: the transition alone.
+        filters: output channels.
+        doubles: False if there is no half size: only the transition.
         normalization: see ``Transition``.
     """
 
@@ -27,7 +27,7 @@ class Doubling(Network):
 
 
 def bilinear_double(features):
-    """Twice the height and width, linear between the middles of the pixels, the border's repeated outside."""
+    """Double height and width by linear interpolation between pixel centres, repeating the border."""
     for axis in (1, 2):
         size = features.shape[axis] if features.shape[axis] is not None else ops.shape(features)[axis]
         positions = ops.arange(size, dtype="int32")
@@ -40,12 +40,12 @@ def bilinear_double(features):
 
 
 class NestedDifference(Network):
-    """A feature of the inputs minus one of what a network found (nested residual learning).
+    """A feature of the inputs minus one of a network's result (nested residual learning).
 
     Args:
         width: channels.
-        scale: the network works on 1/scale of the inputs' size.
-        nested: False: a feature of what the network found alone.
+        scale: the network works at 1/scale of the inputs' size.
+        nested: False: only a feature of the network's result.
     """
 
     def __init__(self, width, scale=1, nested=True, **kwargs):
@@ -65,11 +65,11 @@ class NestedDifference(Network):
 
 
 class ImageOutput(layers.Layer):
-    """From a feature to the residual, and from that to the image.
+    """From a feature to the residual, and from the residual to the image.
 
     Args:
         scale: the feature has 1/scale of the image's size.
-        image_skip: the residual has no tanh, starts at zero, and nothing follows it.
+        image_skip: the residual has no tanh, starts at zero and is not refined.
     """
 
     def __init__(self, scale=1, image_skip=False, **kwargs):
@@ -102,7 +102,7 @@ class ImageOutput(layers.Layer):
         return residual if self.image_skip else ops.tanh(residual)
 
     def image(self, images, residual):
-        """The image in [0, 1] without a residual, refined by two convolutions and tanh unless ``image_skip``."""
+        """The image in [0, 1] minus a residual, refined by two convolutions and tanh unless ``image_skip``."""
         if self.image_skip:
             return images - residual / 2
         clean = 2 * images - 1 - residual

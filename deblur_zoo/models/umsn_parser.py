@@ -1,14 +1,15 @@
 """The segmentation network S-Net of ``umsn`` (Yasarla et al. 2020, section III-A), alone as a preset of kind "parser".
 
-It follows the authors' published network: the image and a copy of half its size go in, maps of four classes come out at
-both sizes. A dense block at full size; at half, quarter and again half size six blocks with batch normalisation and
-smoothed dilated convolutions; a block at full size, read together with a one-channel map of each block before.
+It follows the authors' published network: its inputs are the image and a half-size copy, its outputs maps of four
+classes at both sizes. A dense block at full size; at half, quarter and again half size six blocks with batch
+normalisation and smoothed dilated convolutions; a block at full size, read together with a one-channel map of each
+earlier block.
 
 Deviations from the paper:
-- Figure 3 gives a sequence alone, the published network the rest: 6.2 M parameters.
+- Figure 3 gives only a sequence, the published network the rest: 6.2 M parameters.
 - Softmax over the classes and cross-entropy; the published network ends in four sigmoids.
 - ``scale``, ours: the first layers are convolutions of 2*scale pixels and stride ``scale``, the last ones transposed
-  convolutions, so that everything between runs on 1/scale of the resolution. For small processors.
+  convolutions, so that everything between runs at 1/scale of the resolution. For small CPUs.
 - ``dilated=False``, ours: plain convolutions, for networks that work on a small scale.
 """
 
@@ -33,13 +34,13 @@ class SemanticNetwork(Network):
 
     Args:
         width: channels of the blocks (published: 64).
-        scale: everything but the first and last layers works on 1/scale of height and width.
+        scale: everything except the first and last layers works at 1/scale of height and width.
         dilated: dilated convolutions in the blocks (published: yes).
         synchronized: batch statistics over all replicas.
     """
 
     def __init__(self, width=64, scale=1, dilated=True, synchronized=False, **kwargs):
-        # Images stay float32 under mixed precision; the blocks cast for themselves.
+        # Images stay float32 under mixed precision; the blocks cast themselves.
         super().__init__(autocast=False, **kwargs)
         self.scale = scale
         # Down to a quarter of the size.
@@ -105,16 +106,16 @@ class SemanticNetwork(Network):
 @keras.saving.register_keras_serializable("deblur_zoo")
 class FourClassParser(Parser):
     """Labels every pixel of a face with one of ``CLASS_NAMES``. ``Umsn.parser`` is the same network, so that
-    ``umsn.parser.set_weights(four_class_parser.parser.get_weights())`` carries weights over.
+    ``umsn.parser.set_weights(four_class_parser.parser.get_weights())`` transfers the weights.
 
     Args:
         width: channels of the blocks (published: 64).
-        scale: the network works on 1/scale of height and width (published: 1).
+        scale: the network works at 1/scale of height and width (published: 1).
         dilated: dilated convolutions in the blocks (published: yes).
         synchronized: batch statistics over all replicas.
 
     Raises:
-        ValueError: an argument that makes no network.
+        ValueError: invalid arguments.
     """
 
     class_names = CLASS_NAMES
@@ -134,13 +135,13 @@ class FourClassParser(Parser):
         self.size_divisor = self.parser.size_divisor
 
     def build(self, input_shape: Any = None) -> None:
-        """Create all weights, by running the network on a small image."""
+        """Create all weights by running on a small image."""
         if not self.built:
             self.parser(ops.zeros((1, self.size_divisor, self.size_divisor, 3)))
             self.built = True
 
     def training_outputs(self, images: Tensor, training: bool = True) -> dict[str, Tensor]:
-        """What the parsing loss needs. Arguments as for calling it.
+        """Inputs of the parsing loss. Arguments as for calling it.
 
         Returns:
             dict of float32 logits: "parsing_logits" (N, H, W, 4), "parsing_logits_half" (N, H // 2, W // 2, 4).
@@ -149,6 +150,6 @@ class FourClassParser(Parser):
 
 
 def parsing_outputs(network, images, training):
-    """The logits of a ``SemanticNetwork`` for float32 images of any size, as ``FourClassParser.training_outputs``."""
+    """A ``SemanticNetwork``'s logits for float32 images of any size, as in ``FourClassParser.training_outputs``."""
     logits, logits_half = network(pad_to_multiple(images, network.size_divisor), training=training)
     return {"parsing_logits": crop(logits, images), "parsing_logits_half": crop(logits_half, images, 2)}

@@ -1,5 +1,6 @@
-"""Video files, a face followed through their frames, and averages of frames: real motion blur.
-``frame_averages.py`` says which frames become one blurred face, ``frame_sequence.py`` where a sequence ends.
+"""Video files, face tracking through their frames, and averages of frames: real motion blur.
+
+``frame_averages.py`` decides which frames become one blurred face, ``frame_sequence.py`` where a sequence ends.
 """
 
 import lazy_loader

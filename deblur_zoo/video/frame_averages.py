@@ -1,25 +1,25 @@
-"""Motion blur from video: averages of successive frames, with the middle frame as the truth.
+"""Motion blur from video: averages of successive frames, with the middle frame as ground truth.
 
 Chrysos et al. 2019 (International Journal of Computer Vision 127), section 3.4, eq. (9):
 
     blurred = response(1 / L * sum of inverse_response(frame) over L successive frames), L odd, truth: the middle frame
 
 - Predefined averages: L is given (section 5: 7, 9, 11, 15 and 21 frames).
-- Variable-length averages (VLA): frames are added until a stop condition is met. The conditions are in
-  ``Conditions``; how their quantities are measured is up to the caller, who knows what a frame shows.
-- Reversed pass (section 5.1): sequences that grow from their last frame backwards. Those that are essentially the same
-  as one of the forward pass are dropped.
+- Variable-length averages (VLA): frames are added until a stop condition is met. The caller, who knows what a frame
+  shows, supplies the functions that measure the quantities in ``Conditions``.
+- Reversed pass (section 5.1): sequences that grow from their last frame backwards. Those that nearly repeat a sequence
+  of the forward pass are dropped.
 
-With ``between`` the average is of the whole exposure from the first to the last frame, with frames filled in between
-them (``frame_interpolation``), and not of the frames alone.
+With ``between`` the average covers the whole exposure from the first to the last frame, including interpolated frames
+(``frame_interpolation``), instead of the original frames only.
 
-Deviations and what the paper leaves open: the response is "gamma" (frames are averaged in linear light, as a sensor
-adds it up; exponent 2.2 as in Nah et al. 2017), "identity" is the paper's. A sequence starts half a length after the
-one before it. The reversed pass visits its last frames in the order of time, so that a stream is enough. Ours are a
-longest sequence, sequences without motion that are passed over (a face that keeps still meets no condition), and that
-a jump of the face ends a sequence, one of the "other failure cases" of the third condition.
+Deviations, and choices that the paper leaves open: the response "gamma" averages frames in linear light, as a sensor
+does (exponent 2.2 as in Nah et al. 2017); "identity" is the paper's. A sequence starts half a length after the previous
+one. The reversed pass visits its last frames in chronological order, so that it works on a stream. We add a longest
+sequence, skip sequences without motion (a still face meets no condition), and end a sequence at a jump of the face, one
+of the "other failure cases" of the third condition.
 
-A frame is whatever the caller makes it: an array, or anything that ``image`` turns into one.
+Frames can be of any type: arrays, or objects that ``image`` turns into arrays.
 """
 
 import math
@@ -34,7 +34,7 @@ from deblur_zoo.video.frame_sequence import JUMP, OVERLAP, QUALITY, REVERSAL, Co
 from deblur_zoo.video.frame_sum import FrameSum
 
 PREDEFINED_LENGTHS = (7, 9, 11, 15, 21)
-# Why a sequence ends, or a frame is in none, beside the conditions.
+# Further reasons why a sequence ends or a frame is unused, besides the conditions.
 LONGEST, END, STILL = "longest", "end of the track", "hardly any motion"
 _USED, _UNDECIDED = 0, 1
 _STATES = (OVERLAP, QUALITY, REVERSAL, JUMP, END, STILL)
@@ -42,15 +42,15 @@ _STATES = (OVERLAP, QUALITY, REVERSAL, JUMP, END, STILL)
 
 @dataclass(frozen=True)
 class Average:
-    """A blurred picture and what it was made of.
+    """A blurred image and the frames behind it.
 
     Attributes:
         blurred: uint8, the average.
-        middle: the middle frame, the truth.
+        middle: the middle frame, the ground truth.
         first, last: numbers of its earliest and its latest frame in the stream, from 0.
         stop: why the sequence did not grow further.
-        reversed: it grew backwards from its last frame.
-        quality: of the average against the middle frame, by the conditions' function; None where that was not asked.
+        reversed: whether it grew backwards from its last frame.
+        quality: of the average against the middle frame, by the conditions' function; None if there is none.
     """
 
     blurred: np.ndarray
@@ -75,16 +75,16 @@ def predefined_averages(frames, length, step=None, response="gamma", image=None,
 
     Args:
         frames: iterable of frames of one shape.
-        length: frames of an average, odd.
+        length: frames per average, odd.
         step: frames from the start of an average to the start of the next; None: half the length, rounded down.
         response: as ``FrameSum``.
-        image: function of a frame that gives its uint8 picture; None: the frame is the picture.
-        between: function of two successive frames, in the order of time, that gives the light from one to the other as
-            int64, such as ``frame_interpolation.light_between``: the average is of these intervals. None: of the frames
-            themselves, eq. (9).
+        image: function of a frame that returns its uint8 image; None: the frame is the image.
+        between: function of two successive frames, in chronological order, that returns the light from one to the other
+            as int64, such as ``frame_interpolation.light_between``; these intervals are averaged. None: the frames
+            themselves are averaged, eq. (9).
 
     Yields:
-        Average. Nothing where there are fewer frames than ``length``.
+        Average; none if there are fewer frames than ``length``.
 
     Raises:
         ValueError: a length that is even or below 3, a step below 1, another response.
@@ -93,7 +93,7 @@ def predefined_averages(frames, length, step=None, response="gamma", image=None,
     step = length // 2 if step is None else step
     _check_length(length)
     if step < 1:
-        raise ValueError(f"The step between averages is at least one frame, not {step}.")
+        raise ValueError(f"The step between averages must be at least one frame, got {step}.")
     total, window, intervals = FrameSum(response), deque(), deque()
     for number, frame in enumerate(frames):
         if between is None:
@@ -120,19 +120,19 @@ class VariableAverages:
     Attributes:
         conditions: Conditions.
         shortest, longest: frames of a sequence, odd, 3 <= shortest <= longest. A call holds ``longest`` frames of its
-            stream, and those of reversed averages that wait to be compared with the forward ones.
-        advance: a sequence starts this share of the last one's length after it, above 0, at most 1.
-        both_directions: make the reversed pass too.
+            stream, and those of reversed averages that have yet to be compared with forward ones.
+        advance: distance between the starts of two sequences as a share of the former's length, above 0, at most 1.
+        both_directions: also make the reversed pass.
         alike: a reversed average is dropped if it has this share of its frames in common with a forward one
             (intersection over union), in [0, 1].
-        response, image, between: as ``predefined_averages``. With ``between`` the light of
-            each interval between held frames is held too, 8 bytes for each byte of a frame.
+        response, image, between: as ``predefined_averages``. With ``between`` the light of each interval between held
+            frames is held too, 8 bytes for each byte of a frame.
         used: number of frames so far that are in an average.
-        dropped: Counter of why the other frames are in none.
-        most_held: the most frames that were held at a time.
+        dropped: Counter of the reasons why the other frames are not.
+        most_held: the maximum number of frames held at a time.
 
     Raises:
-        ValueError: a number outside its range.
+        ValueError: a number out of range.
     """
 
     conditions: Conditions = field(default_factory=Conditions)
@@ -155,12 +155,12 @@ class VariableAverages:
             raise ValueError(f"The longest sequence, {self.longest}, is shorter than the shortest, {self.shortest}.")
         if not 0 < self.advance <= 1 or not 0 <= self.alike <= 1:
             raise ValueError(
-                f"advance is above 0 and at most 1, alike from 0 to 1; got {self.advance} and {self.alike}."
+                f"advance must be above 0 and at most 1, alike from 0 to 1; got {self.advance} and {self.alike}."
             )
         FrameSum(self.response)
 
     def __call__(self, frames):
-        """The averages of one stream: generator of Average, nearly in the order of time."""
+        """The averages of one stream: generator of Average, roughly in chronological order."""
         state = _Stream(self)
         for frame in frames:
             yield from state.take(frame)
@@ -168,22 +168,22 @@ class VariableAverages:
 
 
 class _Stream:
-    """One stream on its way through ``VariableAverages``."""
+    """The state of ``VariableAverages`` for one stream."""
 
     def __init__(self, settings):
         self.settings = settings
         self.held = deque()
-        # The light from each frame of ``held`` to the next, where the settings have ``between``.
+        # The light from each frame of ``held`` to the next, if the settings have ``between``.
         self.intervals = deque()
         # Number of held[0]; where the next forward sequence starts, and the next reversed one.
         self.oldest, self.forward, self.backward = 0, 0, settings.shortest - 1
         self.forward_ranges = deque()
         self.waiting = deque()
-        # What became of each frame, a byte each.
+        # The fate of each frame, one byte each.
         self.states = bytearray()
 
     def take(self, frame):
-        """One more frame; yields what is ready."""
+        """Take one more frame; yields the averages that are ready."""
         settings = self.settings
         if len(self.held) == settings.longest:
             yield from self._pass_oldest()
@@ -196,9 +196,9 @@ class _Stream:
         settings.most_held = max(settings.most_held, len(self.held) + len(self.waiting))
 
     def finish(self):
-        """The stream has ended; yields the rest."""
+        """End the stream; yields the rest."""
         settings = self.settings
-        # Where a reversed pass starts: at the last frame.
+        # A reversed pass starts at the last frame.
         if settings.both_directions and self.held:
             self._grow_backward(last=True)
         while self.held:
@@ -211,7 +211,7 @@ class _Stream:
                 settings.dropped[END if state == _UNDECIDED else _STATES[state - 2]] += 1
 
     def _pass_oldest(self):
-        """Let go of the oldest frame, after the sequence that starts there."""
+        """Drop the oldest frame, after the sequence that starts there."""
         if self.forward == self.oldest:
             average, advance, reason = self._grow(list(self.held))
             for number in range(self.oldest, self.oldest + advance):
@@ -233,14 +233,14 @@ class _Stream:
         self.backward = len(self.states) - 1 + advance
         if average is None or (self.waiting and self.waiting[-1].last == average.last):
             return
-        # One that the stream's first frame alone has stopped is part of a longer one that ends later.
+        # A sequence stopped only by the stream's first frame is part of a longer one that ends later.
         if last or average.stop != END:
             self.waiting.append(average)
         else:
             self.backward = len(self.states)
 
     def _grow(self, frames, backwards=False):
-        """A sequence: (Average or None, how far on the next one starts, why there is none)."""
+        """A sequence: (Average or None, distance to the start of the next one, reason if None)."""
         settings = self.settings
         # Light is the same in both directions of time.
         intervals = list(self.intervals)[:: -1 if backwards else 1] if settings.between is not None else None
@@ -257,7 +257,7 @@ class _Stream:
         return Average(sequence.blurred, middle, first, last, stop, backwards, sequence.quality), advance, ""
 
     def _compared(self, forward):
-        """Reversed averages that no forward one to come can be like, without those that are like one that was."""
+        """Reversed averages that no later forward one can resemble, except those that resembled an earlier one."""
         alike = self.settings.alike
         while self.waiting and forward > self.waiting[0].first + (1 - alike) * self.waiting[0].length:
             average = self.waiting.popleft()
@@ -285,4 +285,4 @@ def _common_share(average, other):
 
 def _check_length(length):
     if length < 3 or length % 2 == 0:
-        raise ValueError(f"An average is of an odd number of frames, at least 3, not of {length}.")
+        raise ValueError(f"An average needs an odd number of frames, at least 3, got {length}.")

@@ -1,12 +1,12 @@
-"""The light between two frames of a video, with the frames that the camera did not take filled in by optical flow.
+"""The light between two video frames, with missing frames interpolated along the optical flow.
 
-Where a face moves by several pixels from one frame to the next, the average of the two shows it twice; a shutter that
-stays open would have drawn it out. So frames are made in between until no step is longer than about a pixel.
+If a face moves by several pixels between two frames, their average shows it twice, where an open shutter would have
+smeared it. So frames are interpolated until no step is longer than about a pixel.
 
 The flow is DIS (Kroeger et al. 2016, ECCV, "Fast Optical Flow using Dense Inverse Search") in OpenCV's implementation,
-forwards and backwards. A frame in between, at time t from 0 to 1, is both neighbours, warped along the flow and blended
-with the weights 1 - t and t. Each counts only where it shows what is there at t: background that the face is about to
-cover is in the earlier frame, background that it has just left in the later one. ``_Side`` says how that is known.
+forwards and backwards. An interpolated frame at time t from 0 to 1 blends both neighbours, warped along the flow, with
+the weights 1 - t and t. Each counts only where it shows what is visible at t: background about to be covered by the
+face is in the earlier frame, background just uncovered in the later one. ``_Side`` explains how this is detected.
 """
 
 import math
@@ -15,49 +15,50 @@ import numpy as np
 
 from deblur_zoo.video.frame_sum import FrameSum, light_of_levels
 
-# Frames in between, at most: 16 steps. A pair's face moves by at most 8 pixels of a crop of 128 a frame.
+# Maximum number of interpolated frames: 16 steps. A pair's face moves by at most 8 pixels of a 128-pixel crop per
+# frame.
 MOST_BETWEEN = 15
-# The motion that decides is the one that this percentage of pixels does not exceed: lips and lids are a few per cent
-# of a face, while a handful of outliers should not add frames.
+# The decisive motion is this percentile over the pixels: lips and lids are a few per cent of a face, while a handful of
+# outliers should not add frames.
 _PERCENTILE = 99.5
-# DIS needs some pyramid levels of its patches of 8 pixels; smaller frames are not interpolated.
+# DIS needs some pyramid levels of its 8-pixel patches; smaller frames are not interpolated.
 _SMALLEST_SIDE = 16
-# Solving x0 + t * flow(x0) = x by fixed-point iteration: flow that is smooth converges in two or three.
+# Solving x0 + t * flow(x0) = x by fixed-point iteration: smooth flow converges in two or three.
 _ITERATIONS = 3
-# Flows there and back that miss each other by this many pixels bring the trust down to 1 / e; what is seen in neither
-# frame still needs a source.
+# Forward and backward flows that miss each other by this many pixels lower the trust to 1 / e; pixels visible in
+# neither frame still need a source.
 _DISAGREEMENT, _LEAST_TRUST = 1.0, 0.01
-# Half the side of the neighbourhood that must be the same in both frames for a pixel to keep still.
+# Half the side of the neighbourhood that must be identical in both frames for a pixel to count as still.
 _STILL_REACH = 4
 
 
 def light_between(one, other, response="gamma", longest_step=1.0):
-    """The light that falls on the sensor from one frame to the next, as an average.
+    """The average light on the sensor from one frame to the next.
 
     Args:
-        one, other: uint8 (H, W) or (H, W, 3) RGB, successive frames in the order of time.
+        one, other: uint8 (H, W) or (H, W, 3) RGB, successive frames in chronological order.
         response: as ``FrameSum``.
-        longest_step: frames are filled in until the motion from each to the next is no longer than this, in pixels,
-            above 0; a longer step shows as a doubled edge. At most MOST_BETWEEN are.
+        longest_step: frames are interpolated until no step is longer than this many pixels, above 0, but at most
+            MOST_BETWEEN of them; a longer step shows as a doubled edge.
 
     Returns:
-        int64 of the same shape in the unit of ``FrameSum``: the mean of the frames and those in between by the
-        trapezoid rule (the two ends count half). So every interval weighs the same in an exposure, however many frames
-        were filled in. Where nothing moves it is the mean of the two frames.
+        int64 of the same shape in the unit of ``FrameSum``: the mean of the original and interpolated frames by the
+        trapezoid rule (the two ends count half). So every interval has the same weight in an exposure, however many
+        frames were interpolated. Still areas are the mean of the two frames.
 
     Raises:
         TypeError: arrays that are not uint8.
         ValueError: frames of two shapes, another response, a step of 0 or less.
     """
     if not longest_step > 0:
-        raise ValueError(f"The longest step is above 0 pixels, not {longest_step}.")
+        raise ValueError(f"The longest step must be above 0 pixels, got {longest_step}.")
     ends = FrameSum(response)
     ends.add(one)
     ends.add(other)
     one, other = np.asarray(one), np.asarray(other)
     forward = optical_flow(one, other)
     count = frames_needed(forward, longest_step)
-    # Twice the sum, so that the halves of the ends are whole numbers.
+    # Twice the sum, so that the halves of the ends are integers.
     doubled = ends.total
     if count:
         pair = _Pair(one, other, forward, optical_flow(other, one))
@@ -74,7 +75,7 @@ def optical_flow(one, other):
         one, other: uint8 (H, W) or (H, W, 3) RGB.
 
     Returns:
-        float32 (H, W, 2) of (x, y) in pixels: how far each pixel of ``one`` has moved in ``other``. Zero where nothing
+        float32 (H, W, 2) of (x, y) in pixels: how far each pixel of ``one`` has moved in ``other``. Zero if nothing
         within four pixels has changed, and everywhere in frames of less than 16 pixels' height or width.
     """
     import cv2
@@ -86,32 +87,32 @@ def optical_flow(one, other):
         cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) if frame.ndim == 3 else np.ascontiguousarray(frame)
         for frame in (one, other)
     ]
-    # A new one each time: it would start from what it found in the pair before.
+    # A new one each time: it would otherwise start from its previous result.
     flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(*greys, None)
-    # DIS smooths the motion of a face over its edge into the background. Video codecs repeat still blocks exactly.
+    # DIS smooths a face's motion across its edge into the background. Video codecs repeat still blocks exactly.
     moving = cv2.dilate(changed.astype(np.uint8), np.ones((2 * _STILL_REACH + 1,) * 2, np.uint8))
     return flow * moving[..., None]
 
 
 def frames_needed(flow, longest_step=1.0):
-    """How many frames in between make no step longer than ``longest_step`` pixels, from 0 to MOST_BETWEEN.
+    """Number of interpolated frames after which no step exceeds ``longest_step`` pixels, from 0 to MOST_BETWEEN.
 
     Args:
-        flow: as ``optical_flow`` gives it.
+        flow: as from ``optical_flow``.
     """
     motion = float(np.percentile(np.hypot(*np.moveaxis(flow, 2, 0)), _PERCENTILE))
     return min(MOST_BETWEEN, max(0, math.ceil(motion / longest_step) - 1))
 
 
 class _Pair:
-    """Two frames, and what is between them."""
+    """Two frames and the flows between them."""
 
     def __init__(self, one, other, forward, backward):
         self._one = _Side(one, forward, backward)
         self._other = _Side(other, backward, forward)
 
     def levels_at(self, time):
-        """The frame in between, float32 in grey levels 0 to 255, at a time above 0 and below 1."""
+        """The interpolated frame, float32 in grey levels 0 to 255, at a time above 0 and below 1."""
         first, first_trust = self._one.at(time)
         second, second_trust = self._other.at(1 - time)
         first_weight, second_weight = (1 - time) * first_trust, time * second_trust
@@ -124,10 +125,10 @@ class _Pair:
 class _Side:
     """One of two frames, warped towards the other.
 
-    What is at x after a part ``time`` of the way was at x0 = x - time * flow(x0) in this frame. Two things speak
-    against the pixel there. No x0 solves the equation: something is being uncovered that this frame does not show.
-    Or the flow from x0 there and back does not return to x0: this frame shows something that the other one covers,
-    and which may be covered at x by now. The first rules the pixel out, the second leaves it as the last resort.
+    The content of x after a fraction ``time`` of the way was at x0 = x - time * flow(x0) in this frame. A pixel is not
+    trusted in two cases. Either no x0 solves the equation: something is being uncovered that this frame does not show.
+    Or the flow from x0 there and back does not return to x0: this frame shows something that the other one covers, and
+    which may already be covered at x. The first rules the pixel out, the second makes it a last resort.
     """
 
     def __init__(self, frame, flow, flow_back):
@@ -151,7 +152,7 @@ class _Side:
         unsolved = time * np.hypot(*np.moveaxis(flow - before, 2, 0))
         agreement = _sampled(self._agreement, places, cv2.INTER_LINEAR)
         trust = np.exp(-((unsolved / (_DISAGREEMENT / 2)) ** 2)) * (agreement + _LEAST_TRUST) + 1e-6
-        # Cubic: linear interpolation would blur what lies between pixels.
+        # Cubic: linear interpolation would blur positions between pixels.
         levels = np.clip(_sampled(self._frame, places, cv2.INTER_CUBIC), 0, 255)
         return levels, trust
 

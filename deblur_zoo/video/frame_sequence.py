@@ -1,4 +1,4 @@
-"""One sequence of frames that grows until it would make no plausible blur (Chrysos et al. 2019, section 3.4)."""
+"""A sequence of frames that grows while its blur is plausible (Chrysos et al. 2019, section 3.4)."""
 
 import math
 from collections.abc import Callable
@@ -13,20 +13,20 @@ JUMP = "motion too fast"
 
 
 def psnr(one, other):
-    """Peak signal-to-noise ratio of two uint8 arrays of one shape, in dB; infinite where they are equal."""
+    """Peak signal-to-noise ratio of two uint8 arrays of one shape, in dB; infinite if they are equal."""
     difference = np.asarray(one, np.float32) - np.asarray(other, np.float32)
     error = float(np.mean(np.square(difference), dtype=np.float64))
     return 10 * math.log10(255.0**2 / error) if error else math.inf
 
 
 def overlap_of_boxes(first, last):
-    """How much of a face's parts two frames have in common: the largest share over the parts.
+    """How much of a face's parts two frames have in common: the maximum over the parts.
 
     Args:
         first, last: (K, 4), left, top, right and bottom of the same K parts in two frames.
 
     Returns:
-        float in [0, 1]: of the part that overlaps most, the common area as a share of its area in ``first``.
+        float in [0, 1]: for the part that overlaps most, the common area as a share of its area in ``first``.
     """
     first, last = np.asarray(first, np.float64), np.asarray(last, np.float64)
     low, high = np.maximum(first[:, :2], last[:, :2]), np.minimum(first[:, 2:], last[:, 2:])
@@ -36,22 +36,22 @@ def overlap_of_boxes(first, last):
 
 @dataclass(frozen=True)
 class Conditions:
-    """When a sequence of frames stops growing. A condition whose function is None is never met.
+    """When a sequence of frames stops growing. A condition whose function is None never applies.
 
     Attributes:
-        overlap: function of the first and the newest frame: how much their facial parts overlap, such as
+        overlap: function of the first and the newest frame that returns how much their facial parts overlap, such as
             ``overlap_of_boxes``.
-        least_overlap: the sequence stops before a frame whose overlap with the first is not larger than this.
-        quality: function of (average, middle picture), uint8: how like they are, more is better.
+        least_overlap: the sequence stops before a frame whose overlap with the first is at most this.
+        quality: function of (average, middle image), uint8, that returns their similarity; more is better.
         least_quality: the sequence stops before its average is worse than this.
-        most_quality: a sequence whose average is better than this holds no motion and is passed over.
-        region: function of the middle frame that gives a pair of slices (rows, columns): where the quality is
+        most_quality: a sequence whose average is better than this has no motion and is skipped.
+        region: function of the middle frame that returns a pair of slices (rows, columns) in which the quality is
             measured. None: everywhere.
-        position: function of a frame that gives (P, 2), points of the face.
-        tolerance: the motion reverses where the points' mean distance from where they were in the first frame falls by
-            more than this below the largest that it has been; in the unit of ``position``.
+        position: function of a frame that returns (P, 2), points of the face.
+        tolerance: the motion reverses when the points' mean distance from the first frame falls by more than this below
+            its maximum so far; in the unit of ``position``.
         largest_step: the sequence stops before a frame whose points have moved by more than this, on average, since the
-            frame before: what is averaged would be seen several times over and not blurred.
+            previous frame: the average would show several copies instead of blur.
     """
 
     overlap: Callable | None = None
@@ -67,7 +67,7 @@ class Conditions:
 
 @dataclass(frozen=True)
 class Sequence:
-    """How far a sequence grew: its length (odd; below 3: none), average, quality, and why it stopped."""
+    """The result of growing a sequence: length (odd; below 3: none), average, quality, and why it stopped."""
 
     length: int
     blurred: np.ndarray | None
@@ -79,16 +79,16 @@ def grow(frames, conditions, shortest=5, response="gamma", image=None, intervals
     """Add frames to a sequence, two at a time, until a stop condition is met.
 
     Args:
-        frames: list of frames, of which the first is where the sequence starts; in the reversed pass the latest one
-            comes first. All of them are taken if no condition is met, but for one where their number is even.
+        frames: list of frames, the sequence's start first; in the reversed pass that is the latest. If no condition
+            applies, all of them are used, except one if their number is even.
         conditions: Conditions.
         shortest: the quality is measured from this length on, odd.
         response, image: as ``predefined_averages``.
-        intervals: the light from each frame to the next in this order, int64, one fewer than frames, such as
-            ``frame_interpolation.light_between`` gives; the average is theirs. None: it is the average of the frames.
+        intervals: the light from each frame to the next in this order, int64, one fewer than frames, such as from
+            ``frame_interpolation.light_between``, to be averaged. None: the frames themselves are averaged.
 
     Returns:
-        Sequence; its stop is "" where no condition was met.
+        Sequence; its stop is "" if no condition applied.
     """
     image = image or same
     total = FrameSum(response)
@@ -122,7 +122,7 @@ def grow(frames, conditions, shortest=5, response="gamma", image=None, intervals
 
 
 class _Motion:
-    """The conditions on a sequence that need no picture."""
+    """The conditions that need no image."""
 
     def __init__(self, first, conditions):
         self._first = first
@@ -158,5 +158,5 @@ def _mean_distance(one, other):
 
 
 def same(frame):
-    """The picture of a frame that is a picture."""
+    """The image of a frame that is an image itself."""
     return frame

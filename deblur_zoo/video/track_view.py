@@ -1,4 +1,4 @@
-"""What is looked at of a track's frames: one fixed rectangle that all crops of the track lie in."""
+"""The part of a track's frames that is kept: one fixed rectangle that contains all crops of the track."""
 
 from dataclasses import dataclass
 
@@ -9,19 +9,19 @@ from deblur_zoo.faces.warp import scale_of
 
 # Beyond the crops' corners, in pixels of the crop: cubic interpolation reaches two.
 _RIM = 3
-# Centres and half sides (across, down) of the parts, in units of the distance between the eyes' canonical places.
+# Centres and half sides (across, down) of the parts, in units of the canonical distance between the eyes.
 _EYE, _NOSE, _MOUTH = (0.32, 0.18), (0.25, 0.4), (0.52, 0.25)
 
 
 @dataclass(frozen=True)
 class ViewedFrame:
-    """A frame's part.
+    """Part of a frame.
 
     Attributes:
         number: of the frame in the video.
-        picture: uint8 (h, w, 3), the rectangle, shrunk where the face is large.
+        picture: uint8 (h, w, 3), the rectangle, downscaled if the face is large.
         points: float64 (5, 2) in pixels of ``picture``.
-        scale: the track's median enlargement from ``picture`` to the crop.
+        scale: the track's median scale from ``picture`` to the crop.
     """
 
     number: int
@@ -31,7 +31,7 @@ class ViewedFrame:
 
 
 class TrackView:
-    """The rectangle of a track, and its frames as seen through it.
+    """The rectangle of a track, and its frames cropped to it.
 
     Args:
         track: a Track.
@@ -49,7 +49,7 @@ class TrackView:
         high = np.clip(np.ceil(places.max(axis=0)).astype(int) + 1, low + 1, limit)
         self._slices = slice(low[1], high[1]), slice(low[0], high[0])
         scales = np.array([scale_of(matrix) for matrix in matrices])
-        # As in ``warp.warp``: faces of more than twice the crop's size are shrunk by a whole factor first.
+        # As in ``warp.warp``: faces of more than twice the crop's size are first downscaled by an integer factor.
         factor = int(1 / scales.max() / 2)
         whole = high - low
         self._size = tuple(int(n) for n in np.maximum(1, whole // factor)) if factor >= 2 else None
@@ -59,18 +59,18 @@ class TrackView:
         self._scale = float(np.median(scales) * np.sqrt(np.prod(steps)))
 
     def view(self, number, frame):
-        """A ViewedFrame of the video's frame ``number``, one of the track."""
+        """The ViewedFrame of the video's frame ``number``, one of the track."""
         picture = frame[self._slices]
         if self._size is not None:
             import cv2
 
             picture = cv2.resize(picture, self._size, interpolation=cv2.INTER_AREA)
-        # A copy: the rest of the frame is let go.
+        # A copy, to free the rest of the frame.
         return ViewedFrame(number, np.array(picture), self._points[number - self._first], self._scale)
 
 
 def part_boxes(points):
-    """Boxes around eyes, nose and mouth, from the five points; sizes go by the whole face's.
+    """Boxes around eyes, nose and mouth from the five points; their sizes are relative to the whole face.
 
     Args:
         points: (5, 2) in the order of ``alignment.POINT_NAMES``.
@@ -87,15 +87,15 @@ def part_boxes(points):
 
 
 def face_region(points, shape, size):
-    """The upright rectangle around the canonical crop without its margin, inside a picture.
+    """The upright rectangle around the canonical crop without its margin, inside an image.
 
     Args:
-        points: (5, 2) in pixels of the picture.
-        shape: (height, width, ...) of the picture.
+        points: (5, 2) in pixels of the image.
+        shape: (height, width, ...) of the image.
         size: as in ``TrackView``.
 
     Returns:
-        (rows, columns), slices of at least one pixel; of a face that is larger than the crop, every second, third ...
+        (rows, columns), slices of at least one pixel; if the face is larger than the crop, every second, third ...
         pixel, as many as the crop has.
     """
     matrix = similarity_transform(points, canonical_points(size))

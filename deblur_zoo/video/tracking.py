@@ -1,8 +1,8 @@
-"""Follow one face through a video: the detector looks at every few frames, optical flow fills in between.
+"""Track one face through a video: the detector runs on every few frames, optical flow fills the gaps.
 
-The five points of a detected frame are carried on from frame to frame (Lucas-Kanade); at the next detected frame the
-difference that has come together is distributed over the frames between. A track ends at a scene cut, where the face is
-lost or refused, and where the carried points and the detected face disagree.
+The five points of a detected frame are tracked from frame to frame (Lucas-Kanade); the drift found at the next detected
+frame is distributed over the frames in between. A track ends at a scene cut, where the face is lost or rejected, and
+where the tracked points and the detected face disagree.
 """
 
 from collections import Counter, deque
@@ -15,9 +15,9 @@ from deblur_zoo.faces import acceptance
 NO_FACE, ANOTHER_FACE = "no face found", "face lost"
 # Optical flow works on frames of this longer side.
 FLOW_SIDE = 640
-# Carried and detected points of one face are this near, as a share of the distance between the eyes.
+# Largest distance between tracked and detected points of one face, as a share of the distance between the eyes.
 LARGEST_ERROR = 0.3
-# A cut: the mean grey level of 32 x 18 fields changes by more than this, on top of three times what is usual.
+# A cut: the mean change of grey level over 32 x 18 cells exceeds this plus three times the usual change.
 CUT_CHANGE = 20.0
 
 
@@ -28,7 +28,7 @@ class Track:
     Attributes:
         first: number of its first frame in the video.
         points: float64 (n, 5, 2), (x, y) in pixels of each frame, in the order of ``alignment.POINT_NAMES``.
-        ended: why it goes no further.
+        ended: why it ended.
     """
 
     first: int
@@ -42,12 +42,12 @@ class Track:
 
 @dataclass(frozen=True)
 class Tracks:
-    """What was followed in a video.
+    """All tracks of a video.
 
     Attributes:
-        tracks: list of Track, in the order of time; no frame is in two.
+        tracks: list of Track, in chronological order, without frames in common.
         frames: number of frames of the video.
-        dropped: Counter of why frames are in no track.
+        dropped: Counter of the reasons why frames are not in a track.
     """
 
     tracks: list
@@ -56,14 +56,14 @@ class Tracks:
 
 
 def track_faces(frames, detector, every=5, size=128, margin=0, rules=None):
-    """Follow the main face.
+    """Track the main face.
 
     Args:
         frames: iterable of uint8 (H, W, 3) RGB, of one size.
-        detector: function of a frame that gives a list of Face, such as ``detection.Detector``.
-        every: the detector looks at every so-manieth frame, and after a cut, at least 1.
+        detector: function of a frame that returns a list of Face, such as ``detection.Detector``.
+        every: the detector runs on every ``every``-th frame, and after a cut; at least 1.
         size, margin: of the crops to be made, in pixels, for ``rules``.
-        rules: acceptance.Rules that each detected face must keep; None for the defaults.
+        rules: acceptance.Rules for each detected face; None for the defaults.
 
     Returns:
         Tracks.
@@ -72,7 +72,7 @@ def track_faces(frames, detector, every=5, size=128, margin=0, rules=None):
         ValueError: ``every`` below 1.
     """
     if every < 1:
-        raise ValueError(f"The detector looks at every frame or every few, not at every {every}.")
+        raise ValueError(f"The detector must run every 1 or more frames, got {every}.")
     tracker = _Tracker(detector, every, size, margin, rules or acceptance.Rules())
     for frame in frames:
         tracker.take(frame)
@@ -85,7 +85,7 @@ class _Tracker:
         self._detector, self._every, self._rules = detector, every, rules
         self._size = size, margin
         self.tracks, self.dropped = [], Counter()
-        # Frames taken; points up to the last detected frame; points carried on since.
+        # Frames taken; points up to the last detected frame; points tracked since.
         self.number, self._known, self._carried = 0, [], []
         self._first = None
         self._next_look, self._reason = 0, NO_FACE
@@ -93,10 +93,10 @@ class _Tracker:
         self._changes = deque(maxlen=9)
 
     def take(self, frame):
-        """One more frame."""
+        """Process one more frame."""
         grey, scale = _small_grey(frame)
         if self._is_cut(grey):
-            # Until here optical flow was right: a few frames at most.
+            # Assume that optical flow was right until here: a few frames at most.
             self.end("scene cut")
             self._next_look = self.number
         if self._known:
@@ -115,7 +115,7 @@ class _Tracker:
         self.number += 1
 
     def _look(self, frame):
-        """Detect the face in a frame, and put right what was carried on."""
+        """Detect the face in a frame, and correct the tracked points."""
         expected = self._carried[-1] if self._carried else None
         faces = self._detector(frame)
         self._reason = NO_FACE
@@ -126,7 +126,7 @@ class _Tracker:
                 face = min(faces, key=lambda face: _error(expected, face.points))
             rules = self._rules
             if expected is not None and _error(expected, face.points) <= LARGEST_ERROR:
-                # Where a face is known to be, the detector need not be sure of it.
+                # The position of the face is known, so the detector need not be confident.
                 rules = replace(rules, minimum_confidence=0.0)
             refusal = acceptance.refusal(acceptance.measure(face, frame.shape, *self._size), rules)
             self._reason = refusal.split(":")[0]
@@ -151,13 +151,13 @@ class _Tracker:
         self._first, self._known = self.number, [points]
 
     def _lose(self, reason, ended=ANOTHER_FACE):
-        """The track ends at the last frame that the detector has seen it in."""
+        """End the track at the last frame in which the face was detected."""
         self.dropped[reason] += len(self._carried)
         self._carried, self._reason = [], reason
         self.end(ended)
 
     def end(self, reason):
-        """End the track, if there is one."""
+        """End the track, if any."""
         if self._known:
             self.tracks.append(Track(self._first, np.stack(self._known + self._carried), reason))
         self._known, self._carried = [], []
@@ -171,7 +171,7 @@ class _Tracker:
             return False
         change = float(np.mean(np.abs(fields - self._fields)))
         self._fields = fields
-        # Before it is known what is usual, a cut must be all the clearer.
+        # Until the usual change is known, require a clearer cut.
         known = len(self._changes) >= 3
         usual = float(np.median(self._changes)) if known else CUT_CHANGE / 3
         self._changes.append(change)
@@ -179,7 +179,7 @@ class _Tracker:
 
 
 def _small_grey(frame):
-    """A frame in grey, shrunk for optical flow, and the factor by which its coordinates shrink."""
+    """A frame in grey, downscaled for optical flow, and the scale of its coordinates."""
     import cv2
 
     grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
@@ -200,7 +200,7 @@ def _error(one, other):
 
 
 def _carry(before, after, points):
-    """Where points of one grey frame are in the next, (5, 2), or None where most of them are lost."""
+    """The positions of points of one grey frame in the next, (5, 2), or None if most of them are lost."""
     import cv2
 
     window = int(np.clip(_eye_distance(points) / 2, 11, 41)) | 1
@@ -211,6 +211,6 @@ def _carry(before, after, points):
     if found.sum() < 3:
         return None
     step = moved[:, 0].astype(np.float64) - points
-    # A point that was lost moves as the others do.
+    # A lost point moves like the others.
     step[~found] = np.median(step[found], axis=0)
     return points + step

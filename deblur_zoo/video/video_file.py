@@ -1,4 +1,4 @@
-"""Video files as frames, one at a time, as OpenCV's FFmpeg reads them."""
+"""Read frames of video files one at a time, with OpenCV's FFmpeg."""
 
 import os
 from dataclasses import dataclass
@@ -8,19 +8,19 @@ import numpy as np
 
 from deblur_zoo.files.folders import list_files
 
-# By the name's ending; what is inside decides whether a file can be read.
+# Candidates by suffix; the contents decide whether a file can be read.
 ENDINGS = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".ogv", ".3gp")
-# Longer sides are shrunk to this when they are read, which bounds the memory of whoever holds some frames.
+# Frames with longer sides are downscaled to this, which bounds memory.
 LONGEST_SIDE = 1920
 
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What a video's header says.
+    """A video's header.
 
     Attributes:
-        frames: number of frames; an estimate in some formats, 0 where the header says nothing.
-        frames_per_second: 0 where the header says nothing.
+        frames: number of frames; an estimate in some formats, 0 if the header does not say.
+        frames_per_second: 0 if the header does not say.
         height, width: of a frame in pixels, as it is stored.
     """
 
@@ -34,7 +34,7 @@ def list_videos(folder):
     """Paths of all video files (by ending) in a folder and its sub-folders, sorted; see ``folders.list_files``.
 
     Raises:
-        FileNotFoundError, NotADirectoryError: there is no such folder.
+        FileNotFoundError, NotADirectoryError: the folder does not exist.
     """
     return list_files(folder, ENDINGS)
 
@@ -43,8 +43,8 @@ def read_info(path):
     """A video's header.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is no video that OpenCV reads.
+        FileNotFoundError: the file does not exist.
+        ValueError: OpenCV cannot read it as a video.
     """
     import cv2
 
@@ -67,19 +67,19 @@ def read_info(path):
 
 
 def read_frames(path, wanted=None, longest_side=LONGEST_SIDE):
-    """The frames of a video in their order, upright.
+    """The frames of a video in order, upright.
 
     Args:
         path: of the file.
-        wanted: function of a frame's number; frames for which it is false are decoded and passed over.
-        longest_side: larger frames are shrunk to this longer side.
+        wanted: function of a frame's number; frames for which it is false are decoded but skipped.
+        longest_side: larger frames are downscaled to this longer side.
 
     Yields:
         (number from 0, uint8 (H, W, 3) RGB).
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is no video that OpenCV reads, or its frames change their size.
+        FileNotFoundError: the file does not exist.
+        ValueError: OpenCV cannot read it as a video, or its frames change size.
     """
     import cv2
 
@@ -99,7 +99,7 @@ def read_frames(path, wanted=None, longest_side=LONGEST_SIDE):
             if not taken or frame is None:
                 return
             if shape is not None and frame.shape != shape:
-                raise ValueError(f"{path} changes its size at frame {number}, from {shape[:2]} to {frame.shape[:2]}.")
+                raise ValueError(f"{path} changes size at frame {number}, from {shape[:2]} to {frame.shape[:2]}.")
             shape = frame.shape
             yield number, _as_rgb(frame, longest_side)
     finally:
@@ -120,15 +120,15 @@ def _as_rgb(frame, longest_side):
 def _open(path):
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"There is no file {path}.")
-    # Damage is told in our own sentences. FFmpeg's are silenced where OpenCV has not opened a video before.
+        raise FileNotFoundError(f"Video {path} does not exist.")
+    # Report damage in our own messages. FFmpeg's are silenced unless OpenCV has already opened a video.
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     import cv2
 
     logging = cv2.utils.logging
     level = logging.setLogLevel(logging.LOG_LEVEL_ERROR)
     try:
-        # FFmpeg alone: the other readers take picture files, or start other programs.
+        # Only FFmpeg: the other readers accept image files, or start other programs.
         capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
     finally:
         logging.setLogLevel(level)

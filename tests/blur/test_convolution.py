@@ -182,7 +182,7 @@ def test_grouped_is_refused_under_xla():
     import tensorflow as tf
 
     images, kernels = (tf.constant(part) for part in samples((2, 16, 16, 3), 5))
-    with pytest.raises(ValueError, match="a hundred times as long under XLA"):
+    with pytest.raises(ValueError, match="'grouped'.* XLA"):
         tf.function(lambda *parts: blur(*parts, method="grouped"), jit_compile=True)(images, kernels)
 
 
@@ -206,7 +206,7 @@ def test_jax_uncompiled():
     images, kernels = samples((2, 24, 17, 3), 13)
     blurred = convolution.blur(images, kernels)
     np.testing.assert_allclose(np.asarray(blurred), reference(images, kernels), atol=3e-6)
-    with pytest.raises(ValueError, match="under XLA"):
+    with pytest.raises(ValueError, match="'grouped'.* XLA"):
         convolution.blur(images, kernels, "grouped")
 
 
@@ -233,7 +233,7 @@ def test_fast_sizes(side, fast):
 @pytest.mark.parametrize(
     "shape, kernels, method, error, sentence",
     [
-        ((2, 8, 8, 3), (3, 5, 5), "auto", ValueError, "2 images need as many kernels"),
+        ((2, 8, 8, 3), (3, 5, 5), "auto", ValueError, "2 images, got 3"),
         ((8, 8, 3), (8, 5, 5), "auto", ValueError, r"\(N, H, W, C\)"),
         ((2, 8, 8, 3), (2, 5, 4), "auto", ValueError, r"\(N, K, K\)"),
         ((2, 8, 8, 3), (5, 5), "auto", ValueError, r"\(N, K, K\)"),
@@ -246,5 +246,5 @@ def test_bad_input(shape, kernels, method, error, sentence):
 
 
 def test_integers_are_refused():
-    with pytest.raises(TypeError, match="floating point, not uint8"):
+    with pytest.raises(TypeError, match="floating point, got uint8"):
         blur(np.zeros((1, 8, 8, 3), np.uint8), np.zeros((1, 5, 5), np.float32))

@@ -77,7 +77,7 @@ def test_description_by_hand():
 
 
 def test_name_must_end_in_npz(tmp_path):
-    with pytest.raises(ValueError, match="ends in .npz"):
+    with pytest.raises(ValueError, match=r"\.npz, got 'bank\.bin'"):
         make_bank("linear", 1).save(tmp_path / "bank.bin")
     assert not list(tmp_path.iterdir())
 
@@ -99,24 +99,24 @@ def test_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
 
 
 def test_missing_file(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no kernel bank at"):
+    with pytest.raises(FileNotFoundError, match=r"bank\.npz"):
         KernelBank.load(tmp_path / "bank.npz")
 
 
 def damaged_files():
     bank = make_bank("linear", 4)
     good = dict(format_version=1, kernels=bank.kernels, sizes=bank.sizes, kind="linear", seed=0, split="train")
-    yield "not a zip file", b"PK but not really", "not a kernel bank"
-    yield "empty", b"", "not a kernel bank"
-    yield "without sizes", {key: value for key, value in good.items() if key != "sizes"}, "not a kernel bank"
-    yield "pickled", {**good, "kernels": np.array([{}], dtype=object)}, "not a kernel bank"
-    yield "newer", {**good, "format_version": 2}, "reads up to 1"
+    yield "not a zip file", b"PK but not really", "damaged"
+    yield "empty", b"", "damaged"
+    yield "without sizes", {key: value for key, value in good.items() if key != "sizes"}, "damaged"
+    yield "pickled", {**good, "kernels": np.array([{}], dtype=object)}, "damaged"
+    yield "newer", {**good, "format_version": 2}, "up to 1"
     yield "even", {**good, "kernels": bank.kernels[:, 1:, 1:]}, "K odd"
     yield "too few sizes", {**good, "sizes": bank.sizes[:2]}, "as many sizes"
     yield "size too large", {**good, "sizes": bank.sizes + 20}, "padded size 19"
     yield "not normalised", {**good, "kernels": 2 * bank.kernels}, "sum to 1"
     yield "not a number", {**good, "kernels": bank.kernels * np.nan}, "sum to 1"
-    yield "other split", {**good, "split": "dev"}, "one of train, test"
+    yield "other split", {**good, "split": "dev"}, "'dev'"
 
 
 @pytest.mark.parametrize(

@@ -114,13 +114,13 @@ def test_line_of_15_pixels_at_45_degrees():
 
 @pytest.mark.parametrize("kind", ["spiral", None])
 def test_unknown_kind(kind):
-    with pytest.raises(ValueError, match="the kinds are gaussian_process, trajectory, camera, linear"):
+    with pytest.raises(ValueError, match="gaussian_process, trajectory, camera, linear"):
         K.random_kernel(kind, 13, np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("size", [2, 0, -5, 13.0, True, "13"])
 def test_bad_sizes(size):
-    with pytest.raises(ValueError, match="at least 3"):
+    with pytest.raises(ValueError, match=">= 3, got"):
         K.random_kernel("linear", size, np.random.default_rng(0))
 
 
@@ -129,7 +129,7 @@ def test_bad_sizes(size):
     [
         ({"count": 0}, "at least one kernel"),
         ({"sizes": ()}, "at least one kernel size"),
-        ({"sizes": (13, 2)}, "at least 3"),
+        ({"sizes": (13, 2)}, ">= 3, got"),
         ({"seed": -1}, "at least 0"),
         ({"split": "dev"}, "one of train, test"),
     ],

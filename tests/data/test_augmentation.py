@@ -59,9 +59,9 @@ def test_matrix_by_hand():
 
 
 def test_a_warp_that_leads_too_far_is_refused():
-    with pytest.raises(ValueError, match="16384 pixels away"):
+    with pytest.raises(ValueError, match="16384 pixels"):
         warp_matrix((128, 128), 128, shift_x=2e4)
-    with pytest.raises(ValueError, match="16384 pixels away"):
+    with pytest.raises(ValueError, match="16384 pixels"):
         warp_matrix((128, 128), 128, scale=1e-3)
 
 

@@ -229,7 +229,7 @@ def test_a_disc_of_one_pixel_by_hand():
 
 @pytest.mark.parametrize("radius", [-1, math.nan, math.inf])
 def test_bad_disc(radius):
-    with pytest.raises(ValueError, match="at least 0"):
+    with pytest.raises(ValueError, match=">= 0"):
         disc_kernel(radius)
 
 
@@ -300,12 +300,12 @@ def test_kinds_are_drawn_by_their_shares():
     [
         ("kinds", {"wobble": 1.0}, "kernel, turning"),
         ("kinds", {"turning": 0.0}, "above 0"),
-        ("share", 1.5, "share is from 0 to 1"),
-        ("gain", (1.2, 1.0), "gain is a range"),
-        ("jpeg", (0, 50), "jpeg is a range within 1 to 100"),
-        ("turn", -1.0, "turn is at least 0"),
-        ("expression", math.nan, "expression is at least 0"),
-        ("noise", (0.1, 0.0), "noise is a range"),
+        ("share", 1.5, "share .*1.5"),
+        ("gain", (1.2, 1.0), "gain"),
+        ("jpeg", (0, 50), "jpeg .*1 to 100"),
+        ("turn", -1.0, "turn .*-1.0"),
+        ("expression", math.nan, "expression .*nan"),
+        ("noise", (0.1, 0.0), "noise"),
     ],
 )
 def test_bad_settings(setting, value, named):

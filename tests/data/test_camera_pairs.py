@@ -76,8 +76,8 @@ def test_labels_are_warped_as_those_of_other_samples(faces):
 
 def test_the_device_refuses_them(faces):
     mixed = maker(faces, CameraBlur())
-    with pytest.raises(ValueError, match="camera-like blur need the place 'host'"):
+    with pytest.raises(ValueError, match="camera-like blur.*'host'"):
         DeviceRenderer(mixed)
     assert choose_place("auto", mixed.synthesis) == "host"
-    with pytest.raises(ValueError, match="kernels of their own"):
+    with pytest.raises(ValueError, match="camera_kernels"):
         PairMaker(faces, BANKS, Synthesis(shares={"linear": 1.0}, camera=CameraBlur()), 0)

@@ -1,4 +1,4 @@
-"""``python -m deblur_zoo.data`` as a person runs it."""
+"""The command ``python -m deblur_zoo.data``."""
 
 import subprocess
 import sys
@@ -45,8 +45,8 @@ def test_bad_input_is_one_sentence_and_code_2(folder, tmp_path):
     out = tmp_path / "faces.npz"
     for arguments, sentence in [
         ((), "--faces is missing"),
-        (("--faces", folder, "--out", out), "the faces are 20x20 pixels, at least 128x128 are needed"),
-        (("--faces", tmp_path / "absent", "--out", out), "There is nothing at"),
+        (("--faces", folder, "--out", out), "20x20"),
+        (("--faces", tmp_path / "absent", "--out", out), "absent"),
         (("--faces", folder, "--out", tmp_path / "faces.npy", "--quality", 90, "--minimum_size", 16), "quality"),
     ]:
         finished = command(*arguments)

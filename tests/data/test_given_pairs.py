@@ -94,13 +94,13 @@ def test_another_stage_can_have_another_share():
 
 
 def test_refusals():
-    with pytest.raises(ValueError, match="0.5 of the samples is of given pairs, and there are none"):
+    with pytest.raises(ValueError, match="0.5"):
         pair_maker(0.5, pairs=False)
-    with pytest.raises(ValueError, match="0 to 1, not 1.5"):
+    with pytest.raises(ValueError, match="0 to 1, got 1.5"):
         Synthesis(pairs_share=1.5)
-    with pytest.raises(ValueError, match="0.3 pairs in a batch of 16 is 4.8 pairs"):
+    with pytest.raises(ValueError, match="0.3 .*16 .*4.8"):
         Synthesis(pairs_share=0.3).check_batch(16)
-    with pytest.raises(ValueError, match="do not fit faces"):
+    with pytest.raises(ValueError, match="[Pp]airs of shape"):
         small = SimpleNamespace(blurred=np.zeros((2, 9, 9, 3), np.uint8), sharp=np.zeros((2, 9, 9, 3), np.uint8))
         PairMaker(pair_maker(0).faces, {"linear": make_bank("linear", 4, (9,))}, Synthesis(), 0, pairs=small)
 

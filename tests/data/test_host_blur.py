@@ -66,9 +66,9 @@ def test_threads_change_nothing():
 @pytest.mark.parametrize(
     "arguments, error, sentence",
     [
-        ((np.zeros((2, 8, 8, 3), np.float64), np.ones((2, 3, 3))), TypeError, "uint8 or float32, not float64"),
+        ((np.zeros((2, 8, 8, 3), np.float64), np.ones((2, 3, 3))), TypeError, "float64"),
         ((np.zeros((8, 8, 3), np.uint8), np.ones((8, 3, 3))), ValueError, r"\(N, H, W, C\)"),
-        ((np.zeros((2, 8, 8, 3), np.uint8), np.ones((3, 3, 3))), ValueError, "2 images need as many kernels"),
+        ((np.zeros((2, 8, 8, 3), np.uint8), np.ones((3, 3, 3))), ValueError, "2 images"),
         ((np.zeros((2, 8, 8, 3), np.uint8), np.ones((2, 3, 4))), ValueError, r"\(K, K\)"),
         ((np.zeros((2, 8, 8, 3), np.uint8), np.ones((2, 3, 3)), 0), ValueError, "at least 1"),
     ],

@@ -63,7 +63,7 @@ def test_pairs_with_a_wider_margin_lose_it(folder):
     np.testing.assert_array_equal(store.blurred, pictures(5)[:, 0, 2:18, 2:18])
     np.testing.assert_array_equal(store.sharp, pictures(5)[:, 1, 2:18, 2:18])
     for size in (24, 17):
-        with pytest.raises(ValueError, match=f"20x20 pixels, the faces {size}x{size}: make pairs"):
+        with pytest.raises(ValueError, match=f"20x20 .*{size}x{size}"):
             load_pairs([folder], size)
 
 
@@ -86,7 +86,7 @@ def test_what_cannot_be_used_is_named(folder, tmp_path, caplog):
     assert len(store) == 5 + 2
     reasons = {name.rpartition("/")[2]: reason for name, reason in store.skipped}
     assert reasons["faces"] == "the record has no feature 'blurred'"
-    assert "not a picture" in reasons["junk"] and "shapes (9, 20, 3) and (20, 20, 3)" in reasons["unlike"]
+    assert "not a picture" in reasons["junk"] and "(9, 20, 3)" in reasons["unlike"]
     assert reasons["0"] == "its size 18x18 differs from the others'"
     assert any("record 2 is damaged" in reason for reason in reasons.values()) and len(store.skipped) == 5
     assert caplog.text.count("skipped ") == 1 and "skipped 5 of the " in caplog.text and "and 2 more" in caplog.text
@@ -95,7 +95,7 @@ def test_what_cannot_be_used_is_named(folder, tmp_path, caplog):
 
 
 def test_refusals(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"no shards of pairs \(\*.tfrecord\)"):
+    with pytest.raises(FileNotFoundError, match=r"\*.tfrecord"):
         list_pair_shards(tmp_path)
     with pytest.raises(FileNotFoundError, match="trainers.datasets.video_pairs"):
         list_pair_shards(tmp_path / "nothing")

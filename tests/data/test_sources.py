@@ -126,10 +126,10 @@ def test_labels_in_a_parallel_folder(folder, tmp_path, caplog):
     assert "7 of the 8 faces" in caplog.text
     with pytest.raises(FileNotFoundError, match="None of the 8 faces"):
         load_faces([folder], 16, labels=[labels / "sub"])
-    with pytest.raises(ValueError, match="1 sources of faces need as many folders of labels, not 2"):
+    with pytest.raises(ValueError, match="1 sources .*got 2"):
         load_faces([folder], 16, labels=[labels, labels])
     pack(folder, tmp_path / "pack.npz")
-    with pytest.raises(ValueError, match="carries its own labels"):
+    with pytest.raises(ValueError, match="its own labels"):
         load_faces([tmp_path / "pack.npz"], 16, labels=[labels])
 
 
@@ -154,7 +154,7 @@ def test_damaged_pictures_and_labels_are_named_and_counted(folder, tmp_path, cap
             ("broken.png", "The data is not a picture that can be read (PNG, JPEG, WEBP, GIF, BMP, TIFF, PPM)."),
             ("c.png", "its label map has the mode RGB"),
         ]
-        assert packed.skipped[0][1] == "its label map is 8x16 pixels, the face 16x16"
+        assert packed.skipped[0][1] == "its label map is 8x16 pixels, but the face 16x16"
     assert "broken.png" in caplog.text
     # A picture in a pack that is no picture any more.
     content = containers.open_pack(tmp_path / "pack.npz")
@@ -173,16 +173,16 @@ def test_damaged_shard_gives_what_lies_before_the_damage(folder, tmp_path, caplo
     store = load_faces([tmp_path / "shards"], 16)
     np.testing.assert_array_equal(store.faces, decoded(folder)[0][:4])
     ((path, reason),) = store.skipped
-    assert path == shard / "record-4" and "rest of the shard is left out" in reason and str(shard) in caplog.text
+    assert path == shard / "record-4" and "rest of the shard" in reason and str(shard) in caplog.text
 
 
 def test_refusals(folder, tmp_path):
     (tmp_path / "empty").mkdir()
-    for source, sentence in [("empty", "no pictures"), ("absent", "nothing at"), ("absent/*.tfrecord", "nothing at")]:
+    for source, sentence in [("empty", "no images"), ("absent", "absent"), ("absent/*.tfrecord", "absent")]:
         with pytest.raises(FileNotFoundError, match=sentence):
             load_faces([tmp_path / source])
     (tmp_path / "text.txt").write_text("x")
-    with pytest.raises(ValueError, match="not a source of faces; accepted: a folder"):
+    with pytest.raises(ValueError, match="not a source"):
         load_faces([tmp_path / "text.txt"])
     pack(folder, tmp_path / "pack.npz")
     with pytest.raises(ValueError, match="16x16.*at least 128x128"):
@@ -195,13 +195,13 @@ def test_refusals(folder, tmp_path):
         ("cut.npy", b"\x93NUMPY"),
     ]:
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(ValueError, match=f"{name} is not a pack"):
+        with pytest.raises(ValueError, match=f"{name} is damaged"):
             load_faces([tmp_path / name])
     np.savez(tmp_path / "other.npz", x=np.zeros(3))
     with pytest.raises(ValueError, match="neither 'faces' nor 'data'"):
         load_faces([tmp_path / "other.npz"])
     np.save(tmp_path / "float.npy", np.zeros((2, 16, 16, 3), np.float32))
-    with pytest.raises(ValueError, match=r"float32 \(2, 16, 16, 3\), not uint8"):
+    with pytest.raises(ValueError, match=r"uint8.*float32 \(2, 16, 16, 3\)"):
         load_faces([tmp_path / "float.npy"])
     np.savez(tmp_path / "new.npz", format_version=99, faces=np.zeros((1, 16, 16, 3), np.uint8))
     with pytest.raises(ValueError, match="newer format"):
@@ -210,7 +210,7 @@ def test_refusals(folder, tmp_path):
         arrays = dict(file)
     for change in ({"offsets": arrays["offsets"] + 1}, {"data": arrays["data"][:-1]}):
         np.savez(tmp_path / "bad.npz", **{**arrays, **change})
-        with pytest.raises(ValueError, match="offsets do not fit"):
+        with pytest.raises(ValueError, match="offsets"):
             load_faces([tmp_path / "bad.npz"])
     np.savez(tmp_path / "bad.npz", **{**arrays, "names": arrays["names"][:-1]})
     with pytest.raises(ValueError, match="5 faces, but 4 names"):
@@ -222,11 +222,11 @@ def test_targets(folder, tmp_path):
     for out, format in [("a.npy", "encoded"), ("a.npz", "tfrecord"), ("a", "raw"), ("a.npz", "zip")]:
         with pytest.raises(ValueError, match="format"):
             format_of(out, format)
-    with pytest.raises(ValueError, match="is for encoded pictures"):
+    with pytest.raises(ValueError, match="quality .*got 90"):
         pack_faces([folder], tmp_path / "raw.npy", quality=90)
     with pytest.raises(FileExistsError, match="new or empty folder"):
         pack_faces([folder], folder, "tfrecord", minimum_size=16)
-    with pytest.raises(FileNotFoundError, match="no folder"):
+    with pytest.raises(FileNotFoundError, match="does not exist"):
         pack_faces([folder], tmp_path / "absent" / "a.npz", minimum_size=16)
 
 
@@ -239,7 +239,7 @@ def test_shards_without_tensorflow(folder, tmp_path, monkeypatch):
         lambda: load_faces([tmp_path / "shards"], 16),
         lambda: pack_faces([folder], tmp_path / "other", minimum_size=16),
     ):
-        with pytest.raises(ValueError, match="need TensorFlow, which is not installed"):
+        with pytest.raises(ValueError, match="TensorFlow"):
             call()
     for target in ("pack.npz", "raw.npy"):
         pack(folder, tmp_path / target)

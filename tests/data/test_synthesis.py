@@ -66,7 +66,7 @@ def test_plans_are_the_single_plans(faces, banks):
 
 
 def test_draws_stay_what_they_are(faces, banks):
-    """A run that goes on with a later version must see the same samples: those of seed 0, number 126."""
+    """A run resumed with a later version must see the same samples: those of seed 0, number 126."""
     plan = pair_maker(faces, banks, unblurred_share=0.25).plan(126)
     expected = {
         "face": 2,
@@ -119,7 +119,7 @@ def test_shares_of_the_banks_and_their_kernels(faces, banks):
     for index in range(12):
         expected = (banks["trajectory"], banks["linear"])[index // 6].kernel(index % 6)
         np.testing.assert_array_equal(maker.kernel(index), expected)
-        # In the common array the middle pixel is the one that convolution turns around.
+        # In the common array convolution is centred on the middle pixel.
         picture = np.random.default_rng(0).random((1, 30, 30, 1), dtype=np.float32)
         np.testing.assert_allclose(
             host_blur.blur(picture, maker.kernels[index : index + 1]), host_blur.blur(picture, [expected]), atol=1e-6
@@ -145,5 +145,5 @@ def test_bad_jpeg_range(jpeg):
 
 
 def test_labels_must_fit(faces, banks):
-    with pytest.raises(ValueError, match=r"\(7, 40, 41\) do not fit"):
+    with pytest.raises(ValueError, match=r"\(7, 40, 41\)"):
         pair_maker(faces, banks, labels=np.zeros((7, 40, 41), np.uint8))

@@ -17,7 +17,7 @@ def picture():
 
 
 def blurred(picture, kernel):
-    """True convolution with a mirrored border, by SciPy; an even kernel turns around pixel K // 2 as here."""
+    """True convolution with a mirrored border, by SciPy; even kernels are centred on pixel K // 2 as here."""
     return ndimage.convolve(picture, kernel[..., None], mode="mirror", origin=0)
 
 

@@ -42,11 +42,11 @@ def test_pictures_without_a_truth_give_two_rows(tmp_path):
 
 def test_bad_input_is_refused_and_nothing_is_written(tmp_path):
     path = tmp_path / "sheet.png"
-    with pytest.raises(TypeError, match="the restored images must be uint8, got float64"):
+    with pytest.raises(TypeError, match="restored .*float64"):
         contact_sheet(some(2, 0), some(2, 1) / 255, some(2, 2), path)
     with pytest.raises(ValueError, match=r"got \(2, 16, 16, 3\) blurred and \(1, 16, 16, 3\) sharp"):
         contact_sheet(some(2, 0), some(2, 1), some(1, 2), path)
-    with pytest.raises(ValueError, match="2 images need as many captions, got 1"):
+    with pytest.raises(ValueError, match="2 images .*captions, got 1"):
         contact_sheet(some(2, 0), some(2, 1), some(2, 2), path, captions=["one"])
     with pytest.raises(ValueError, match="scale and columns"):
         contact_sheet(some(2, 0), some(2, 1), some(2, 2), path, scale=1.5)

@@ -20,11 +20,11 @@ def test_the_group_is_in_the_name():
 @pytest.mark.parametrize(
     ("names", "pattern", "sentence"),
     [
-        (["182659.webp"], groups.PATTERN, "the name 182659.webp does not say its group"),
-        ([*NAMES, "female_asian.webp"], groups.PATTERN, "the name female_asian.webp does not say its group"),
-        ([*NAMES, "x_indian_1.png"], groups.PATTERN, "the group indian has 1 faces; at least 3"),
-        (NAMES, "(?P<group>", "is no regular expression"),
-        (NAMES, ".*", "names no group"),
+        (["182659.webp"], groups.PATTERN, "182659.webp"),
+        ([*NAMES, "female_asian.webp"], groups.PATTERN, "female_asian.webp"),
+        ([*NAMES, "x_indian_1.png"], groups.PATTERN, "indian has 1 faces; at least 3"),
+        (NAMES, "(?P<group>", "regular expression"),
+        (NAMES, ".*", "<group>"),
     ],
 )
 def test_names_and_patterns_that_say_no_group(names, pattern, sentence):
@@ -55,7 +55,7 @@ def test_intervals_hold_the_true_mean_as_often_as_they_say():
 
 def test_constant_values_and_too_few():
     assert groups.bootstrap_interval([1.5] * 5) == groups.Interval(1.5, 1.5, 1.5)
-    with pytest.raises(ValueError, match="at least 2 values"):
+    with pytest.raises(ValueError, match="2 values"):
         groups.bootstrap_interval([1.0])
 
 
@@ -87,8 +87,8 @@ def gains(**intervals):
 
 def test_the_sentence_says_whether_all_overlap():
     text = groups.overlap_sentence(gains(a=(1, 2), b=(1.5, 3), c=(1.8, 2.5)))
-    assert text == "all intervals overlap: they share +1.80 to +2.00 dB."
+    assert text.startswith("all intervals overlap") and "+1.80" in text and "+2.00" in text
     # a and b overlap, and b and c, but not a and c.
     text = groups.overlap_sentence(gains(a=(1, 2), b=(1.5, 3), c=(2.2, 2.5)))
-    assert text == "not all intervals overlap: that of a ends at +2.00 dB, that of c begins at +2.20 dB."
+    assert text.startswith("not all") and "a ends at +2.00" in text and "c begins at +2.20" in text
     assert groups.overlap_sentence(gains(a=(1, 2), b=(2, 3))).startswith("all intervals overlap")

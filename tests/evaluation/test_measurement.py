@@ -108,9 +108,9 @@ def test_a_keras_model_runs_in_inference_mode_and_stored_batches_give_the_same(f
 
 
 def test_bad_faces_are_refused(protocol):
-    with pytest.raises(TypeError, match="faces must be uint8, got float32"):
+    with pytest.raises(TypeError, match="uint8, got float32"):
         evaluate(unchanged, np.zeros((1, 16, 16, 3), np.float32), protocol)
-    with pytest.raises(ValueError, match=r"got the shape \(0, 16, 16, 3\)"):
+    with pytest.raises(ValueError, match=r"\(0, 16, 16, 3\)"):
         evaluate(unchanged, np.zeros((0, 16, 16, 3), np.uint8), protocol)
 
 

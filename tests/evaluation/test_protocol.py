@@ -76,7 +76,7 @@ def test_fewer_faces_or_other_batches_do_not_change_a_pair(bank):
 
 def test_bad_settings_are_refused():
     small = make_bank("linear", 4, [13, 15], seed=0, split="test")
-    with pytest.raises(ValueError, match="kernels_per_size must lie between 1 and 2, got 3"):
+    with pytest.raises(ValueError, match="kernels_per_size .*1 and 2, got 3"):
         KernelSizes(kernels_per_size=3, bank=small)
-    with pytest.raises(ValueError, match="sigma must lie between 0 and 1"):
+    with pytest.raises(ValueError, match="sigma"):
         KernelSizes(sigma=-0.1, bank=small)

@@ -1,4 +1,4 @@
-"""The command of the results: what it measures, what it keeps, and what it refuses."""
+"""The results command: what it measures, keeps and rejects."""
 
 import json
 import subprocess
@@ -172,9 +172,9 @@ def test_a_call_that_breaks_off_keeps_what_it_measured_and_writes_no_document(hu
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"presets": ["untrained"]}, "there are no weights of a deblurrer 'untrained'; accepted: first, second"),
-        ({"groups_faces": "FACES"}, "the name 0.png does not say its group"),
-        ({"identity_network": "FACES/0.png"}, "an identity network is a .keras file"),
+        ({"presets": ["untrained"]}, "'untrained'.*accepted: first, second"),
+        ({"groups_faces": "FACES"}, "0.png"),
+        ({"identity_network": "FACES/0.png"}, "0.png"),
     ],
 )
 def test_bad_settings_are_refused_before_anything_is_measured(hub, faces, tmp_path, changes, sentence):
@@ -188,7 +188,7 @@ def test_bad_settings_are_refused_before_anything_is_measured(hub, faces, tmp_pa
 
 def test_another_file_is_not_overwritten(hub, faces, tmp_path):
     (tmp_path / "results.json").write_text('{"format_version": 1, "presets": {}}')
-    with pytest.raises(ValueError, match="it is no results.json"):
+    with pytest.raises(ValueError, match="results.json"):
         make(faces, tmp_path / "results.md")
     assert (tmp_path / "results.json").read_text() == '{"format_version": 1, "presets": {}}'
 
@@ -197,12 +197,12 @@ def test_another_file_is_not_overwritten(hub, faces, tmp_path):
     ("arguments", "sentence"),
     [
         ([], "--faces is missing"),
-        (["--faces", "FACES/none"], "--faces names no folder"),
-        (["--faces", "FACES", "--groups_faces", "FACES/none"], "--groups_faces names no folder"),
-        (["--faces", "FACES", "--identity_network", "FACES/none"], "--identity_network names no file"),
-        (["--faces", "FACES", "--out", "OUT/results.txt"], "--out must be a file that ends in .md"),
-        (["--faces", "FACES", "--out", "OUT/none/results.md"], "cannot write into the folder of --out"),
-        (["--faces", "FACES", "--presets", "umsn", "--out", "OUT/results.md"], "there are no weights of a deblurrer"),
+        (["--faces", "FACES/none"], "--faces"),
+        (["--faces", "FACES", "--groups_faces", "FACES/none"], "--groups_faces"),
+        (["--faces", "FACES", "--identity_network", "FACES/none"], "--identity_network"),
+        (["--faces", "FACES", "--out", "OUT/results.txt"], "results.txt"),
+        (["--faces", "FACES", "--out", "OUT/none/results.md"], "--out"),
+        (["--faces", "FACES", "--presets", "umsn", "--out", "OUT/results.md"], "'umsn'"),
     ],
 )
 def test_bad_flags_give_one_sentence_and_code_2(faces, tmp_path, arguments, sentence):

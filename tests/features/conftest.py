@@ -1,4 +1,4 @@
-"""Loads what the tests of this folder share by its path, since tests are no package."""
+"""Load the helpers of this folder by path, since tests are not a package."""
 
 import importlib.util
 from pathlib import Path
@@ -20,7 +20,7 @@ def writers():
 
 @pytest.fixture
 def images():
-    """Two pictures of 32x40 pixels, smooth enough that no layer sees noise alone."""
+    """Two images of 32x40 pixels, smooth enough that layers see more than noise."""
     rough = np.random.default_rng(1).random((2, 8, 10, 3))
     return np.repeat(np.repeat(rough, 4, axis=1), 4, axis=2).astype(np.float32)
 

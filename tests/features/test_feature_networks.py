@@ -55,14 +55,14 @@ def test_scales_make_the_mean_absolute_activation_one():
 
 
 def test_scales_that_are_none_are_refused():
-    with pytest.raises(ValueError, match="scales are of layers images; plain gives difference, images"):
+    with pytest.raises(ValueError, match="scales .*images.*plain .*difference, images"):
         Plain("plain", ["images", "difference"], {"images": 1.0})
     for scale in (0.0, -1.0, float("nan"), float("inf")):
-        with pytest.raises(ValueError, match="scale of layer images is"):
+        with pytest.raises(ValueError, match="scale of layer images"):
             Plain("plain", ["images"], {"images": scale})
-    with pytest.raises(ValueError, match="layer difference of plain has a mean activation of 0.0"):
+    with pytest.raises(ValueError, match="layer difference .* 0.0"):
         Plain("plain", ["difference"]).measure_scales(np.full((1, 2, 2, 3), 0.5, np.float32))
-    with pytest.raises(ValueError, match="at least one image, got none"):
+    with pytest.raises(ValueError, match="one image"):
         Plain("plain", ["images"]).measure_scales(np.zeros((0, 2, 2, 3), np.float32))
 
 
@@ -109,14 +109,14 @@ def test_resizing():
 @pytest.mark.parametrize(
     "arguments,sentence",
     [
-        ({"channel_order": "gbr"}, "channel order is rgb or bgr, got 'gbr'"),
-        ({"input_range": (255, 0)}, "the smaller one first"),
-        ({"input_range": 255}, "input_range is 2 finite numbers, got 255"),
-        ({"mean": (1, 2)}, "mean is 3 finite numbers"),
-        ({"mean": ("a", 1, 2)}, "mean is 3 finite numbers"),
-        ({"deviation": (1, 1, 0)}, "three positive numbers"),
-        ({"size": (112,)}, r"size is \(height, width\)"),
-        ({"size": (112, 0.5)}, r"size is \(height, width\)"),
+        ({"channel_order": "gbr"}, "channel order .*'gbr'"),
+        ({"input_range": (255, 0)}, "input_range"),
+        ({"input_range": 255}, "input_range .*255"),
+        ({"mean": (1, 2)}, "mean .*3 finite"),
+        ({"mean": ("a", 1, 2)}, "mean .*3 finite"),
+        ({"deviation": (1, 1, 0)}, "deviation"),
+        ({"size": (112,)}, r"size .*\(height, width\)"),
+        ({"size": (112, 0.5)}, r"size .*\(height, width\)"),
     ],
 )
 def test_conversions_that_are_none_are_refused(arguments, sentence):
@@ -135,9 +135,9 @@ def test_keras_file_converts_the_input(tmp_path, images):
 
 def test_keras_file_of_fixed_size(tmp_path, images):
     path = passing_network(tmp_path / "fixed.keras", 16, 20)
-    with pytest.raises(ValueError, match=r"takes images of \(16, 20\) pixels, got \(2, 32, 40, 3\): give a size"):
+    with pytest.raises(ValueError, match=r"\(16, 20\) .*\(2, 32, 40, 3\).*size"):
         KerasFileNetwork(path, ["same"], (0, 1)).features(images)
-    with pytest.raises(ValueError, match=r"images of \(16, 20\) pixels, but the size given is \(16, 16\)"):
+    with pytest.raises(ValueError, match=r"\(16, 20\) .*size.*\(16, 16\)"):
         KerasFileNetwork(path, ["same"], (0, 1), size=(16, 16))
     same = to_numpy(KerasFileNetwork(path, ["same"], (0, 1), size=[16, 20]).features(images))["same"]
     # Blocks of 4x4 equal pixels: their middle pixels of half size are the blocks' colours in a triangle of weights
@@ -191,7 +191,7 @@ def test_identity_layers_are_those_of_the_identity_network(tmp_path):
     activations = to_numpy(load_feature_network(specification).features(faces))
     np.testing.assert_allclose(activations["embedding"], 0.5 * ops.convert_to_numpy(embedding), rtol=1e-5)
     np.testing.assert_allclose(activations["patches"], 2 * ops.convert_to_numpy(layers["patches"]), rtol=1e-5)
-    with pytest.raises(ValueError, match="identity.keras has no layer 'relu'"):
+    with pytest.raises(ValueError, match="'relu'"):
         load_feature_network({**specification, "layers": ["relu"], "scales": None})
 
 
@@ -216,15 +216,15 @@ def test_factory_loads_every_kind(tmp_path, writers, images):
 @pytest.mark.parametrize(
     "specification,sentence",
     [
-        ({"kind": "vgg11"}, "kinds of feature network are vgg16, vgg19, vgg_face, identity, keras_file; got 'vgg11'"),
-        ({}, "got None"),
-        ({"kind": "vgg19", "layers": ["pool1"]}, "of kind vgg19 needs 'weights': the path of its file"),
-        ({"kind": "vgg19", "weights": "a.h5"}, "needs 'layers': a list of names"),
+        ({"kind": "vgg11"}, "'vgg11'.*vgg16, vgg19, vgg_face, identity, keras_file"),
+        ({}, "None"),
+        ({"kind": "vgg19", "layers": ["pool1"]}, "vgg19 needs 'weights'"),
+        ({"kind": "vgg19", "weights": "a.h5"}, "needs 'layers'"),
         (
             {"kind": "vgg19", "weights": "a.h5", "layers": ["pool1"], "depth": 16},
-            "has no entry 'depth'; accepted: kind",
+            "'depth'.*accepted: kind",
         ),
-        ({"kind": "keras_file", "weights": "a.keras", "layers": ["a"]}, "needs 'input_range': what 0 and 1 become"),
+        ({"kind": "keras_file", "weights": "a.keras", "layers": ["a"]}, "needs 'input_range'"),
     ],
 )
 def test_factory_says_what_is_wrong(specification, sentence):
@@ -243,14 +243,14 @@ def test_a_missing_file_is_named(kind, tmp_path):
 
 def test_keras_files_that_do_not_fit(tmp_path):
     path = passing_network(tmp_path / "any.keras")
-    with pytest.raises(ValueError, match="any.keras has no layer 'relu'; its layers are .*same, mean, end"):
+    with pytest.raises(ValueError, match="any.keras .*'relu'.*same, mean, end"):
         KerasFileNetwork(path, ["relu"], (0, 1))
     (tmp_path / "text.keras").write_text("hello")
     with pytest.raises(ValueError, match="text.keras cannot be read as a Keras network"):
         KerasFileNetwork(tmp_path / "text.keras", ["a"], (0, 1))
     inputs = keras.Input((None, None, 1))
     keras.Model(inputs, keras.layers.Conv2D(1, 1)(inputs)).save(tmp_path / "grey.keras")
-    with pytest.raises(ValueError, match=r"inputs of the shapes \[\(None, None, None, 1\)\]"):
+    with pytest.raises(ValueError, match=r"\[\(None, None, None, 1\)\]"):
         KerasFileNetwork(tmp_path / "grey.keras", ["conv2d"], (0, 1))
 
 

@@ -125,7 +125,7 @@ def test_odd_sizes_leave_the_last_row_out_and_only_what_is_asked_for_is_computed
     expected = np.stack([by_scipy(image, convolutions, "relu2_1") for image in caffe(odd)])
     np.testing.assert_allclose(ops.convert_to_numpy(activations["block2_conv1"]), expected, rtol=1e-3, atol=1e-2)
     assert network.minimum_size == 2
-    with pytest.raises(ValueError, match=r"at least 2x2 pixels, got \(2, 1, 9, 3\)"):
+    with pytest.raises(ValueError, match=r"2x2 pixels, got \(2, 1, 9, 3\)"):
         network.features(images[:, :1, :9])
 
 
@@ -198,7 +198,7 @@ def test_imagenet_is_what_keras_applications_gives(writers, images, monkeypatch)
         raise Exception("URL fetch failure:\n  no route")
 
     monkeypatch.setattr(keras.applications, "VGG19", no_network)
-    with pytest.raises(ValueError, match="could not be downloaded .*no route.*: give the path of vgg19_weights"):
+    with pytest.raises(ValueError, match="downloaded .*no route.*vgg19_weights"):
         VGG(19, "imagenet", ["relu3_3"])
 
 
@@ -241,74 +241,74 @@ def test_every_tensor_is_checked(tmp_path, writers, layout, name):
     kernel, bias = writers.random_convolutions()["conv4_2"]
     # Far behind the layer that is asked for.
     for change, sentence in (
-        ((kernel[..., :6], bias), rf"{name} has the shapes \[\(3, 3, 7, 6\), \(7,\)\], not \[\(3, 3, 7, 7\), \(7,\)\]"),
-        ((kernel.transpose(3, 2, 0, 1), bias), f"{name} has the shapes"),
-        ((kernel * np.nan, bias), f"{name} holds values that are not finite"),
+        ((kernel[..., :6], bias), rf"{name} .*\[\(3, 3, 7, 7\), \(7,\)\], got \[\(3, 3, 7, 6\), \(7,\)\]"),
+        ((kernel.transpose(3, 2, 0, 1), bias), f"{name} .*shapes"),
+        ((kernel * np.nan, bias), f"{name} .*finite"),
     ):
-        with pytest.raises(ValueError, match=f"is no complete weight file of VGG.*{sentence}"):
+        with pytest.raises(ValueError, match=f"VGG.*{sentence}"):
             network(failing(layout, tmp_path, writers, conv4_2=change))
 
 
 def test_files_of_another_network_are_refused(tmp_path, writers):
     deeper, _ = written(tmp_path, writers, "keras", 19)
-    with pytest.raises(ValueError, match="weight file of VGG-16: its block3_conv4 is not part of the network"):
+    with pytest.raises(ValueError, match="VGG-16: .*block3_conv4"):
         VGG(16, deeper, ["pool1"], widths=TINY)
     shallower, _ = written(tmp_path, writers, "keras", 16)
-    with pytest.raises(ValueError, match="weight file of VGG-19: it has no block3_conv4"):
+    with pytest.raises(ValueError, match="VGG-19: .*block3_conv4"):
         VGG(19, shallower, ["pool1"], widths=TINY)
-    with pytest.raises(ValueError, match="weight file of VGG-Face: it has no conv1_1"):
+    with pytest.raises(ValueError, match="VGG-Face: .*conv1_1"):
         VGGFace(shallower, ["pool1"], widths=TINY)
-    with pytest.raises(ValueError, match="it has no conv4_2"):
+    with pytest.raises(ValueError, match="conv4_2"):
         VGGFace(failing("mat", tmp_path, writers, conv4_2=None), ["pool1"], widths=TINY)
     # torchvision's variant with batch normalisation.
     tensors = writers.state_dict(16, writers.random_convolutions())
     np.savez(tmp_path / "bn.npz", **tensors, **{"features.1.weight": np.ones(4), "features.1.bias": np.ones(4)})
-    with pytest.raises(ValueError, match="its features.1.bias is not part of the network"):
+    with pytest.raises(ValueError, match="features.1.bias"):
         VGG(16, tmp_path / "bn.npz", ["pool1"], widths=TINY)
 
 
 def test_broken_files_give_one_clear_sentence(tmp_path, writers):
-    with pytest.raises(FileNotFoundError, match="no weight file of VGG-19 at .*missing.h5"):
+    with pytest.raises(FileNotFoundError, match="VGG-19 .*missing.h5"):
         VGG(19, tmp_path / "missing.h5", ["pool1"])
     for name in ("vgg19-dcbb9e9d.pth", "vgg.pt"):
         (tmp_path / name).write_bytes(b"PK")
-        with pytest.raises(ValueError, match=f"{name} is a torch file, a Python pickle.*never opened.*save_file"):
+        with pytest.raises(ValueError, match=f"{name} .*pickle.*save_file"):
             VGG(19, tmp_path / name, ["pool1"])
     (tmp_path / "vgg.onnx").write_bytes(b"")
-    with pytest.raises(ValueError, match="a file that ends in .h5 or .safetensors or .npz, got vgg.onnx"):
+    with pytest.raises(ValueError, match=".h5 or .safetensors or .npz, got vgg.onnx"):
         VGG(19, tmp_path / "vgg.onnx", ["pool1"])
     for name in ("a.h5", "a.npz", "a.safetensors"):
-        (tmp_path / name).write_text("hello, this is no weight file")
-        with pytest.raises(ValueError, match=f"{name} cannot be read as a"):
+        (tmp_path / name).write_text("hello, this is not a weight file")
+        with pytest.raises(ValueError, match=f"{name} cannot be read"):
             VGG(19, tmp_path / name, ["pool1"])
     (tmp_path / "a.mat").write_text("hello" * 100)
-    with pytest.raises(ValueError, match="a.mat cannot be read as a MatConvNet file"):
+    with pytest.raises(ValueError, match="a.mat .*MatConvNet"):
         VGGFace(tmp_path / "a.mat", ["pool1"])
     keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).save_weights(tmp_path / "new.weights.h5")
-    with pytest.raises(ValueError, match="no list of layers, as files of keras.applications have"):
+    with pytest.raises(ValueError, match="list of layers"):
         VGG(19, tmp_path / "new.weights.h5", ["pool1"])
     path, _ = written(tmp_path, writers, "safetensors")
     path.write_bytes(path.read_bytes()[:-5])
-    with pytest.raises(ValueError, match="do not fit its shape .*cut off"):
+    with pytest.raises(ValueError, match="shape .*cut off"):
         VGG(16, path, ["pool1"], widths=TINY)
     np.savez(tmp_path / "pickled.npz", **{"features.0.weight": np.array([{}], object)})
-    with pytest.raises(ValueError, match="pickled.npz cannot be read as a .npz file: .*allow_pickle"):
+    with pytest.raises(ValueError, match="pickled.npz .*allow_pickle"):
         VGG(16, tmp_path / "pickled.npz", ["pool1"], widths=TINY)
 
 
 def test_wrong_arguments_give_one_clear_sentence(tmp_path, writers, images):
     path, _ = written(tmp_path, writers, "keras")
-    with pytest.raises(ValueError, match="VGG-16 has no layer 'relu3_4'; its layers are conv1_1, .*pool5"):
+    with pytest.raises(ValueError, match="VGG-16 .*'relu3_4'.*conv1_1, .*pool5"):
         VGG(16, path, ["relu3_4"])
-    with pytest.raises(ValueError, match="VGG-Face has no layer 'fc7'"):
+    with pytest.raises(ValueError, match="VGG-Face .*'fc7'"):
         VGGFace(path, ["fc7"])
     for layers in ([], "pool1", ["pool1", "pool1"]):
-        with pytest.raises(ValueError, match="needs a list of different layer names"):
+        with pytest.raises(ValueError, match="layer names, got"):
             VGG(16, path, layers)
-    with pytest.raises(ValueError, match="depth of a VGG network is 16 or 19, got 11"):
+    with pytest.raises(ValueError, match="16 or 19, got 11"):
         VGG(11, path, ["pool1"])
     network = VGG(16, path, ["pool1"], widths=TINY)
     with pytest.raises(ValueError, match=r"\(N, H, W, 3\), got \(32, 40, 3\)"):
         network.features(images[0])
-    with pytest.raises(TypeError, match="float images.*got uint8"):
+    with pytest.raises(TypeError, match="float .*uint8"):
         network.features((images * 255).astype(np.uint8))

@@ -6,7 +6,7 @@ from deblur_zoo.layers.mirror_padding import pad_to_multiple
 
 
 def numpy_mirror(images, divisor):
-    """The same by NumPy's reflect padding, repeated: it wraps more than once where the image is small."""
+    """NumPy's reflect padding, repeated because it wraps more than once on small images."""
     _, height, width, _ = images.shape
     pads = [(0, 0), (0, -height % divisor), (0, -width % divisor), (0, 0)]
     return np.pad(images, pads, mode="reflect")

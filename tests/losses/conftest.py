@@ -1,4 +1,4 @@
-"""Loads what the tests of this folder share by its path, since tests are no package."""
+"""Load the helpers of this folder by path, since tests are not a package."""
 
 import importlib.util
 from pathlib import Path

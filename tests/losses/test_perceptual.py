@@ -31,13 +31,13 @@ def test_worked_by_hand(loss, weights, expected):
 
 
 def test_names_that_differ_are_refused():
-    with pytest.raises(ValueError, match=r"The estimate's activations are of layers \['fc'\]"):
+    with pytest.raises(ValueError, match=r"estimate's activations .*\['fc'\]"):
         perceptual.l1(TRUTH, {"fc": ESTIMATE["fc"]})
-    with pytest.raises(ValueError, match=r"The weights are of layers \['fc', 'pool3'\]"):
+    with pytest.raises(ValueError, match=r"weights .*\['fc', 'pool3'\]"):
         perceptual.l1(TRUTH, ESTIMATE, {"fc": 1.0, "pool3": 1.0})
-    with pytest.raises(ValueError, match="at least one layer"):
+    with pytest.raises(ValueError, match="one layer"):
         perceptual.l1({}, {})
-    with pytest.raises(ValueError, match=r"The weights are of layers \[\]"):
+    with pytest.raises(ValueError, match=r"weights .*\[\]"):
         perceptual.l1(TRUTH, ESTIMATE, {})
 
 

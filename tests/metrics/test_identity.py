@@ -13,5 +13,5 @@ def test_by_hand():
 
 
 def test_shapes_that_differ_are_refused():
-    with pytest.raises(ValueError, match=r"got the shapes \(2, 4\) and \(2, 3\)"):
+    with pytest.raises(ValueError, match=r"\(2, 4\) and \(2, 3\)"):
         identity_cosine(np.zeros((2, 4)), np.zeros((2, 3)))

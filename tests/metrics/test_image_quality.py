@@ -102,11 +102,11 @@ def test_float32_under_mixed_precision(pairs):
 
 def test_bad_input_is_refused_with_a_sentence():
     image = np.zeros((1, 16, 16, 3), np.float32)
-    with pytest.raises(ValueError, match="SSIM needs images of at least 11x11 pixels, got 10x16"):
+    with pytest.raises(ValueError, match="11x11 .*10x16"):
         ssim(image[:, :10], image[:, :10])
-    with pytest.raises(TypeError, match=r"truth must be float in \[0, 1\], got uint8"):
+    with pytest.raises(TypeError, match="truth .*uint8"):
         psnr(image.astype(np.uint8), image)
-    with pytest.raises(ValueError, match=r"estimate must be a batch of images .* got the shape \(16, 16, 3\)"):
+    with pytest.raises(ValueError, match=r"estimate .*\(16, 16, 3\)"):
         psnr(image, image[0])
-    with pytest.raises(ValueError, match=r"must have the same shape, got \(1, 16, 16, 3\) and \(1, 16, 15, 3\)"):
+    with pytest.raises(ValueError, match=r"\(1, 16, 16, 3\) and \(1, 16, 15, 3\)"):
         ssim(image, image[:, :, 1:])

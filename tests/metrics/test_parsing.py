@@ -43,9 +43,9 @@ def test_component_table_and_its_average():
 
 
 def test_what_does_not_fit_is_refused():
-    with pytest.raises(ValueError, match="must be equal"):
+    with pytest.raises(ValueError, match="same shape"):
         parsing.confusion(np.zeros((2, 2), int), np.zeros((2, 3), int))
-    with pytest.raises(ValueError, match="estimate has the label 255"):
+    with pytest.raises(ValueError, match="estimate .*255"):
         parsing.confusion(np.zeros((2, 2), int), np.full((2, 2), 255))
 
 
@@ -97,5 +97,5 @@ def test_against_scikit_learn():
 def test_no_face_and_no_such_group():
     assert all(np.isnan(score) for score in parsing.group_scores(np.zeros((11, 11), int)).values())
     for groups in ([(11,)], [(-1,)], [()]):
-        with pytest.raises(ValueError, match="classes from 0 to 10"):
+        with pytest.raises(ValueError, match="0 to 10"):
             parsing.f_scores(np.eye(11), groups)

@@ -306,15 +306,15 @@ def test_multiply_adds_by_hand():
 @pytest.mark.parametrize(
     "wrong,message",
     [
-        ({"widths": (4, 0)}, r"widths must be whole numbers of at least 1, got \[4, 0\]"),
-        ({"widths": (4,)}, "widths must name full resolution and a level below it"),
-        ({"scale": 1.5}, "scale must be whole numbers"),
-        ({"recurrences": -1}, "recurrences must be whole numbers of at least 0"),
-        ({"enhancement_blocks": 0}, "enhancement_blocks must be"),
-        ({"normalization": "batch"}, "normalization is 'instance' or None, not 'batch'"),
+        ({"widths": (4, 0)}, r"widths .*at least 1, got \[4, 0\]"),
+        ({"widths": (4,)}, "widths"),
+        ({"scale": 1.5}, "scale"),
+        ({"recurrences": -1}, "recurrences .*at least 0"),
+        ({"enhancement_blocks": 0}, "enhancement_blocks"),
+        ({"normalization": "batch"}, "normalization .*'batch'"),
     ],
 )
-def test_arguments_that_make_no_network(wrong, message):
+def test_invalid_arguments(wrong, message):
     with pytest.raises(ValueError, match=f"EnhancementGan: {message}"):
         EnhancementGan(**{**SMALL, **wrong})
 
@@ -382,7 +382,7 @@ def test_critic_round_trip_and_refusals():
     assert model.compute_output_shape((2, 10, None, 3)) == (2, 3, None, 1)
     assert model(features_of(2, 10, 9, 3)).shape == (2, 3, 3, 1)
     assert np.all(np.isfinite(array(critic_of()(features_of(1, 1, 1, 3)))))
-    with pytest.raises(ValueError, match="PatchCritic: normalization is 'instance', 'layer' or None, not 'batch'"):
+    with pytest.raises(ValueError, match="PatchCritic: normalization .*'batch'"):
         PatchCritic(normalization="batch")
     with pytest.raises(ValueError, match="PatchCritic: depth"):
         PatchCritic(depth=0)

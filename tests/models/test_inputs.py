@@ -1,4 +1,4 @@
-"""What a model takes, and what it says to everything else."""
+"""Accepted and rejected inputs of the models."""
 
 import keras
 import numpy as np

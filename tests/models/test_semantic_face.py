@@ -204,7 +204,7 @@ def test_true_labels_take_the_place_of_the_parser():
     np.testing.assert_array_equal(one_hot[0, 0, 0], 0)
     np.testing.assert_array_equal(one_hot, np.arange(11) == labels[..., None])
     assert np.abs(outputs["restored"] - array(model.training_outputs(batch, training=False)["restored"])).max() > 1e-4
-    with pytest.raises(ValueError, match=r"labels must be of shape \(1, 8, 8\), got \(1, 8, 9\)"):
+    with pytest.raises(ValueError, match=r"labels .*\(1, 8, 8\), got \(1, 8, 9\)"):
         model.training_outputs(batch, np.zeros((1, 8, 9)))
 
 
@@ -231,7 +231,7 @@ def test_training_outputs_of_a_size_that_does_not_divide():
         for name, value in outputs.items():
             height, width = (3, 5) if name.endswith("half") else (6, 10)
             np.testing.assert_allclose(array(value), array(whole[name])[:, :height, :width], atol=1e-6)
-    with pytest.raises(ValueError, match="even height and width"):
+    with pytest.raises(ValueError, match="even"):
         model.training_outputs(pictures(1, 7, 8, 3))
 
 
@@ -287,16 +287,16 @@ def test_multiply_adds_by_hand():
 @pytest.mark.parametrize(
     "wrong,message",
     [
-        ({"width": 0}, "width must be whole numbers of at least 1, got 0"),
-        ({"scale": 1.5}, "scale must be whole numbers"),
-        ({"parser_widths": (8, -1)}, "parser_widths must be"),
-        ({"residual_width": True}, "residual_width must be"),
-        ({"fine_stages": -1}, "fine_stages must be whole numbers of at least 0"),
-        ({"coarse_network": False, "fine_stages": 2}, "without a coarse network fine_stages must be 1, got 2"),
-        ({"coarse_network": False, "fine_stages": 0}, "without a coarse network"),
+        ({"width": 0}, "width .*at least 1, got 0"),
+        ({"scale": 1.5}, "scale"),
+        ({"parser_widths": (8, -1)}, "parser_widths"),
+        ({"residual_width": True}, "residual_width"),
+        ({"fine_stages": -1}, "fine_stages .*at least 0"),
+        ({"coarse_network": False, "fine_stages": 2}, ".*coarse network fine_stages .*got 2"),
+        ({"coarse_network": False, "fine_stages": 0}, ".*coarse network"),
     ],
 )
-def test_arguments_that_make_no_network(wrong, message):
+def test_invalid_arguments(wrong, message):
     with pytest.raises(ValueError, match=f"SemanticFace: {message}"):
         SemanticFace(**{**SMALL, **wrong})
 

@@ -1,4 +1,4 @@
-"""two_step_gan beside table 3 of the paper, and beside the networks written once more in another way."""
+"""two_step_gan against table 3 of the paper, and against an independent implementation."""
 
 from unittest import mock
 
@@ -346,18 +346,18 @@ def test_multiply_adds_by_hand():
 @pytest.mark.parametrize(
     "wrong,message",
     [
-        ({"hourglass_widths": (4, 0)}, "hourglass_widths must be whole numbers of at least 1"),
-        ({"scale": 1.5}, "scale must be whole numbers"),
-        ({"hourglass_levels": -1}, "hourglass_levels must be whole numbers of at least 0, got -1"),
-        ({"first_kernel": 0}, "first_kernel must be whole numbers of at least 1"),
-        ({"encoder_widths": (4, 6)}, "encoder_widths must be three or more, decoder_widths one less"),
-        ({"decoder_widths": (8, 6, 4)}, "encoder_widths must be three or more, decoder_widths one less"),
-        ({"decoder_widths": (8, 8, 4, 6)}, "its last two the encoder's first two backwards"),
-        ({"keep_probability": 0.0}, "keep_probability must be above 0 and at most 1, got 0.0"),
-        ({"hourglass_network": False, "generator_network": False}, "one of hourglass_network and generator_network"),
+        ({"hourglass_widths": (4, 0)}, "hourglass_widths .*at least 1"),
+        ({"scale": 1.5}, "scale"),
+        ({"hourglass_levels": -1}, "hourglass_levels .*at least 0, got -1"),
+        ({"first_kernel": 0}, "first_kernel .*at least 1"),
+        ({"encoder_widths": (4, 6)}, "encoder_widths .*decoder_widths"),
+        ({"decoder_widths": (8, 6, 4)}, "encoder_widths .*decoder_widths"),
+        ({"decoder_widths": (8, 8, 4, 6)}, "encoder_widths .*decoder_widths"),
+        ({"keep_probability": 0.0}, "keep_probability .*got 0.0"),
+        ({"hourglass_network": False, "generator_network": False}, "hourglass_network and generator_network"),
     ],
 )
-def test_arguments_that_make_no_network(wrong, message):
+def test_invalid_arguments(wrong, message):
     with pytest.raises(ValueError, match=f"TwoStepGan: .*{message}"):
         TwoStepGan(**{**SMALL, **wrong})
 
@@ -372,7 +372,7 @@ def test_discriminator_parameters_by_hand():
     logits, features = model(np.zeros((1, 128, 128, 6), np.float32))
     assert logits.shape == (1, 16, 16, 1) and features.shape == (1, 16, 16, 512)
     assert ConditionalDiscriminator.from_config(model.get_config()).get_config() == model.get_config()
-    with pytest.raises(ValueError, match="ConditionalDiscriminator: depth must be whole numbers of at least 2"):
+    with pytest.raises(ValueError, match="ConditionalDiscriminator: depth .*at least 2"):
         ConditionalDiscriminator(depth=1)
 
 

@@ -167,7 +167,7 @@ def test_sizes_that_do_not_divide_are_mirrored(arguments):
     for name, value in outputs.items():
         height = image.shape[1] // (2 if name.endswith("half") else 1)
         np.testing.assert_allclose(array(value), array(mirrored[name])[:, :height], atol=1e-5)
-    with pytest.raises(ValueError, match="even height and width"):
+    with pytest.raises(ValueError, match="even"):
         model.training_outputs(pictures(1, 7, 8, 3))
 
 
@@ -176,7 +176,7 @@ def test_without_maps_there_are_no_parts_for_them():
     plain.build()
     assert plain.parser is None and plain.feature_networks is None and plain.base.merge is None
     assert set(plain.training_outputs(pictures(1, 8, 8, 3))) == {"restored", "restored_half"}
-    with pytest.raises(ValueError, match="there is no parser"):
+    with pytest.raises(ValueError, match="semantic_maps"):
         plain.parse(pictures(1, 8, 8, 3))
     maps_alone = Umsn(**{**SMALL, "feature_networks": False, "nested_residuals": False})
     maps_alone.build()
@@ -188,14 +188,14 @@ def test_without_maps_there_are_no_parts_for_them():
 @pytest.mark.parametrize(
     "wrong, message",
     [
-        ({"width": 1}, "width must be whole numbers of at least 2, got 1"),
-        ({"blocks": 0}, "blocks must be whole numbers of at least 1, got 0"),
-        ({"growth": 2.5}, "growth must be"),
-        ({"normalization": "layer"}, "normalization is 'instance' or None, got 'layer'"),
+        ({"width": 1}, "width .*at least 2, got 1"),
+        ({"blocks": 0}, "blocks .*at least 1, got 0"),
+        ({"growth": 2.5}, "growth"),
+        ({"normalization": "layer"}, "normalization .*'layer'"),
         ({"semantic_maps": False}, "feature_networks need semantic_maps"),
     ],
 )
-def test_arguments_that_make_no_network(wrong, message):
+def test_invalid_arguments(wrong, message):
     with pytest.raises(ValueError, match=f"Umsn: {message}"):
         Umsn(**{**SMALL, **wrong})
 

@@ -240,7 +240,7 @@ def test_every_frame_is_accounted_for():
 
 @pytest.mark.parametrize("seed", range(6))
 def test_conditions_hold_in_every_sequence_and_end_it(seed):
-    """Random walks, against conditions that are worked out anew from all frames of each sequence."""
+    """Random walks, against conditions recomputed from all frames of each sequence."""
     generator = np.random.default_rng(seed)
     steps = np.cumsum(generator.normal(size=200)) * 1.5
     frames = [Frame(x) for x in 50 + 45 * np.sin(steps / 12)]
@@ -310,13 +310,13 @@ def test_a_long_stream_holds_few_frames():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"shortest": 4}, "odd number of frames"),
+        ({"shortest": 4}, "odd"),
         ({"shortest": 1}, "at least 3"),
-        ({"longest": 8}, "not of 8"),
-        ({"shortest": 9, "longest": 7}, "shorter than the shortest"),
-        ({"advance": 0}, "advance is above 0"),
-        ({"alike": 1.5}, "alike from 0 to 1"),
-        ({"response": "log"}, "not 'log'"),
+        ({"longest": 8}, "got 8"),
+        ({"shortest": 9, "longest": 7}, "longest .*7.*9"),
+        ({"advance": 0}, "advance"),
+        ({"alike": 1.5}, "alike"),
+        ({"response": "log"}, "'log'"),
     ],
 )
 def test_refusals(arguments, words):
@@ -325,7 +325,7 @@ def test_refusals(arguments, words):
 
 
 def test_refusals_of_predefined_averages():
-    with pytest.raises(ValueError, match="odd number"):
+    with pytest.raises(ValueError, match="odd"):
         list(predefined_averages([], 8))
     with pytest.raises(ValueError, match="at least one frame"):
         list(predefined_averages([], 7, step=0))

@@ -1,4 +1,4 @@
-"""Frames in between against frames that the test draws itself at places in between."""
+"""Interpolated frames against frames that the test renders at the same positions."""
 
 import numpy as np
 import pytest
@@ -75,7 +75,7 @@ def test_an_average_of_intervals_weighs_each_of_them_alike():
 
 def test_refusals(texture):
     one = frame(texture, 0)
-    with pytest.raises(ValueError, match="above 0 pixels, not 0"):
+    with pytest.raises(ValueError, match="above 0 pixels, got 0"):
         light_between(one, one, longest_step=0)
     with pytest.raises(ValueError):
         light_between(one, one[:-1])

@@ -61,13 +61,13 @@ def test_one_picture_is_its_own_mean():
 
 
 def test_refusals():
-    with pytest.raises(ValueError, match="gamma, identity, not 'srgb'"):
+    with pytest.raises(ValueError, match="gamma, identity, got 'srgb'"):
         FrameSum("srgb")
     total = FrameSum()
-    with pytest.raises(ValueError, match="mean of no pictures"):
+    with pytest.raises(ValueError, match="mean"):
         total.mean()
     total.add(np.zeros((2, 3), np.uint8))
-    with pytest.raises(TypeError, match="uint8, not float64"):
+    with pytest.raises(TypeError, match="uint8, got float64"):
         total.add(np.zeros((2, 3)))
-    with pytest.raises(ValueError, match=r"\(3, 2\) does not fit the sum's \(2, 3\)"):
+    with pytest.raises(ValueError, match=r"\(3, 2\) .*\(2, 3\)"):
         total.add(np.zeros((3, 2), np.uint8))

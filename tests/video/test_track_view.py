@@ -1,4 +1,4 @@
-"""Crops from the rectangle that is kept of a frame are those from the whole frame."""
+"""Crops from the kept rectangle of a frame equal those from the whole frame."""
 
 import importlib.util
 from pathlib import Path
@@ -30,7 +30,7 @@ def test_crops_of_the_view_are_crops_of_the_frame(place, size, margin):
         seen = view.view(7 + k, frame)
         assert seen.number == 7 + k and seen.picture.base is None
         if place == "inside" and size == 40:
-            # Smaller than the frame: that is what it is for.
+            # Smaller than the frame, which is its purpose.
             assert seen.picture.size < 0.9 * frame.size
         crop, matrix = align(seen.picture, seen.points, size, margin)
         expected, _ = align(frame, track.points[k], size, margin)

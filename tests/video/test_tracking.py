@@ -1,4 +1,4 @@
-"""A face whose path is known is followed: between detected frames, over cuts, gaps and wrong answers."""
+"""Tracking a face along a known path: between detected frames, across cuts, gaps and wrong detections."""
 
 import importlib.util
 import math
@@ -131,5 +131,5 @@ def test_of_several_faces_the_followed_one_is_taken():
 
 
 def test_refusals():
-    with pytest.raises(ValueError, match="not at every 0"):
+    with pytest.raises(ValueError, match="got 0"):
         track_faces([], clips.stamp_detector, every=0)

@@ -1,13 +1,12 @@
-"""How well a parser does on labelled faces that it was not trained on: K-fold cross-validation over a folder of pairs.
+"""Measure a parser on labelled faces that it was not trained on, by K-fold cross-validation over a folder of pairs.
 
     python -m trainers.datasets.cross_validation --preset face_parser --pairs pairs/helen --folds 5 --repeat 40 \
         --faces crops/a,pairs/synthetic --labels labels/a, --out folds
 
-For each fold a parser is trained by `python -m trainers` on --faces and --repeat times the pairs outside the fold; its
-last weights, since nothing may be chosen on the fold, label the fold's faces. The pixels of all folds are counted
-together. scores.json in OUT has F-scores by component (Shen et al. 2020, table 3); `python -m
-trainers.publishing.publish --cross_validation OUT/scores.json` puts them on the card. The same command goes on where a
-killed run stopped.
+For each fold, `python -m trainers` trains a parser on --faces and --repeat times the pairs outside the fold. Its last
+weights, since the fold must not influence the choice, label the fold's faces. Pixels are counted over all folds.
+scores.json in OUT has F-scores by component (Shen et al. 2020, table 3); `python -m trainers.publishing.publish
+--cross_validation OUT/scores.json` puts them on the card. Run the same command to resume after an interruption.
 """
 
 import hashlib
@@ -27,14 +26,14 @@ SCORES = "scores.json"
 
 
 def divide(pairs, folds):
-    """The folds: pairs in the order of their pictures' sha256, dealt out in turn.
+    """The folds: pairs in the order of their images' sha256, assigned in turn.
 
     Args:
-        pairs: list of (picture, labels) paths.
-        folds: how many, at least 2.
+        pairs: list of (image, labels) paths.
+        folds: number of folds, at least 2.
 
     Returns:
-        list of lists of pairs; sizes differ by one at most.
+        list of lists of pairs, whose sizes differ by at most one.
 
     Raises:
         ValueError: fewer pairs than folds.
@@ -46,7 +45,7 @@ def divide(pairs, folds):
 
 
 def copy_pairs(pairs, folder):
-    """Fill a folder with these pairs and nothing else."""
+    """Make a folder contain exactly these pairs."""
     if folder.is_dir():
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
@@ -66,7 +65,7 @@ def training_command(flags, training, out):
     faces = flags["faces"] + [str(training)] * flags["repeat"]
     labels = flags["labels"] or [""] * len(flags["faces"])
     if len(labels) != len(flags["faces"]):
-        raise ValueError(f"{len(flags['faces'])} sources in --faces need as many --labels, not {len(labels)}")
+        raise ValueError(f"{len(flags['faces'])} sources in --faces need as many --labels, got {len(labels)}")
     command = [sys.executable, "-m", "trainers", "--preset", flags["preset"], "--out", str(out)]
     command += ["--faces", ",".join(faces), "--labels", ",".join([*labels, *[""] * flags["repeat"]])]
     for name in ("recipe", "init_from"):
@@ -82,10 +81,10 @@ def cross_validate(flags):
         flags: dict of this command's flags.
 
     Returns:
-        the content of scores.json.
+        the contents of scores.json.
 
     Raises:
-        FileNotFoundError, ValueError: pairs that cannot be used, or a training that failed.
+        FileNotFoundError, ValueError: unusable pairs, or a training run that failed.
     """
     from deblur_zoo.files.atomic_file import atomic_path
     from deblur_zoo.metrics.parsing import component_scores, group_scores
@@ -118,7 +117,7 @@ def cross_validate(flags):
 
 
 def fold_confusion(preset, weights, folder):
-    """Counts of true and found classes on a folder of pairs, by the preset with these weights."""
+    """Counts of true and predicted classes on a folder of pairs, for the preset with these weights."""
     from deblur_zoo import zoo
     from deblur_zoo.data.face_store import load_faces
     from trainers.validation.parsing_validation import ParsingDevelopmentSet
@@ -132,12 +131,12 @@ def fold_confusion(preset, weights, folder):
 def _define_flags():
     flags.DEFINE_string("preset", "face_parser", "name of a preset of kind parser, or its folder")
     flags.DEFINE_string("pairs", None, "folder of aligned labelled faces, NAME.png and NAME_label.png")
-    flags.DEFINE_integer("folds", 5, "how many folds", lower_bound=2)
-    flags.DEFINE_integer("repeat", 1, "how often the pairs outside the fold are shown beside --faces", lower_bound=1)
-    flags.DEFINE_list("faces", [], "other folders of aligned crops to train on, separated by commas")
+    flags.DEFINE_integer("folds", 5, "number of folds", lower_bound=2)
+    flags.DEFINE_integer("repeat", 1, "how many times to repeat the pairs outside the fold", lower_bound=1)
+    flags.DEFINE_list("faces", [], "further folders of aligned crops to train on, separated by commas")
     flags.DEFINE_list("labels", [], "folders of their labels, one for each of --faces")
-    flags.DEFINE_string("recipe", None, "another recipe than the preset's own")
-    flags.DEFINE_string("init_from", None, "weights that every fold begins with; they must not have seen the pairs")
+    flags.DEFINE_string("recipe", None, "a recipe to use instead of the preset's own")
+    flags.DEFINE_string("init_from", None, "initial weights for every fold; they must not have seen the pairs")
     flags.DEFINE_string("out", None, "folder for the folds' runs and scores.json")
 
 

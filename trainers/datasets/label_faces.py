@@ -1,19 +1,19 @@
-"""Label the faces of folders, as training truth for a parser ("pseudo ground truth", Shen et al. 2020, section 4.1).
+"""Label folders of faces to train a parser ("pseudo ground truth", Shen et al. 2020, section 4.1).
 
     python -m trainers.datasets.label_faces --faces crops/a,crops/b --mesh face_mesh.tflite --out labels
     python -m trainers.datasets.label_faces --faces crops/a --parser face_parser --mesh face_mesh.tflite --out labels
 
 Writes OUT/FOLDER/NAME.png for FOLDER/NAME.webp: grey, values 0 background, 1 skin, 2 left brow, 3 right brow, 4 left
-eye, 5 right eye, 6 nose, 7 upper lip, 8 inner mouth, 9 lower lip, 10 hair, 255 unknown. The rule, pixel by pixel:
+eye, 5 right eye, 6 nose, 7 upper lip, 8 inner mouth, 9 lower lip, 10 hair, 255 unknown. The rule for each pixel:
 
-- Parser alone: its most probable class where that has at least --threshold, else unknown.
-- Mesh alone: inside a component's polygon its class, else inside the face's oval skin, else unknown. A face whose mesh
-  is not to be trusted (low score, or points beside the face) gets no labels.
-- Both: inside a polygon its class, unless the parser sees hair or background there (something lies over the face): then
-  unknown. Outside the polygons the parser's skin, hair and background; where it sees a component there, unknown. A face
-  whose mesh is not to be trusted gets the parser's labels.
+- Parser only: its most probable class if that has at least --threshold, else unknown.
+- Mesh only: inside a component's polygon its class, else inside the face's oval skin, else unknown. A face whose mesh
+  is rejected (low score, or points beside the face) gets no labels.
+- Both: inside a polygon its class, unless the parser sees hair or background there (something covers the face): then
+  unknown. Outside the polygons the parser's skin, hair and background; unknown if it sees a component there. A face
+  whose mesh is rejected gets the parser's labels.
 
-report.tsv in OUT says for each face where its labels are from. The same command goes on where a killed run stopped.
+report.tsv in OUT gives the origin of each face's labels. Run the same command to resume after an interruption.
 """
 
 import csv
@@ -37,8 +37,8 @@ def combine(probabilities, points, threshold):
 
     Args:
         probabilities: float (H, W, 11) of the parser, or None.
-        points: (468, 2) of a mesh that is to be trusted, in pixels, or None.
-        threshold: least probability of a class that is taken over.
+        points: (468, 2) of an accepted mesh, in pixels, or None.
+        threshold: minimum probability for using the parser's class.
 
     Returns:
         uint8 (H, W), 255 unknown.
@@ -62,13 +62,13 @@ def label_batch(crops, parser, mesh, threshold, size):
     """Labels of some faces.
 
     Args:
-        crops: uint8 (N, S, S, 3), canonical crops of ``size`` with an equal margin all around.
-        parser: function of float (N, S, S, 3) in [0, 1] that gives probabilities (N, S, S, 11), or None.
-        mesh: function of crops and ``size`` giving points and scores, such as ``FaceMesh``, or None.
+        crops: uint8 (N, S, S, 3), canonical crops of ``size`` with an equal margin on every side.
+        parser: function of float (N, S, S, 3) in [0, 1] that returns probabilities (N, S, S, 11), or None.
+        mesh: function of crops and ``size`` that returns points and scores, such as ``FaceMesh``, or None.
         threshold: as in ``combine``.
 
     Returns:
-        list of (uint8 (S, S) labels or None, where they are from, why the mesh was not used).
+        list of (uint8 (S, S) labels or None, their origin, why the mesh was rejected).
     """
     from trainers.datasets.mesh_labels import mesh_labels, refusal
 
@@ -92,22 +92,22 @@ def label_batch(crops, parser, mesh, threshold, size):
 
 
 def label_folders(folders, out, parser, mesh, settings, threshold=0.7, size=128, batch_size=16, progress=None):
-    """FaceClass every face of some folders; faces that an earlier run has done are passed over.
+    """Label the faces of some folders, skipping faces that an earlier run has labelled.
 
     Args:
         folders: folders of canonical crops.
         out: folder for the labels, one sub-folder for each.
         parser, mesh, threshold, size: as in ``label_batch``.
-        settings: dict that says how the labels are made; labels made otherwise are not mixed with these.
-        batch_size: how many faces go through the parser at once.
+        settings: dict of all settings that affect the labels; must match those of labels already in ``out``.
+        batch_size: faces per forward pass of the parser.
         progress: object with ``update(n)``, such as a tqdm bar, or None.
 
     Returns:
-        dict from face (FOLDER/NAME) to (where the labels are from, reason).
+        dict from face (FOLDER/NAME) to (origin of the labels, reason).
 
     Raises:
-        FileNotFoundError: a folder is missing or holds no pictures.
-        ValueError: two folders or faces whose labels would have one name, or ``out`` holds labels made otherwise.
+        FileNotFoundError: a folder is missing or has no images.
+        ValueError: labels of two folders or faces would have the same name, or ``out`` has labels made differently.
     """
     from deblur_zoo.files import pictures
     from deblur_zoo.files.atomic_file import atomic_path
@@ -154,20 +154,18 @@ def label_folders(folders, out, parser, mesh, settings, threshold=0.7, size=128,
 def list_faces(folders):
     """Faces of the folders: list of (FOLDER/NAME, path), and dict from FOLDER/NAME to the labels' path inside OUT.
 
-    FaceClass maps beside the faces (NAME_label.png) are no faces.
+    Label maps beside the faces (NAME_label.png) are skipped.
 
     Raises:
-        FileNotFoundError, NotADirectoryError: a folder is missing or holds no pictures.
-        ValueError: two would have labels of one name.
+        FileNotFoundError, NotADirectoryError: a folder is missing or has no images.
+        ValueError: labels of two faces would have the same name.
     """
     from deblur_zoo.files import pictures
 
     faces, targets, taken = [], {}, {}
     names = [Path(folder).resolve().name for folder in folders]
     if len(set(names)) < len(names):
-        raise ValueError(
-            f"the folders of faces need different names, since their labels' folders are called so: {names}"
-        )
+        raise ValueError(f"the folders of faces must have different names, which name the folders of labels: {names}")
     for folder, name in zip(folders, names, strict=True):
         paths = pictures.list_pictures(folder)
         stems = {path.with_suffix("") for path in paths}
@@ -177,7 +175,7 @@ def list_faces(folders):
             if not (path.stem.endswith("_label") and path.with_name(path.stem[: -len("_label")]) in stems)
         ]
         if not paths:
-            raise FileNotFoundError(f"there are no pictures in {folder}")
+            raise FileNotFoundError(f"there are no images in {folder}")
         for path in paths:
             face = f"{name}/{path.relative_to(folder).as_posix()}"
             target = Path(face).with_suffix(".png")
@@ -190,7 +188,7 @@ def list_faces(folders):
 
 
 def read_report(path):
-    """An earlier run's report: dict from face to (where its labels are from, reason), without a line cut short."""
+    """An earlier run's report: dict from face to (origin of the labels, reason), without a truncated last line."""
     if not path.exists():
         return {}
     with open(path, newline="", encoding="utf-8", errors="surrogateescape") as file:
@@ -213,10 +211,10 @@ def _check_out(out, settings):
         raise ValueError(f"{out} is a file, not a folder for labels")
     if (out / SETTINGS).exists():
         if (out / SETTINGS).read_text() != text:
-            raise ValueError(f"{out} holds labels made in another way (see its {SETTINGS}): choose another folder")
+            raise ValueError(f"{out} has labels made with other settings (see its {SETTINGS}): choose another folder")
         return
     if out.exists() and any(out.iterdir()):
-        raise ValueError(f"{out} holds files that this command did not write: choose an empty or new folder")
+        raise ValueError(f"{out} has files that this command did not write: choose an empty or new folder")
     from deblur_zoo.files.atomic_file import atomic_path
 
     out.mkdir(parents=True, exist_ok=True)
@@ -239,7 +237,9 @@ def _as_crop(picture, size):
     crop = as_rgb(picture)
     height, width = crop.shape[:2]
     if height != width or height < size or (height - size) % 2:
-        raise ValueError(f"{width}x{height} pixels are no canonical crop of {size} with an equal margin all around")
+        raise ValueError(
+            f"{width}x{height} pixels are not a canonical crop of {size} with an equal margin on every side"
+        )
     return crop
 
 
@@ -261,13 +261,13 @@ def _load_parser(source):
 
 
 def _define_flags():
-    flags.DEFINE_list("faces", None, "folders of canonical crops, separated by commas; sub-folders are searched too")
-    flags.DEFINE_string("parser", None, "preset of kind parser: name, folder or URI; without it the mesh labels alone")
-    flags.DEFINE_string("mesh", None, "TFLite file of a 468-point face mesh; without it the parser labels alone")
-    flags.DEFINE_string("out", None, "folder for the labels, with a sub-folder for each of --faces, and report.tsv")
-    flags.DEFINE_float("threshold", 0.7, "least probability at which the parser's class is taken over", 0, 1)
+    flags.DEFINE_list("faces", None, "folders of canonical crops, separated by commas, searched recursively")
+    flags.DEFINE_string("parser", None, "preset of kind parser: name, folder or URI; default: use only the mesh")
+    flags.DEFINE_string("mesh", None, "TFLite file of a 468-point face mesh; default: use only the parser")
+    flags.DEFINE_string("out", None, "folder for report.tsv and the labels, with a sub-folder for each of --faces")
+    flags.DEFINE_float("threshold", 0.7, "minimum probability for using the parser's class", 0, 1)
     flags.DEFINE_integer("size", 128, "side of the canonical crop, without its margin, in pixels", 16, 2048)
-    flags.DEFINE_integer("batch_size", 16, "how many faces go through the parser at once", 1)
+    flags.DEFINE_integer("batch_size", 16, "faces per forward pass of the parser", 1)
 
 
 def run_command(arguments):
@@ -275,12 +275,12 @@ def run_command(arguments):
     command_line_tools.require_flags(arguments, "faces", "out")
     values = flags.FLAGS
     if not values.parser and not values.mesh:
-        raise UsageError("--parser or --mesh is needed, or both")
+        raise UsageError("--parser, --mesh or both must be given")
     try:
         list_faces(values.faces)
     except ValueError as error:
         raise UsageError(str(error)) from None
-    # Heavy imports wait until the flags are known to be good.
+    # Heavy imports after the flags have been checked.
     from tqdm import tqdm
 
     from deblur_zoo.files.checksum import sha256_of

@@ -9,8 +9,8 @@ from deblur_zoo.faces.face_classes import UNKNOWN, FaceClass
 
 COMPONENTS = tuple(FaceClass(value) for value in range(FaceClass.LEFT_BROW, FaceClass.HAIR))
 
-# Indices of the mesh's points, published with it, once around each polygon. The mesh names sides after the person; here
-# left is left in the image.
+# Indices of the mesh's points, published with it, in order around each polygon. The mesh names sides from the person's
+# view; here left means left in the image.
 OVAL = (
     10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176, 149, 150,
     136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
@@ -31,24 +31,24 @@ POLYGONS = {
     FaceClass.INNER_MOUTH: _UPPER_INNER + _LOWER_INNER[-2:0:-1],
     FaceClass.LOWER_LIP: _LOWER_OUTER + _LOWER_INNER[::-1],
 }  # fmt: skip
-# Of the five canonical points: the points whose mean each of them is.
+# The mesh points whose mean is each of the five canonical points.
 FIVE_POINTS = ((33, 133, 159, 145), (362, 263, 386, 374), (1,), (61,), (291,))
-# The mesh's brow points lie above the hairs. Towards the mouth by this share of the distance between the eyes, their
-# polygons agree best with hand-made labels (docs/parsing.md).
+# The mesh's brow points are above the hairs. Shifted towards the mouth by this share of the distance between the eyes,
+# their polygons agree best with hand-made labels (docs/parsing.md).
 BROW_SHIFT = 0.045
-# Of the six classes of ``from_six_classes``.
+# Classes of ``from_six_classes``.
 _SKIN, _NOSE, _EYES, _MOUTH, _HAIR_AND_BROWS = 1, 2, 3, 4, 5
 SIX_CLASS_COMPONENTS = (_NOSE, _EYES, _MOUTH)
-# Polygon vertices are given to OpenCV in fractions of 1/2**_SHIFT of a pixel.
+# Fractional bits of polygon vertices in OpenCV.
 _SHIFT = 4
 
 
 @dataclass(frozen=True)
 class MeshRules:
-    """When a mesh is taken for right.
+    """When a mesh is accepted.
 
     Attributes:
-        minimum_score: the network's probability of a face.
+        minimum_score: of the network's probability of a face.
         maximum_distance: mean distance of the mesh's five points from the canonical ones, as a share of the size.
     """
 
@@ -63,7 +63,7 @@ def five_points(points):
 
 
 def refusal(points, score, size=CROP_SIZE, margin=0, rules=None):
-    """Why a mesh is not used, as "kind: numbers"; an empty string if it is.
+    """Why a mesh is rejected, as "kind: numbers"; an empty string if it is accepted.
 
     Args:
         points: (468, 2), in pixels of a canonical crop of ``size`` with ``margin``.
@@ -98,22 +98,22 @@ def corners_of(points, component):
 
 
 def fill(corners, shape):
-    """The pixels inside a polygon (K, 2) of (x, y): bool (H, W). Pixels that its edge runs through are inside."""
+    """The pixels inside a polygon (K, 2) of (x, y), including its edge: bool (H, W)."""
     import cv2
 
     mask = np.zeros(shape, np.uint8)
-    # Beyond this the numbers of the drawing routine overflow.
+    # Larger numbers overflow in the drawing routine.
     corners = np.rint(np.clip(np.asarray(corners, np.float64), -1e5, 1e5) * 2**_SHIFT).astype(np.int32)
     cv2.fillPoly(mask, [corners[:, None]], 1, shift=_SHIFT)
     return mask > 0
 
 
 def mesh_labels(points, shape):
-    """Draw the labels that the mesh tells.
+    """Draw labels from a mesh.
 
-    Inside a component's polygon its class; inside the oval else skin, but for the forehead; the rest unknown: the
-    mesh does not tell hair, background, ears and neck apart, nor a forehead from a fringe. Skin covered by hands, hair
-    or glasses is called skin, since the mesh does not see what lies over a face.
+    Inside a component's polygon its class; elsewhere inside the oval skin, except on the forehead; the rest is unknown,
+    since the mesh does not distinguish hair, background, ears and neck, nor a forehead from a fringe. Skin covered by
+    hands, hair or glasses is labelled skin, since the mesh does not detect what covers a face.
 
     Args:
         points: (468, 2) of (x, y) in pixels.
@@ -127,14 +127,14 @@ def mesh_labels(points, shape):
     """
     points = np.asarray(points)
     if points.shape != (468, 2) or not np.isfinite(points).all():
-        raise ValueError(f"the mesh's points are 468 finite (x, y), not an array of shape {points.shape}")
+        raise ValueError(f"the mesh's points must be 468 finite (x, y), got an array of shape {points.shape}")
     labels = np.full(shape, UNKNOWN, np.uint8)
     left_brow, right_brow = (
         corners_of(points, brow).mean(axis=0) for brow in (FaceClass.LEFT_BROW, FaceClass.RIGHT_BROW)
     )
     below_brows = ~_above(_places(shape), left_brow, right_brow)
     labels[fill(points[list(OVAL)], shape) & below_brows] = FaceClass.SKIN
-    # The inner mouth before the lips: a closed one is a line, which belongs to the lips.
+    # The inner mouth before the lips: when closed it is a line that belongs to the lips.
     order = sorted(COMPONENTS, key=lambda component: component != FaceClass.INNER_MOUTH)
     for component in order:
         labels[fill(corners_of(points, component), shape)] = component
@@ -144,13 +144,14 @@ def mesh_labels(points, shape):
 def from_six_classes(labels, points):
     """Six classes (0 background, 1 skin, 2 nose, 3 eyes, 4 mouth, 5 hair and brows) to the 11 of ``FaceClass``.
 
-    - Background and nose stay. The mouth becomes unknown, since lips and inner mouth are one.
-    - An eye pixel belongs to the eye whose middle in the mesh is nearer.
-    - A patch of hair-and-brows that lies to three quarters or more inside the zone of the mesh's brows (their polygons,
-      widened by a tenth of the distance between the eyes) is a brow, left or right by the nearer polygon's middle.
-      What else of the class lies in the zone is unknown (a fringe, a brow that touches the hair), the rest is hair.
-    - Skin is skin inside the mesh's oval and above the line of the eyes. Below it and outside the oval it may be ear or
-      neck, which count as background in the 11 classes, and is unknown.
+    - Background and nose are kept. The mouth becomes unknown, since lips and inner mouth share a class.
+    - An eye pixel belongs to the eye whose centre in the mesh is nearer.
+    - A patch of hair-and-brows at least three quarters inside the zone of the mesh's brows (their polygons, widened by
+      a tenth of the distance between the eyes) is a brow, left or right by the nearer polygon's centre. The rest of
+      the class inside the zone is unknown (a fringe, a brow that touches the hair), and outside it hair.
+    - Skin is skin inside the mesh's oval and above the line of the eyes. Elsewhere it may be ear or neck, which count
+      as
+      background in the 11 classes, and becomes unknown.
 
     Args:
         labels: uint8 (H, W) of 0 to 5, and 255 for unknown.
@@ -201,7 +202,7 @@ def _places(shape):
 
 
 def _above(place, left, right):
-    """Whether places lie on the forehead's side of the line through two points, left and right in the image."""
+    """Whether positions are on the forehead's side of the line through two points, left and right in the image."""
     return (place - left) @ np.array([left[1] - right[1], right[0] - left[0]]) < 0
 
 

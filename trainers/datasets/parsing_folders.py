@@ -1,12 +1,12 @@
-"""Align pictures with parsing labels: NAME.jpg and NAME_label.png to canonical pairs NAME.png and NAME_label.png.
+"""Align images with parsing labels: NAME.jpg and NAME_label.png to canonical pairs NAME.png and NAME_label.png.
 
     python -m trainers.datasets.parsing_folders --photos helen --style helen --out pairs/helen --margin 16
     python -m trainers.datasets.parsing_folders --photos fasseg --style fasseg --mesh mesh.tflite --out pairs/fasseg
 
 Style helen: labels are 0 background, 1 skin, 2 left brow, 3 right brow, 4 left eye, 5 right eye, 6 nose, 7 upper lip,
-8 inner mouth, 9 lower lip, 10 hair, 255 unknown; left is left in the image. Style fasseg: 0 background, 1 skin, 2 nose,
-3 eyes, 4 mouth, 5 hair and brows; the points of a face mesh tell apart what can be told, the rest becomes unknown.
-report.tsv in OUT says for each picture what became of it. The same command goes on where a killed run stopped.
+8 inner mouth, 9 lower lip, 10 hair, 255 unknown; left means left in the image. Style fasseg: 0 background, 1 skin,
+2 nose, 3 eyes, 4 mouth, 5 hair and brows; the points of a face mesh separate these as far as possible, the rest becomes
+unknown. report.tsv in OUT has the outcome of each image. Run the same command to resume after an interruption.
 """
 
 import hashlib
@@ -37,11 +37,11 @@ LISTED = 20
 
 
 def list_pairs(folder):
-    """Pictures with labels beside them: list of (picture, labels) paths, and list of pictures without labels.
+    """Images with labels beside them: list of (image, labels) paths, and list of images without labels.
 
     Raises:
-        FileNotFoundError, NotADirectoryError: no such folder, or no picture in it has labels.
-        ValueError: two pictures share their labels.
+        FileNotFoundError, NotADirectoryError: the folder does not exist, or none of its images has labels.
+        ValueError: two images share their labels.
     """
     found = pictures.list_pictures(folder)
     stems = {path.with_suffix("") for path in found}
@@ -58,7 +58,7 @@ def list_pairs(folder):
             alone.append(path)
     if not pairs:
         raise FileNotFoundError(
-            f"no picture in {folder} has labels beside it: NAME.jpg or NAME.png and NAME{ENDING}.png"
+            f"{folder} has no images with labels beside them: NAME.jpg or NAME.png and NAME{ENDING}.png"
         )
     return [(path, labels) for labels, path in pairs.items()], alone
 
@@ -67,31 +67,31 @@ def read_labels(path, style):
     """Read a label map: uint8 (H, W) of the style's values.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: no picture, or values that the style does not have.
+        FileNotFoundError: the file does not exist.
+        ValueError: not an image, or values that the style does not have.
     """
     labels = pictures.read(path, as_stored=True)
     if labels.ndim == 3:
         if not (labels[:, :, :1] == labels[:, :, :3]).all():
-            raise ValueError(f"{path} is a coloured picture; labels are a grey one whose values are the classes")
+            raise ValueError(f"{path} is a colour image; labels must be a grey one whose values are the classes")
         labels = labels[:, :, 0]
     strange = sorted(set(np.unique(labels).tolist()) - set(STYLES[style]))
     if strange:
-        raise ValueError(f"{path} holds the values {strange[:5]}, which labels of style {style} do not have")
+        raise ValueError(f"{path} contains the values {strange[:5]}, which labels of style {style} do not have")
     return labels
 
 
 def points_from_labels(labels):
     """The five points of the canonical alignment from labels of the 11 classes.
 
-    Eyes are the middles of their labels, mouth corners the ends of the mouth along the line of the eyes. The nose tip
-    is the middle of the lower half of the nose's pixels.
+    Eyes are the centres of their labels, mouth corners the ends of the mouth along the line of the eyes. The nose tip
+    is the centre of the lower half of the nose's pixels.
 
     Args:
         labels: uint8 (H, W).
 
     Returns:
-        float64 (5, 2) of (x, y), or None where an eye, the nose or the mouth is missing.
+        float64 (5, 2) of (x, y), or None if an eye, the nose or the mouth is missing.
     """
     eyes, nose, mouth = [], _places(labels, [FaceClass.NOSE]), _places(labels, MOUTH)
     for eye in (FaceClass.LEFT_EYE, FaceClass.RIGHT_EYE):
@@ -109,11 +109,11 @@ def points_from_labels(labels):
 
 
 def warp_labels(labels, matrix, side):
-    """Labels in a crop, each pixel that of the nearest one in the photo; 255 outside of it.
+    """Labels in a crop, by nearest neighbour in the photo; 255 outside of it.
 
     Args:
         labels: uint8 (H, W).
-        matrix: (2, 3), photo to crop, as ``warp.align`` gives it.
+        matrix: (2, 3), photo to crop, as from ``warp.align``.
         side: of the crop, in pixels.
 
     Returns:
@@ -134,29 +134,30 @@ def align_pairs(
 ):
     """Align the pairs of a folder and its sub-folders.
 
-    The five points are the detector's, of the face whose points lie on the labels; where it finds none, and the labels
-    have the 11 classes, they are taken from the labels.
+    The five points are the detector's, of the face whose points are on the labels; if it finds none, and the labels
+    have the 11 classes, they are computed from the labels.
 
     Args:
-        photos: folder with NAME.jpg (or another picture) and NAME_label.png.
-        out: folder for the pairs; it also gets report.tsv, a row a picture, and settings.json.
+        photos: folder with NAME.jpg (or another image format) and NAME_label.png.
+        out: folder for the pairs; it also gets report.tsv, with a row per image, and settings.json.
         style: "helen" or "fasseg".
         size, margin: of the crops, in pixels.
-        mesh: function of crops (N, S, S, 3) and ``size`` giving points and scores, as ``FaceMesh``; fasseg needs it.
-        rules: acceptance.Rules. None: the defaults, of any confidence, since the labels say that it is a face.
-        detector: function of a uint8 (H, W, 3) photo giving a list of Face; ``detection.Detector`` if None.
+        mesh: function of crops (N, S, S, 3) and ``size`` that returns points and scores, as ``FaceMesh``; required by
+            fasseg.
+        rules: acceptance.Rules. None: the defaults with any confidence, since the labels confirm the face.
+        detector: function of a uint8 (H, W, 3) photo that returns a list of Face; ``detection.Detector`` if None.
         progress: function (iterable) -> iterable, such as tqdm.
 
     Returns:
-        list of journal.Row, one a picture, sorted by name. Confidence is empty where the points are the labels'.
+        list of journal.Row, one per image, sorted by name. Confidence is empty if the points come from the labels.
 
     Raises:
-        FileNotFoundError, NotADirectoryError: no folder, or no pairs in it.
-        ValueError: ``out`` holds pairs of other origin; an unknown style, or one that needs a mesh.
+        FileNotFoundError, NotADirectoryError: the folder does not exist, or has no pairs.
+        ValueError: ``out`` has pairs of other origin; an unknown style, or one that needs a mesh.
     """
     photos, out = Path(photos), Path(out)
     if style not in STYLES:
-        raise ValueError(f"a style is one of {', '.join(STYLES)}, not {style!r}")
+        raise ValueError(f"the style must be one of {', '.join(STYLES)}, got {style!r}")
     if style == "fasseg" and mesh is None:
         raise ValueError("style fasseg needs a face mesh to tell brows from hair and face from neck")
     rules = rules or acceptance.Rules(minimum_confidence=0)
@@ -173,7 +174,7 @@ def align_pairs(
         row = _row_that_holds(old.get(name), picture, labels, out, size + 2 * margin)
         if row is None:
             row = _align_pair(name, picture, labels, out, style, size, margin, mesh, rules, detector)
-            # Appended at once: a killed run goes on from here.
+            # Appended at once, so that an interrupted run can resume here.
             if not (out / REPORT).exists():
                 journal.write(out / REPORT, [])
             with open(out / REPORT, "ab") as report:
@@ -200,7 +201,7 @@ def _check_out(out, photos, record):
     if out.exists() and not out.is_dir():
         raise NotADirectoryError(f"{out} is a file, not a folder for pairs")
     if out.resolve() == photos.resolve() or photos.resolve() in out.resolve().parents:
-        raise ValueError(f"the pairs need a folder outside that of the photos, {photos}")
+        raise ValueError(f"the folder for the pairs must be outside that of the photos, {photos}")
     if (out / SETTINGS).exists():
         if (out / SETTINGS).read_text() != _as_text(record):
             raise ValueError(f"{out} holds pairs of other photos or settings: choose another folder")
@@ -217,7 +218,7 @@ def _as_text(record):
 
 
 def _row_that_holds(rows, picture, labels, out, side):
-    """An earlier run's row of a picture, if the files have not changed since and the pair is whole."""
+    """An earlier run's row of an image, if the files are unchanged and the pair is complete."""
     if not rows or len(rows) != 1 or rows[0].status == UNREADABLE or not rows[0].sha256:
         return None
     row = rows[0]
@@ -243,7 +244,7 @@ def _label_path(path):
 
 
 def _align_pair(name, picture, labels_path, out, style, size, margin, mesh, rules, detector):
-    """The row of one picture; its pair is written."""
+    """Write the pair of one image and return its row."""
     try:
         digest = _digest(picture.read_bytes(), labels_path.read_bytes())
         image, labels = as_rgb(pictures.read(picture)), read_labels(labels_path, style)
@@ -274,14 +275,14 @@ def _align_pair(name, picture, labels_path, out, style, size, margin, mesh, rule
         aligned = mesh_labels.from_six_classes(aligned, points[0])
     target = (out / name).with_suffix(".png")
     target.parent.mkdir(parents=True, exist_ok=True)
-    # The labels first: a picture without labels would look like one that has none.
+    # The labels first: an image alone would look like one without labels.
     pictures.write(_label_path(target), aligned)
     pictures.write(target, crop)
     return Row(**row, status=USED, crop=target.relative_to(out).as_posix())
 
 
 def _find_face(image, labels, style, detector):
-    """The labelled face: (Face or None, how many the detector found on the labels)."""
+    """The labelled face: (Face or None, number of faces that the detector found on the labels)."""
     components = COMPONENTS if style == "helen" else mesh_labels.SIX_CLASS_COMPONENTS
     places = _places(labels, components)
     if not len(places):
@@ -297,14 +298,14 @@ def _find_face(image, labels, style, detector):
 
 def _define_flags():
     rules = acceptance.Rules()
-    flags.DEFINE_string("photos", None, "folder of pictures with labels beside them; sub-folders are searched too")
+    flags.DEFINE_string("photos", None, "folder of images with labels beside them, searched recursively")
     flags.DEFINE_string("out", None, "folder for the pairs and report.tsv")
     flags.DEFINE_enum("style", "helen", list(STYLES), "classes of the labels")
     flags.DEFINE_string("mesh", None, "TFLite file of a 468-point face mesh; needed by fasseg")
     flags.DEFINE_integer("size", CROP_SIZE, "side of the canonical crop in pixels", 16, 2048)
-    flags.DEFINE_integer("margin", 0, "pixels added on every side, as room for augmentation", 0, 1024)
+    flags.DEFINE_integer("margin", 0, "margin on every side for augmentation, in pixels", 0, 1024)
     flags.DEFINE_float("maximum_residual", rules.maximum_residual, "as in python -m deblur_zoo.faces", 0)
-    flags.DEFINE_float("maximum_enlargement", rules.maximum_enlargement, "how many times a face may be enlarged", 0)
+    flags.DEFINE_float("maximum_enlargement", rules.maximum_enlargement, "maximum factor of enlarging a face", 0)
 
 
 def run_command(arguments):
@@ -333,7 +334,7 @@ def run_command(arguments):
         raise UsageError(str(error)) from None
     used = [row for row in rows if row.status == USED]
     by_labels = sum(not row.confidence for row in used)
-    print(f"{len(rows)} pictures, {len(used)} pairs in {values.out}, {by_labels} of them by the labels' points")
+    print(f"{len(rows)} images, {len(used)} pairs in {values.out}, {by_labels} of them with points from the labels")
     left_out = [row for row in rows if row.status != USED]
     for row in left_out[:LISTED]:
         print(f"  {row.photo}: {row.reason}")

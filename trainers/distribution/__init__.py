@@ -1,3 +1,5 @@
-"""One training on several devices or machines.
-``base.py`` is what a run knows of it; ``factory.py`` chooses among those of ``tensorflow.py`` and ``jax.py``.
+"""Training on several devices or machines.
+
+``base.py`` is the interface for runs; ``factory.py`` chooses among the implementations in ``tensorflow.py`` and
+``jax.py``.
 """

@@ -1,7 +1,7 @@
-"""One training on several devices or machines: what a run needs to know of it, and which faces each replica gets.
+"""Training on several devices or machines: the interface for runs, and which faces each replica gets.
 
-The batch of a recipe is the global one: R replicas take a part of B / R faces each, and together make the step that
-one device would make of the B faces.
+A recipe's batch is the global one: each of R replicas processes B / R faces, and together they take the step that one
+device would take on the B faces.
 """
 
 import contextlib
@@ -15,38 +15,38 @@ class WorkerLost(RuntimeError):
 
 
 class Distribution:
-    """One process on one device, and what the other distributions change.
+    """One process on one device, and the base class of the other distributions.
 
     Attributes:
-        replicas: int, how many parts a batch is split into.
-        is_chief: this process writes checkpoints and logs.
+        replicas: int, number of parts of a batch.
+        is_chief: whether this process writes checkpoints and logs.
     """
 
     replicas = 1
     is_chief = True
 
     def check(self, batch_size):
-        """Refuse a batch that the replicas cannot share.
+        """Check that a batch can be split among the replicas.
 
         Raises:
             ValueError: ``batch_size`` is not a multiple of the number of replicas.
         """
         if batch_size % self.replicas:
             raise ValueError(
-                f"a batch of {batch_size} faces does not divide among {self.replicas} replicas; "
-                f"--batch_size takes a multiple of {self.replicas}"
+                f"a batch of {batch_size} faces is not divisible by {self.replicas} replicas; "
+                f"--batch_size must be a multiple of {self.replicas}"
             )
 
     def scope(self):
-        """A context within which models, trainers and optimisers are created."""
+        """A context in which models, trainers and optimisers must be created."""
         return contextlib.nullcontext()
 
     def from_chief(self, content):
-        """The chief's bytes, whatever the other processes pass. Every process calls it at the same point."""
+        """The chief's bytes, whatever the other processes pass. All processes must call it at the same point."""
         return content
 
     def start(self, trainer):
-        """Give all processes the chief's weights and optimisers, at the start of a stage."""
+        """Copy the chief's weights and optimisers to all processes, at the start of a stage."""
 
     def batches(self, pair_maker, batch_size, critic_steps, first_step, place="auto"):
         """Endless batches for ``fit``.
@@ -61,22 +61,22 @@ class Distribution:
         return training_batches(pair_maker, batch_size * critic_steps, first_step, place)
 
     def fit(self, trainer, batches, **arguments):
-        """``trainer.fit`` with Keras' arguments (epochs, initial_epoch, steps_per_epoch, callbacks, verbose)."""
+        """``trainer.fit`` with Keras's arguments (epochs, initial_epoch, steps_per_epoch, callbacks, verbose)."""
         trainer.fit(batches, shuffle=False, **arguments)
 
 
 class ReplicaPairMaker(PairMaker):
-    """A PairMaker whose samples come in the order in which some of the replicas take them.
+    """A PairMaker whose samples are in the order in which some of the replicas take them.
 
     A step's samples are ``critic_steps`` parts of ``batch_size``; a replica takes its share of the first part, then of
-    the second, and so on. A batch split as it is would give one replica the first parts and another the last.
+    the second, and so on. Splitting the batch directly would give one replica the first parts and another the last.
 
     Args:
         pair_maker: the PairMaker to take samples from.
         batch_size, critic_steps: as in ``Distribution.batches``.
         replicas: number of all replicas.
-        first: the first replica that is served.
-        count: how many are served, each after the other; None: all.
+        first: index of the first replica to serve.
+        count: number of replicas to serve, one after the other; None: all.
     """
 
     def __init__(self, pair_maker, batch_size, critic_steps, replicas, first=0, count=None):

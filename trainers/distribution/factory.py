@@ -1,26 +1,26 @@
-"""The distribution that a flag names."""
+"""Create a distribution by name."""
 
 from trainers.distribution.base import Distribution
 from trainers.steps.engines import check_backend
 
-# The kinds of distribution and the backend that each needs; None: any.
+# The kinds of distribution and their backends; None: any.
 KINDS = {"none": None, "mirrored": "tensorflow", "multi_worker": "tensorflow", "data_parallel": "jax"}
 
 
 def make_distribution(kind="none", replicas=None):
-    """The distribution that a flag names. Called before anything else touches the backend's devices.
+    """Create a distribution. Must be called before the backend's devices are used.
 
     Args:
         kind: a key of ``KINDS``.
-        replicas: number of devices; None: all GPUs. Where there is no GPU: that many parts of the processor, to try a
-            distribution out.
+        replicas: number of devices; None: all GPUs. Without a GPU the CPU is split into that many devices, for trying
+            a distribution out.
 
     Raises:
-        ValueError: an unknown kind, another backend than it needs, devices that are not there, or no TF_CONFIG.
+        ValueError: an unknown kind, the wrong backend, missing devices, or no TF_CONFIG.
     """
     backend = check_backend()
     if kind not in KINDS:
-        raise ValueError(f"distribution {kind!r} is not known; accepted: {', '.join(KINDS)}")
+        raise ValueError(f"unknown distribution {kind!r}; accepted: {', '.join(KINDS)}")
     if KINDS[kind] not in (None, backend):
         raise ValueError(f"--distribution {kind} needs KERAS_BACKEND={KINDS[kind]}; the backend is {backend}")
     if kind == "none":

@@ -1,4 +1,4 @@
-"""Data parallelism under JAX: Keras' DataParallel over the devices of one machine."""
+"""Data parallelism under JAX: Keras's DataParallel over the devices of one machine."""
 
 import os
 
@@ -11,9 +11,9 @@ HOST_DEVICES = "--xla_force_host_platform_device_count"
 
 
 class DataParallel(Distribution):
-    """Every device holds all weights and a part of each batch; XLA adds what they exchange.
+    """Every device holds all weights and a part of each batch; XLA inserts the communication.
 
-    The step is written for the global batch, so that batch normalisation and shares of a batch see all of it.
+    The step is written for the global batch, so batch normalisation and shares of a batch apply to all of it.
 
     Args:
         replicas: number of devices; None: all.
@@ -25,12 +25,12 @@ class DataParallel(Distribution):
     def __init__(self, replicas=None):
         flags = os.environ.get("XLA_FLAGS", "")
         if replicas and HOST_DEVICES not in flags:
-            # Read when the first device is asked for; it changes nothing but the number of CPU devices.
+            # Read when the first device is requested; it only sets the number of CPU devices.
             os.environ["XLA_FLAGS"] = f"{flags} {HOST_DEVICES}={replicas}".strip()
         devices = jax.devices()
         if replicas and len(devices) < replicas:
-            raise ValueError(f"--replicas {replicas} asks for more devices than the {len(devices)} that JAX sees")
+            raise ValueError(f"--replicas {replicas}: JAX sees only {len(devices)} devices")
         devices = devices[:replicas]
         self.replicas = len(devices)
-        # For good: variables are placed when they are made, and a stage makes its optimisers' long after the model's.
+        # Permanent: variables are placed on creation, and a stage creates its optimisers' long after the model's.
         keras.distribution.set_distribution(keras.distribution.DataParallel(devices=devices))

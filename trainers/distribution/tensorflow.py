@@ -1,4 +1,4 @@
-"""Several replicas under TensorFlow: the devices of one machine, or the machines that TF_CONFIG names."""
+"""Several replicas under TensorFlow: the devices of one machine, or the machines in TF_CONFIG."""
 
 import json
 import os
@@ -10,7 +10,7 @@ import tensorflow as tf
 from trainers.distribution.base import Distribution, ReplicaPairMaker, WorkerLost
 from trainers.steps.engines import training_batches
 
-# What a collective operation raises where a machine that takes part in it has gone.
+# Errors of collective operations when a participating machine has gone.
 LOST = (
     tf.errors.UnavailableError,
     tf.errors.AbortedError,
@@ -21,20 +21,20 @@ LOST = (
 
 
 class Mirrored(Distribution):
-    """tf.distribute.MirroredStrategy: one process, one replica a GPU (or a part of the processor).
+    """tf.distribute.MirroredStrategy: one process, one replica per GPU (or per part of the CPU).
 
     Args:
         replicas: number of replicas; None: one for each GPU.
 
     Raises:
-        ValueError: fewer GPUs than replicas, or TensorFlow has begun to work before the processor was divided.
+        ValueError: fewer GPUs than replicas, or TensorFlow was initialised before the CPU was split.
     """
 
     def __init__(self, replicas=None):
         gpus = tf.config.list_physical_devices("GPU")
         count = replicas or len(gpus) or 1
         if gpus and count > len(gpus):
-            raise ValueError(f"--replicas {count} asks for more than the {len(gpus)} GPUs that TensorFlow sees")
+            raise ValueError(f"--replicas {count}: TensorFlow sees only {len(gpus)} GPUs")
         if not gpus:
             _divide_processor(count)
         kind = "GPU" if gpus else "CPU"
@@ -45,28 +45,28 @@ class Mirrored(Distribution):
         return self.strategy.scope()
 
     def batches(self, pair_maker, batch_size, critic_steps, first_step, place="auto"):
-        # ``fit`` cuts each batch into as many pieces as there are replicas.
+        # ``fit`` splits each batch into one part per replica.
         ordered = ReplicaPairMaker(pair_maker, batch_size, critic_steps, self.replicas)
         return training_batches(ordered, batch_size * critic_steps, first_step, place)
 
 
 class MultiWorker(Distribution):
-    """tf.distribute.MultiWorkerMirroredStrategy: one process a machine, all of its GPUs, by ``TF_CONFIG``.
+    """tf.distribute.MultiWorkerMirroredStrategy: one process per machine with all of its GPUs, by ``TF_CONFIG``.
 
     Keras 3's ``fit`` fails under this strategy (it reduces scalar logs along an axis that they do not have), so
-    ``fit`` here is a loop of our own. The chief validates and writes; the others get its state when a stage starts and
-    its learning rates after every epoch.
+    ``fit`` is a custom loop here. The chief validates and writes; the others get its state when a stage starts and its
+    learning rates after every epoch.
 
     Args:
-        replicas: must be None: a worker takes all of its GPUs.
+        replicas: must be None: a worker uses all of its GPUs.
 
     Raises:
-        ValueError: no TF_CONFIG, or one that names no workers.
+        ValueError: no TF_CONFIG, or one without workers.
     """
 
     def __init__(self, replicas=None):
         if replicas is not None:
-            raise ValueError("--replicas is not for multi_worker: each worker takes all of its GPUs")
+            raise ValueError("--replicas cannot be used with multi_worker: each worker uses all of its GPUs")
         _check_tf_config(os.environ.get("TF_CONFIG"))
         resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
         has_chief = "chief" in resolver.cluster_spec().jobs
@@ -80,7 +80,7 @@ class MultiWorker(Distribution):
 
     def batches(self, pair_maker, batch_size, critic_steps, first_step, place="auto"):
         def of_worker(context):
-            # Each worker makes its own samples alone, a batch for each of its replicas in turn.
+            # Each worker generates only its own samples, a batch for each of its replicas in turn.
             count = self.replicas // context.num_input_pipelines
             first = context.input_pipeline_id * count
             ordered = ReplicaPairMaker(pair_maker, batch_size, critic_steps, self.replicas, first, count)
@@ -99,7 +99,7 @@ class MultiWorker(Distribution):
         self._copy_from_chief([*members, *trainer.optimizer.variables])
 
     def fit(self, trainer, batches, epochs, initial_epoch, steps_per_epoch, callbacks, verbose):
-        """A loop on ``strategy.run`` with the callbacks, in the order in which Keras' ``fit`` calls them."""
+        """A loop on ``strategy.run`` with the callbacks, in the same order as in Keras's ``fit``."""
         callbacks = keras.callbacks.CallbackList(
             callbacks, add_history=True, add_progbar=verbose != 0 and self.is_chief, model=trainer, verbose=verbose,
             epochs=epochs, steps=steps_per_epoch,
@@ -110,7 +110,7 @@ class MultiWorker(Distribution):
 
         @tf.function(reduce_retracing=True, autograph=False)
         def step(batch):
-            # One exchange for all logs.
+            # One collective operation for all logs.
             return self.strategy.reduce("MEAN", self.strategy.run(replica_step, args=(batch,)), axis=None)
 
         trainer.stop_training = False
@@ -126,7 +126,7 @@ class MultiWorker(Distribution):
                     logs = dict(zip(trainer.trackers, step(next(iterator)).numpy().tolist(), strict=True))
                     callbacks.on_train_batch_end(number, logs)
                 callbacks.on_epoch_end(epoch, logs)
-                # The chief alone validates, after which it may have halved the rates. The others wait for it here.
+                # Only the chief validates, and may have halved the rates. The others wait for it here.
                 self._copy_from_chief([schedule.factor for schedule in trainer.optimizer.schedules.values()])
         except LOST as error:
             raise _lost() from error
@@ -153,7 +153,7 @@ class MultiWorker(Distribution):
 
     def _sum_over_replicas(self, values):
         def on_replica():
-            # A worker's first replica speaks for it.
+            # A worker's first replica acts for the worker.
             replica = tf.distribute.get_replica_context().replica_id_in_sync_group
             local = self.replicas // max(1, self._workers)
             return tf.where(tf.equal(replica % local, 0), values, tf.zeros_like(values))
@@ -174,7 +174,7 @@ def _divide_processor(count):
     except RuntimeError:
         if len(tf.config.list_logical_devices("CPU")) < count:
             raise ValueError(
-                f"the processor cannot be divided among {count} replicas any more: TensorFlow is at work already"
+                f"the CPU cannot be split among {count} replicas: TensorFlow is already initialised"
             ) from None
 
 
@@ -192,6 +192,6 @@ def _check_tf_config(text):
 
 def _lost():
     return WorkerLost(
-        "another worker of this run has ended or cannot be reached: start all workers again with the same commands, "
-        "and the run goes on from the chief's last checkpoint"
+        "another worker of this run has ended or cannot be reached: restart all workers with the same commands to "
+        "resume from the chief's last checkpoint"
     )

@@ -1,3 +1,4 @@
-"""A run becomes a preset: its weights are converted and measured, and get a card and a row of the index.
-``python -m trainers.publishing.publish`` does that, ``python -m trainers.publishing.cards`` writes cards anew.
+"""Turn a run into a preset: convert and measure its weights, write its card and its row of the index.
+
+``python -m trainers.publishing.publish`` does that; ``python -m trainers.publishing.cards`` rewrites only the cards.
 """

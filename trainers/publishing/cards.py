@@ -1,9 +1,9 @@
-"""Write the model cards of published presets anew, after the card's text was changed; nothing is measured.
+"""Rewrite the model cards of published presets, after the card's text was changed; nothing is measured.
 
     python -m trainers.publishing.cards
     python -m trainers.publishing.cards --presets one_step_lite,umsn_lite
 
-A card is made of the preset's config.json, training.json and metrics.json and of its row of index.json.
+A card is rendered from the preset's config.json, training.json and metrics.json and its row of index.json.
 """
 
 from pathlib import Path
@@ -24,7 +24,7 @@ def published():
 
 
 def make_card(name, entry):
-    """A published preset's card.
+    """Render a published preset's card.
 
     Args:
         name: the preset's.
@@ -34,7 +34,7 @@ def make_card(name, entry):
         (path of the card, its text).
 
     Raises:
-        ValueError: a file that is missing, damaged or of something else.
+        ValueError: a missing, damaged or unsuitable file.
     """
     from deblur_zoo import zoo
     from deblur_zoo.zoo import presets
@@ -50,14 +50,14 @@ def make_card(name, entry):
 
 
 def cards(arguments):
-    """Check the flags and write the cards, when all of them are made. Returns the exit code."""
+    """Check the flags, render all cards, then write them. Returns the exit code."""
     command_line_tools.require_flags(arguments)
     from deblur_zoo.files.atomic_file import atomic_path
 
     entries = published()
     for name in flags.FLAGS.presets:
         if name not in entries:
-            raise UsageError(f"there is no published preset {name!r}; accepted: {', '.join(entries)}")
+            raise UsageError(f"unknown published preset {name!r}; accepted: {', '.join(entries)}")
     try:
         made = [make_card(name, entries[name]) for name in flags.FLAGS.presets or entries]
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""How a preset of each kind is measured when it is published, and what its index row and card say of that."""
+"""Measurement of each kind of preset at publication, and its entries in index row and card."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ from trainers.validation.kinds import development_set
 
 
 class DeblurrerMeasure:
-    """By the evaluation, as `python -m deblur_zoo.evaluation` does it."""
+    """Measures like `python -m deblur_zoo.evaluation`."""
 
     chosen_by = "PSNR on development faces"
 
@@ -23,7 +23,7 @@ class DeblurrerMeasure:
             flags: dict with "development", "identity_network", "limit".
 
         Returns:
-            (content for metrics.json, table in Markdown).
+            (contents for metrics.json, table in Markdown).
 
         Raises:
             ValueError: the measurement failed.
@@ -43,10 +43,10 @@ class DeblurrerMeasure:
         return metrics, text
 
     def table(self, folder):
-        """The measured table in Markdown, out of the preset's metrics.json.
+        """The measured table in Markdown, from the preset's metrics.json.
 
         Raises:
-            ValueError: there is none, or it is none of these.
+            ValueError: the file is missing or unsuitable.
         """
         try:
             return evaluation_table.markdown_of_file(Path(folder) / "metrics.json")
@@ -54,7 +54,7 @@ class DeblurrerMeasure:
             raise ValueError(f"{folder} has no measured table: {error}") from None
 
     def row(self, measured):
-        """What the index row says under "measured", as a table in Markdown."""
+        """The index row's "measured" as a Markdown table."""
         return (
             "| gain over the blurred input | made worse | PSNR | SSIM | sharp in, sharp out | faces |\n"
             "|---|---|---|---|---|---|\n"
@@ -64,7 +64,7 @@ class DeblurrerMeasure:
         )
 
     def index(self, metrics):
-        """What the index row says under "measured"."""
+        """The index row's "measured"."""
         restored = metrics["overall"]["restored"]
         return {
             "psnr_gain_db": round(metrics["overall"]["psnr_gain"]["mean"], 2),
@@ -82,12 +82,12 @@ class DeblurrerMeasure:
         return f"{overall['psnr_gain']['mean']:+.2f} dB, made worse {worse}"
 
     def how(self, name):
-        """How the card says that it was measured."""
+        """The command in the card with which it was measured."""
         return f"    python -m deblur_zoo.evaluation --preset {name} --faces DEVELOPMENT_FACES"
 
     remarks = (
-        "The noise, kernels and faces measured on were not trained on. PSNR and SSIM are as `docs/evaluation.md` "
-        "defines them."
+        "The model was not trained on the faces, kernels and noise of this measurement. `docs/evaluation.md` defines "
+        "the measures."
     )
 
 
@@ -97,7 +97,7 @@ class ParserMeasure:
     chosen_by = "mean F-score on development faces"
 
     def measure(self, folder, flags):
-        """As ``DeblurrerMeasure.measure``; "development_labels" may name the labels' folder, and "cross_validation" the
+        """As ``DeblurrerMeasure.measure``; "development_labels" may be the labels' folder, and "cross_validation" the
         scores of ``trainers.datasets.cross_validation``.
         """
         from deblur_zoo.data.face_store import load_faces
@@ -140,18 +140,18 @@ class ParserMeasure:
             "--development_labels LABELS"
         )
 
-    remarks = "The faces measured on were not trained on. Pixels whose label is unknown are not counted."
+    remarks = "The model was not trained on these faces. Pixels whose true label is unknown are not counted."
 
 
 def _read_scores(path):
     scores = presets.read_json(path)
     if not {"folds", "faces", "mean_f_score", "f_scores"} <= set(scores):
-        raise ValueError(f"{path} is no scores.json of `python -m trainers.datasets.cross_validation`")
+        raise ValueError(f"{path} is not a scores.json of `python -m trainers.datasets.cross_validation`")
     return scores
 
 
 def _f_score_table(metrics):
-    """F-scores by component: on development faces, and where there was a cross-validation, on its folds."""
+    """F-scores by component on development faces, and on the folds of the cross-validation, if any."""
     held_out = metrics.get("cross_validation")
     rows = {**metrics["f_scores"], "mean": metrics["mean_f_score"]}
     if not held_out:
@@ -165,8 +165,8 @@ def _f_score_table(metrics):
 |---|---|---|
 {chr(10).join(lines)}
 
-The middle column is by `python -m trainers.datasets.cross_validation`: parsers that were trained on the other folds.
-The weights that are shipped were trained on all of them.
+The middle column is from `python -m trainers.datasets.cross_validation`, by parsers that were trained on the other
+folds. The shipped weights were trained on all of them.
 """
 
 

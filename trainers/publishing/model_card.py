@@ -3,26 +3,25 @@
 from trainers.publishing.measures import measure_of
 
 _DEBLURRER_LIMITS = """\
-- Trained on upright, aligned faces of about {size}x{size} pixels and motion blur of up to {kernel} pixels, the same all
-  over the picture. Other pictures, other scales, out-of-focus and strongly compressed pictures come out worse than the
-  table says.
-- Detail that the blur has removed is made up from what faces usually look like. Do not use a restored face to
-  identify a person, as evidence, or for any decision about somebody.
-- It may do less well on people, ages and lighting that are rare among the faces it was trained on; `docs/results.md`
-  has its gain by ethnic group.
+- Trained on upright, aligned faces of about {size}x{size} pixels and motion blur of up to {kernel} pixels that is
+  uniform over the image. Other images, other scales, defocus and strong compression give worse results than the table.
+- Detail that blur has removed is filled in with what faces usually look like. Do not use a restored face to identify a
+  person, as evidence, or for any decision about somebody.
+- It may perform worse on people, ages and lighting that are rare in the training data; `docs/results.md` has its gain
+  by ethnic group.
 - **Who should not use it:** anybody who wants to know who somebody is or what a face really looked like, and anybody
   who decides about people: police, courts, border and access control, insurers, employers, doctors, news desks."""
 _PARSER_LIMITS = """\
-- Trained on upright, aligned faces of about {size}x{size} pixels. Other pictures, other scales and faces in profile
-  come out worse than the table says.
+- Trained on upright, aligned faces of about {size}x{size} pixels. Other images, other scales and faces in profile give
+  worse results than the table.
 - It says which pixels are hair or skin, not whose they are. Do not use it to sort people.
-- It may do less well on people, ages and lighting that are rare among the faces it was trained on.
-- **Who should not use it:** anybody who wants to recognise people, or to tell their origin, age, health or mood from
+- It may perform worse on people, ages and lighting that are rare in the training data.
+- **Who should not use it:** anybody who wants to recognise people, or to infer their origin, age, health or mood from
   their faces."""
 # Kind to (what it does, how it is used, its limits).
 KINDS = {
     "deblurrer": (
-        "Restores a face that motion has blurred.",
+        "Restores motion-blurred faces.",
         'sharp = deblur_zoo.load("{name}").deblur("blurred_face.png")',
         _DEBLURRER_LIMITS,
     ),
@@ -69,7 +68,7 @@ import deblur_zoo
 | training | batches of {recipe["batch_size"]}, {recipe["precision"]}, seed {recipe["seed"]}; best weights at step \
 {training["steps"]} ({training["faces_seen"]:,} faces), {training["hours"]} hours on {training["device"]} |
 
-The recipe is `recipe.json`; what was really run, with versions and the data's fingerprint, is `training.json`.\
+The recipe is `recipe.json`; `training.json` records the actual run, with versions and the data's fingerprint.\
 {" " + training["note"] if training["note"] else ""}
 Weights are the moving average over training, chosen by {measure.chosen_by}.
 
@@ -77,7 +76,7 @@ Weights are the moving average over training, chosen by {measure.chosen_by}.
 
 {measure.row(entry["measured"])}
 
-That is its row of `index.json`; `docs/results.md` has all presets beside each other. By the command
+This is its row of `index.json`; `docs/results.md` compares all presets. Measured by
 
 {measure.how(name)}
 
@@ -97,7 +96,7 @@ That is its row of `index.json`; `docs/results.md` has all presets beside each o
 
 
 def _data(training):
-    """What was trained and chosen on, a line each; sets of faces are named by their fingerprints."""
+    """Training and development data, one line each; sets of faces are identified by their fingerprints."""
     lines = [f"- Trained on {training['data']}."]
     for key, title in (("faces", "training faces"), ("pairs", "pairs"), ("development", "development faces")):
         found = training.get(key)
@@ -115,8 +114,8 @@ def _stage(stage):
 
 def _networks(training):
     recipe, files = training["recipe"], training.get("network_files", {})
-    # Older records say no more than that there was a facial loss.
+    # Older records only say whether there was a facial loss.
     networks = training.get("networks", ["identity"] if training.get("facial_loss") else [])
     names = [f"{name} ({files[name]['file']})" if name in files else name for name in networks]
     names += [f"{role} `{recipe[role]['class']}`" for role in ("critic", "auxiliary") if recipe.get(role)]
-    return ", ".join(names) or "none beside the model"
+    return ", ".join(names) or "none"

@@ -1,4 +1,4 @@
-"""From a run's best weights to a preset: conversion, a new measurement, the card and the index."""
+"""Turn a run's best weights into a preset: convert them, measure them, write the card and the index."""
 
 import json
 import tempfile
@@ -15,7 +15,7 @@ _INDEX = "index.json"
 
 def _read(path):
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing: RUN must name a finished run of `python -m trainers`")
+        raise FileNotFoundError(f"{path} is missing: RUN must be a finished run of `python -m trainers`")
     return presets.read_json(path)
 
 
@@ -29,7 +29,7 @@ def publish_run(flags):
 
     Raises:
         FileNotFoundError: the run is not finished, or a path is wrong.
-        ValueError: weights that do not fit the preset, or a measurement that fails.
+        ValueError: weights that do not match the preset, or a failed measurement.
     """
     run = Path(flags["run"])
     record, progress, best = _read(run / "run.json"), _read(run / "progress.json"), run / "best.weights.h5"
@@ -56,7 +56,7 @@ def publish_run(flags):
         if config["kind"] == "deblurrer":
             golden.write(zoo.load(staged), staged, staged_config["weights"]["sha256"])
             files.append(golden.FILE)
-        # Weights first and config last: the config names the weights' checksum, and the index is the last word.
+        # Weights first, then the config, which has their checksum, and the index last.
         for name in [*files, "config.json"]:
             (staged / name).replace(target / name)
     update_index(target.parent / _INDEX, config["name"], entry)
@@ -64,7 +64,7 @@ def publish_run(flags):
 
 
 def training_record(flags, record, progress):
-    """The content of training.json: how the weights came about, without the machine's paths.
+    """The contents of training.json: the origin of the weights, without this machine's paths.
 
     Args:
         flags: dict of the command's flags.
@@ -108,8 +108,8 @@ def index_entry(config, model, training, metrics):
     Args:
         config: the preset's config; None weights are allowed.
         model: the built model.
-        training: the content of training.json, or None.
-        metrics: the content of metrics.json, or None.
+        training: the contents of training.json, or None.
+        metrics: the contents of metrics.json, or None.
     """
     weights = config["weights"] or {}
     return {
@@ -127,7 +127,7 @@ def index_entry(config, model, training, metrics):
 
 
 def update_index(path, name, entry):
-    """Replace one row of ``index.json``; the others stay as they are."""
+    """Replace one row of ``index.json``, leaving the others unchanged."""
     index = _read(path) if path.is_file() else {"format_version": presets.FORMAT_VERSION, "presets": {}}
     index["presets"][name] = entry
     index["presets"] = dict(sorted(index["presets"].items()))

@@ -1,12 +1,12 @@
-"""Make a preset out of a finished run: float16 weights, measured again, with model card and index entry.
+"""Turn a finished run into a preset: float16 weights, measured again, with model card and index entry.
 
     python -m trainers.publishing.publish runs/lite --development crops/development \
         --identity_network mobilefacenet.keras \
         --data "CelebA (7,475 faces) and MEBeauty (1,216 faces)" --license "non-commercial research use"
 
 Writes into the preset's folder: model.weights.h5, config.json, training.json, metrics.json, README.md and, for a
-deblurrer, golden.npz (see ``deblur_zoo.zoo.golden``), and the preset's row of index.json. Everything is prepared beside
-the folder first; a failed measurement changes nothing.
+deblurrer, golden.npz (see ``deblur_zoo.zoo.golden``), and the preset's row of index.json. Everything is prepared in a
+temporary folder first; if the measurement fails, nothing changes.
 """
 
 from absl import flags
@@ -15,28 +15,28 @@ from deblur_zoo.files import command_line_tools
 from deblur_zoo.files.command_line_tools import UsageError
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("run", None, "folder of a finished run of `python -m trainers`; may be given without --run")
-flags.DEFINE_string("preset", None, "name or folder of the preset to publish to; the run's own where not given")
+flags.DEFINE_string("run", None, "folder of a finished run of `python -m trainers`; also accepted as an argument")
+flags.DEFINE_string("preset", None, "name or folder of the preset to publish to; default: the run's own")
 flags.DEFINE_string("development", None, "folder of aligned development faces to measure on")
 flags.DEFINE_string("development_labels", None, "folder of their labels, to measure a parser")
 flags.DEFINE_string("cross_validation", None, "a parser's scores.json of trainers.datasets.cross_validation")
 flags.DEFINE_string("identity_network", None, "Keras file of a face recognition network, for the identity cosine")
-flags.DEFINE_string("data", None, "what was trained on, for the card")
+flags.DEFINE_string("data", None, "training data, for the card")
 flags.DEFINE_string("license", None, "licence of the weights, which follows from the data")
-flags.DEFINE_string("device", None, "what it was trained on, for the card; the run's record where not given")
-flags.DEFINE_integer("earlier_steps", 0, "steps of earlier runs that this one went on from", lower_bound=0)
+flags.DEFINE_string("device", None, "training hardware, for the card; default: from the run's record")
+flags.DEFINE_integer("earlier_steps", 0, "steps of the earlier runs that this one continued", lower_bound=0)
 flags.DEFINE_float("earlier_hours", 0.0, "hours of earlier runs", lower_bound=0)
-flags.DEFINE_string("note", None, "a sentence for the card about what was special in this training")
-flags.DEFINE_integer("limit", None, "measure on the first so many faces only", lower_bound=1)
+flags.DEFINE_string("note", None, "a sentence for the card about special circumstances of this training")
+flags.DEFINE_integer("limit", None, "measure only on the first so many faces", lower_bound=1)
 
 
 def publish(arguments):
-    """Check the flags, convert, measure and put in place. Returns the exit code."""
+    """Check the flags, convert, measure and publish. Returns the exit code."""
     if arguments and not FLAGS.run:
         FLAGS.run = arguments[0]
         arguments = arguments[1:]
     command_line_tools.require_flags(arguments, "run", "development", "data", "license")
-    # Heavy imports wait until the flags are known to be good.
+    # Heavy imports after the flags have been checked.
     from trainers.publishing.publication import publish_run
 
     try:

@@ -1,3 +1,4 @@
 """The training step for each backend, optimisers and schedules.
-``engines.py`` chooses by the backend in use. Nothing here knows which method is trained.
+
+``engines.py`` chooses by the current backend. This package does not depend on the method.
 """

@@ -1,4 +1,4 @@
-"""What goes with which Keras backend: the training step, and the batches it takes."""
+"""The training step and the batches for the current Keras backend."""
 
 import keras
 
@@ -6,21 +6,19 @@ BACKENDS = ("tensorflow", "jax")
 
 
 def check_backend():
-    """The backend in use.
+    """The current backend.
 
     Raises:
         ValueError: a backend without a training step.
     """
     backend = keras.backend.backend()
     if backend not in BACKENDS:
-        raise ValueError(
-            f"there is no training step for the Keras backend {backend!r}; accepted: {', '.join(BACKENDS)}"
-        )
+        raise ValueError(f"the Keras backend {backend!r} has no training step; accepted: {', '.join(BACKENDS)}")
     return backend
 
 
 def trainer_class():
-    """The RestorationTrainer of the backend in use."""
+    """The RestorationTrainer for the current backend."""
     if check_backend() == "jax":
         from trainers.steps.jax_step import JaxTrainer
 
@@ -31,11 +29,11 @@ def trainer_class():
 
 
 def training_batches(pair_maker, batch_size, first_step, place="auto"):
-    """Endless batches of a pair maker: a tf.data.Dataset under TensorFlow, a generator elsewhere; the same pairs.
+    """Endless batches of a pair maker: a tf.data.Dataset under TensorFlow, else a generator, with the same pairs.
 
     Args:
         pair_maker: a PairMaker.
-        batch_size: pairs a step.
+        batch_size: pairs per step.
         first_step: the step to start at.
         place: where pairs are rendered: "host", "device" or "auto", see ``deblur_zoo.data.places``.
     """

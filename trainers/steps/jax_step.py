@@ -10,8 +10,8 @@ from trainers.steps.restoration_trainer import CRITIC, GENERATOR, RestorationTra
 class JaxTrainer(RestorationTrainer):
     """RestorationTrainer with a stateless step that ``fit`` compiles once.
 
-    The state is what Keras hands from step to step: trainable, non-trainable, optimisers' and metrics' variables. The
-    moving average and the step count are non-trainable; a schedule's plateau factor is its optimiser's.
+    The state is what Keras passes from step to step: trainable, non-trainable, optimisers' and metrics' variables. The
+    moving average and the step count are non-trainable; a schedule's plateau factor belongs to its optimiser.
     """
 
     def train_step(self, state, data):
@@ -19,7 +19,7 @@ class JaxTrainer(RestorationTrainer):
 
         Args:
             state: the four lists of values.
-            data: uint8 (N, H, W, 3) twice, and labels (N, H, W) where there are any.
+            data: uint8 (N, H, W, 3) twice, and labels (N, H, W), if any.
 
         Returns:
             (running means for the progress bar, the new state).
@@ -50,10 +50,10 @@ class JaxTrainer(RestorationTrainer):
         return logs, tuple(values.of(group) for group in groups)
 
     def _player_step(self, values, player, variables, losses):
-        """Take a gradient step of one player; changes ``values``.
+        """Take a gradient step for one player; updates ``values``.
 
         Args:
-            losses: function without arguments that gives ((loss, terms), anything).
+            losses: function without arguments that returns ((loss, terms), anything).
         """
         optimizer = self.optimizer.players[player]
 
@@ -63,7 +63,7 @@ class JaxTrainer(RestorationTrainer):
             with inner.scope():
                 (loss, terms), extra = losses()
                 scaled = optimizer.scale_loss(loss)
-            # Batch normalisation moves its averages in the forward pass.
+            # Batch normalisation updates its averages in the forward pass.
             return scaled, ((loss, terms), extra, inner.of(self.non_trainable_variables))
 
         gradients, (result, extra, moved) = jax.grad(scaled_loss, has_aux=True)(values.of(variables))
@@ -101,7 +101,7 @@ class _Values:
 
 
 class _Scope:
-    """A scope in which variables have these values, and after which the values are what was assigned in it."""
+    """A scope in which variables have these values; assignments in it update the values."""
 
     def __init__(self, values):
         self._owner = values

@@ -1,11 +1,11 @@
-"""An optimiser for convolutions that turns each kernel's momentum into the nearest orthogonal matrix."""
+"""An optimiser for convolutions that replaces each kernel's momentum by the nearest orthogonal matrix."""
 
 import math
 
 import keras
 from keras import ops
 
-# Of the quintic polynomial that drives singular values towards 1 (Jordan et al. 2024).
+# Coefficients of the quintic polynomial that drives singular values towards 1 (Jordan et al. 2024).
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 
 
@@ -15,18 +15,18 @@ class Muon(keras.optimizers.Optimizer):
 
     A convolution's kernel (height, width, in, out) is a matrix (height * width * in, out). Its update has singular
     values near 1, times ``0.2 * sqrt(max(rows, columns))``, so that its entries are as large as Adam's usual ones and
-    one learning rate serves both (Liu et al. 2025, arXiv:2502.16982, section 2.2). The momentum's own size falls out.
+    one learning rate serves both (Liu et al. 2025, arXiv:2502.16982, section 2.2). The scale of the momentum cancels.
 
-    Keras' optimiser of that name takes Adam for kernels of four axes, which here are nearly all weights, and its
-    arguments differ between the versions of Keras that this package accepts.
+    Keras's optimiser of that name uses Adam for kernels of four axes, which are nearly all weights here, and its
+    arguments differ between the supported versions of Keras.
 
     Args:
         learning_rate: float or a schedule.
         momentum: of the kernels' gradients, in Nesterov's form.
-        iterations_of_newton: Newton-Schulz iterations a step.
-        least_side: a matrix with fewer rows or columns is Adam's.
+        iterations_of_newton: Newton-Schulz iterations per step.
+        least_side: Adam updates matrices with fewer rows or columns than this.
         beta_1, beta_2, epsilon: Adam's.
-        **kwargs: what every Keras optimiser takes (clipping, moving average, ...).
+        **kwargs: arguments of all Keras optimisers (clipping, moving average, ...).
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class Muon(keras.optimizers.Optimizer):
 
 
 def orthogonalize(matrix, iterations=5):
-    """The matrix with its singular values moved towards 1 (between about 0.7 and 1.2 after five iterations).
+    """Move the singular values of a matrix towards 1 (between about 0.7 and 1.2 after five iterations).
 
     Args:
         matrix: float32 (rows, columns). Zero stays zero.

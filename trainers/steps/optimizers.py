@@ -8,21 +8,21 @@ CLIPPINGS = ("clipnorm", "global_clipnorm", "clipvalue")
 
 
 class PlayersOptimizer(keras.optimizers.Optimizer):
-    """The optimisers of generator and critic as one: what ``compile`` takes and ``fit`` carries from step to step.
+    """The optimisers of generator and critic as one, for ``compile`` and ``fit``.
 
-    It applies nothing itself: a training step applies each player's own optimiser, ``players[name]``.
+    It applies no updates itself: a training step applies each player's own optimiser, ``players[name]``.
 
     Args:
         players: dict from the player's name to its optimiser, not built yet.
         schedules: dict from the player's name to its ``Schedule``.
-        loss_scaling: wrap each optimiser in Keras' LossScaleOptimizer, as float16 needs it. Each player has a scale of
-            its own, since their gradients differ.
+        loss_scaling: wrap each optimiser in Keras's LossScaleOptimizer, as float16 requires. Each player has its own
+            scale, since their gradients differ.
         replicas: number of replicas whose gradients are summed. Clipping happens before the sum, so the limits are
-            divided by it.
+            divided by this number.
     """
 
     def __init__(self, players, schedules, loss_scaling=False, replicas=1):
-        # The learning rate is the players' own; this one is not used.
+        # Unused: each player has its own learning rate.
         super().__init__(learning_rate=0.0, name="players")
         for name, optimizer in players.items():
             optimizer.learning_rate = schedules[name]
@@ -40,7 +40,7 @@ class PlayersOptimizer(keras.optimizers.Optimizer):
         """Create every player's state.
 
         Args:
-            variables: dict from the player's name to the list of variables that it trains.
+            variables: dict from the player's name to the list of variables to train.
         """
         for name, optimizer in self.players.items():
             optimizer.build(variables[name])
@@ -59,16 +59,16 @@ class PlayersOptimizer(keras.optimizers.Optimizer):
 
     @learning_rate.setter
     def learning_rate(self, value):
-        raise AttributeError("each player has a learning rate of its own: set it on its optimiser")
+        raise AttributeError("each player has its own learning rate: set it on its optimiser")
 
 
 def optimizer_of(config):
-    """The optimiser that a recipe names: one of Keras', or ``deblur_zoo>Muon``.
+    """Create the optimiser of a recipe: one of Keras's, or ``deblur_zoo>Muon``.
 
     Args:
         config: dict with "class_name" and "config".
 
     Raises:
-        TypeError, ValueError: no such optimiser, or an argument that it does not take.
+        TypeError, ValueError: an unknown optimiser, or an invalid argument.
     """
     return keras.optimizers.get(config)

@@ -1,4 +1,4 @@
-"""What every backend's trainer shares: the networks in training, the moving average, the losses, the progress bar."""
+"""Common to every backend's trainer: the networks, the moving average, the losses, the progress bar."""
 
 import keras
 from keras import ops
@@ -10,21 +10,21 @@ GENERATOR, CRITIC = "generator", "critic"
 
 
 class RestorationTrainer(keras.Model):
-    """A deblurring model in training, with its critic where the method has one.
+    """A deblurring model in training, with a critic if the method has one.
 
-    ``fit`` takes batches (blurred, sharp) or (blurred, sharp, labels), uint8 (N, H, W, 3) and (N, H, W). With
-    ``critic_steps`` of 2 or more a batch holds so many batches in a row: each critic step sees pictures of its own.
+    ``fit`` takes batches (blurred, sharp) or (blurred, sharp, labels), uint8 (N, H, W, 3) and (N, H, W). With two or
+    more ``critic_steps`` it takes as many batches concatenated, so that each critic step sees different images.
 
     A step trains the generator on the first part of the batch, then the critic on each part. The first critic step
-    takes the estimates that the generator's step made, which saves one pass through the model.
+    reuses the estimates of the generator's step, which saves one pass through the model.
 
     Args:
         model: the model to train.
-        average: a second model of the same configuration that holds the moving average of the weights; it is what
-            validation measures and what is shipped.
-        decay: of the moving average, per step; it starts lower, so that the first steps are soon forgotten.
+        average: a second model of the same configuration with the moving average of the weights, which is validated
+            and shipped.
+        decay: of the moving average, per step; lower at the start, so that the first steps are soon forgotten.
         critic: keras.Model that judges images, or None.
-        auxiliary: keras.Model that is trained with the generator and not shipped, or None.
+        auxiliary: keras.Model that is trained with the generator but not shipped, or None.
     """
 
     def __init__(self, model, average, decay=0.999, critic=None, auxiliary=None, **kwargs):
@@ -33,7 +33,7 @@ class RestorationTrainer(keras.Model):
             network.build()
         average.trainable = False
         for target, source in zip(average.weights, model.weights, strict=True):
-            # A copy: JAX would share the buffer, which a compiled step gives away once.
+            # A copy: JAX would share the buffer, which a compiled step donates.
             target.assign(ops.copy(source))
         self.model = model
         self.average = average
@@ -43,27 +43,27 @@ class RestorationTrainer(keras.Model):
         self.method = None
         self.trackers = {}
         self.critic_steps = 1
-        # Over all stages, where the optimisers' own counts start anew with each.
+        # Counts over all stages, unlike the optimisers' own counts.
         self.step = keras.Variable(0, trainable=False, dtype="int32", name="step", aggregation="only_first_replica")
         self.built = True
 
     def start_stage(self, method, optimizer, schedule, critic_optimizer=None, critic_schedule=None, critic_steps=1,
                     train=None, loss_scaling=False):  # fmt: skip
-        """Begin a stage: its losses, fresh optimisers, and which parts of the model are trained.
+        """Start a stage: set its losses, create new optimisers, and choose which parts of the model to train.
 
         Args:
             method: a Method.
             optimizer, schedule: the generator's.
-            critic_optimizer, critic_schedule: the critic's, where ``method.critic_weights`` is not empty.
-            critic_steps: critic steps for one step of the generator.
-            train: names of the model's parts that this stage trains ("auxiliary" among them); None: everything.
+            critic_optimizer, critic_schedule: the critic's, if ``method.critic_weights`` is not empty.
+            critic_steps: critic steps per generator step.
+            train: names of the model's parts to train in this stage, which may include "auxiliary"; None: everything.
             loss_scaling: scale losses against underflow, for float16.
 
         Raises:
-            ValueError: a part that the model does not have, or adversarial losses without a critic.
+            ValueError: an unknown part of the model, or adversarial losses without a critic.
         """
         if method.has_adversary and self.critic is None:
-            raise ValueError("the stage has adversarial losses, but the recipe names no critic")
+            raise ValueError("the stage has adversarial losses, but the recipe has no critic")
         self.method = method
         self.critic_steps = critic_steps if method.critic_weights else 1
         self._choose_parts(train)
@@ -77,7 +77,7 @@ class RestorationTrainer(keras.Model):
             names += ["critic_loss", *method.critic_weights]
         self.trackers = {name: keras.metrics.Mean(name=name) for name in names}
         composite = PlayersOptimizer(players, schedules, loss_scaling, self.replicas)
-        # XLA is JAX's compiler, without which it would run op by op; under TensorFlow on a CPU it is slower.
+        # XLA is JAX's compiler, without which JAX runs op by op; under TensorFlow on a CPU it is slower.
         self.compile(optimizer=composite, jit_compile=keras.backend.backend() == "jax", auto_scale_loss=False)
         composite.build_players(variables)
 
@@ -100,14 +100,14 @@ class RestorationTrainer(keras.Model):
 
     @property
     def replicas(self):
-        """How many replicas share each batch and sum their gradients. (JAX's data parallelism is one: one step for the
-        global batch.)
+        """Number of replicas that share each batch and sum their gradients. (JAX's data parallelism counts as one, with
+        one step for the global batch.)
         """
         return 1
 
     @property
     def generator_variables(self):
-        """What the generator's player trains in this stage."""
+        """The generator's trainable variables in this stage."""
         extra = self.auxiliary.trainable_variables if self.auxiliary is not None else []
         return [*self.model.trainable_variables, *extra]
 
@@ -119,14 +119,14 @@ class RestorationTrainer(keras.Model):
         return self.model(images, training=training)
 
     def batches_of(self, data, replica=0):
-        """Split the data of a step into the dicts that a Method takes, one a critic step.
+        """Split the data of a step into the dicts that a Method takes, one per critic step.
 
         Args:
             data: (blurred, sharp[, labels]), a replica's part of the global batch.
-            replica: which part: int, or a scalar int32 tensor.
+            replica: index of the part: int, or a scalar int32 tensor.
         """
         count = ops.shape(data[0])[0] // self.critic_steps
-        # Counted up from the run's first step; int32 products must not overflow, hence the two remainders.
+        # Counts from the run's first step; the two remainders keep int32 products from overflowing.
         numbers = ops.arange(count, dtype="int32") + replica * count + ops.mod(self.step, 65536) * 251
         parts = []
         for i in range(self.critic_steps):
@@ -148,7 +148,7 @@ class RestorationTrainer(keras.Model):
         return weighted_sum(self.method.weights, terms), terms, outputs
 
     def critic_loss(self, batch, outputs, input_gradient):
-        """The critic's loss on one batch and estimates of it, as (loss, terms)."""
+        """The critic's loss on one batch and its estimates, as (loss, terms)."""
         outputs = {name: ops.stop_gradient(value) for name, value in outputs.items()}
         terms = self.method.critic_terms(batch, outputs, self.critic, input_gradient)
         return weighted_sum(self.method.critic_weights, terms), terms
@@ -167,10 +167,10 @@ class RestorationTrainer(keras.Model):
             target.assign(target + (1.0 - decay) * (source - target))
 
     def update_trackers(self, values):
-        """Running means of the step's losses and terms, for the progress bar.
+        """Update the running means of the step's losses and terms, for the progress bar.
 
         Args:
-            values: dict from a tracker's name to a scalar; a term's name that both players use would be one tracker.
+            values: dict from a tracker's name to a scalar; two players' terms of the same name share a tracker.
         """
         for name, value in values.items():
             self.trackers[name].update_state(value)

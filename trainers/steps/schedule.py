@@ -8,24 +8,24 @@ from keras import ops
 
 @keras.saving.register_keras_serializable("deblur_zoo")
 class Schedule(keras.optimizers.schedules.LearningRateSchedule):
-    """Linear warm-up to ``peak``, then the decay, times a factor that a plateau halves.
+    """Linear warm-up to ``peak``, then the decay, times a factor that is halved on a plateau.
 
     Args:
         peak: learning rate after the warm-up.
-        steps: steps of the whole stage; where the cosine ends.
-        warmup: steps of linear rise from 0.
+        steps: steps of the whole stage, at whose end the cosine ends.
+        warmup: steps of linear increase from 0.
         decay: "constant", "cosine" (to ``final`` at the last step) or "exponential" (a factor of ``rate`` every
-            ``every`` steps, as the one-step paper has it).
+            ``every`` steps, as in the one-step paper).
         final: the cosine's end, as a fraction of ``peak``.
         rate, every: the exponential decay's factor and its interval in steps.
 
     Raises:
-        ValueError: an unknown decay or a rate that is not positive.
+        ValueError: an unknown decay or a rate out of range.
     """
 
     def __init__(self, peak, steps, warmup=0, decay="cosine", final=0.01, rate=0.96, every=1000):
         if decay not in ("constant", "cosine", "exponential"):
-            raise ValueError(f"decay {decay!r} is not known; accepted: constant, cosine, exponential")
+            raise ValueError(f"unknown decay {decay!r}; accepted: constant, cosine, exponential")
         if not (peak > 0 and 0 < rate <= 1 and 0 <= warmup <= steps):
             raise ValueError("a schedule needs peak > 0, 0 < rate <= 1 and 0 <= warmup <= steps")
         self.settings = {
@@ -34,9 +34,9 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         self.factor = None
 
     def attach(self, optimizer):
-        """Let a built optimiser own the plateau's factor, so that every backend carries it from step to step.
+        """Make a built optimiser own the plateau's factor, so that every backend carries it from step to step.
 
-        Called once, before the first step; without it the factor is 1.
+        Call it once, before the first step; without it the factor is 1.
         """
         self.factor = optimizer.add_variable((), initializer="ones", dtype="float32", name="plateau_factor")
 

@@ -8,7 +8,7 @@ from trainers.steps.restoration_trainer import CRITIC, GENERATOR, RestorationTra
 class TensorFlowTrainer(RestorationTrainer):
     """RestorationTrainer with GradientTape steps, on one device or on the replicas of a ``tf.distribute`` strategy.
 
-    Trainer, models and each stage's optimisers are created, and stages started, within the strategy's scope.
+    Create trainer, models and each stage's optimisers, and start stages, within the strategy's scope.
     """
 
     @property
@@ -16,7 +16,7 @@ class TensorFlowTrainer(RestorationTrainer):
         return self.distribute_strategy.num_replicas_in_sync
 
     def train_step(self, data):
-        """One step on a batch (blurred, sharp[, labels]); gives the running means for the progress bar."""
+        """One step on a batch (blurred, sharp[, labels]); returns the running means for the progress bar."""
         batches = self.batches_of(data, tf.distribute.get_replica_context().replica_id_in_sync_group)
         with tf.GradientTape() as tape:
             loss, terms, outputs = self.generator_loss(batches[0])
@@ -38,13 +38,13 @@ class TensorFlowTrainer(RestorationTrainer):
         return {"critic_loss": loss, **terms}
 
     def _apply(self, player, tape, loss, variables):
-        # TensorFlow's own variables: zeros like one of Keras' fail, where a network is not used in a stage.
+        # TensorFlow's own variables: zeros like a Keras variable fail if a network is not used in a stage.
         sources = [variable.value for variable in variables]
         gradients = tape.gradient(loss, sources, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         if replicas > 1:
-            # The optimiser sums over replicas after clipping and, for float16, after its check for overflow. Given the
-            # same mean divided by their number on each, both see what one replica would see.
+            # The optimiser sums over replicas after clipping and, for float16, after its overflow check. With the same
+            # mean divided by their number on each replica, both see what a single replica would see.
             gradients = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, gradients)
             gradients = [gradient / replicas for gradient in gradients]
         self.optimizer.players[player].apply(gradients, variables)

@@ -1,12 +1,12 @@
-"""Which features of a network are zero for every face, because the ReLUs that make them have died.
+"""Find features of a network that are zero for every face, because their ReLUs have died.
 
     python -m trainers.validation.dead_features --preset two_step_gan_lite --faces crops/development
     python -m trainers.validation.dead_features --preset two_step_gan_lite --faces crops/development \
         --weights run/best.weights.h5
 
-For each convolution and dense layer, how many channels of its input are zero at every pixel of every blurred face. No
-gradient reaches what makes them, so more training does not bring them back: a lower learning rate from the start does,
-or drawing the dead layers anew.
+Counts, for each convolution and dense layer, the input channels that are zero at every pixel of every blurred face.
+Their sources get no gradient, so more training does not revive them: use a lower learning rate from the start, or
+reinitialise the dead layers.
 """
 
 from absl import flags
@@ -18,11 +18,11 @@ BATCH = 8
 
 
 def largest_inputs(model, batches):
-    """The largest magnitude that each channel of each layer's input takes.
+    """The largest magnitude of each channel of each layer's input.
 
     Args:
-        model: a built model that takes (N, H, W, 3) images and runs eagerly. Its convolutions and dense layers may lie
-            anywhere inside it and be used several times; their features are channels last.
+        model: a built model that takes (N, H, W, 3) images and runs eagerly. Its convolutions and dense layers may be
+            nested and used several times; their features are channels last.
         batches: float arrays (N, H, W, 3).
 
     Returns:
@@ -48,10 +48,10 @@ def largest_inputs(model, batches):
 
 
 def report(largest):
-    """Lines of text: the layers with dead inputs, most of them first, then the sum over all layers.
+    """Lines of text: the layers with dead inputs, most dead ones first, then the sum over all layers.
 
     Args:
-        largest: what ``largest_inputs`` gives.
+        largest: as from ``largest_inputs``.
     """
     dead = {path: (int((values == 0).sum()), len(values)) for path, values in largest.items()}
     lines = [
@@ -91,9 +91,9 @@ def dead_features(arguments):
 
 def main():
     flags.DEFINE_string("preset", None, "name or folder of a preset")
-    flags.DEFINE_string("faces", None, "folder of aligned sharp crops; they are blurred by the test kernels")
-    flags.DEFINE_string("weights", None, "another .weights.h5 file than the preset's own")
-    flags.DEFINE_integer("limit", 64, "how many faces to use", lower_bound=1)
+    flags.DEFINE_string("faces", None, "folder of aligned sharp crops, to be blurred by the test kernels")
+    flags.DEFINE_string("weights", None, "a .weights.h5 file to use instead of the preset's own")
+    flags.DEFINE_integer("limit", 64, "number of faces to use", lower_bound=1)
     command_line_tools.run(dead_features, "python -m trainers.validation.dead_features")
 
 

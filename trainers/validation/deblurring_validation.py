@@ -1,4 +1,4 @@
-"""The development measurement of models of kind "deblurrer": development faces, blurred by unseen kernels."""
+"""Validation of models of kind "deblurrer": development faces, blurred by unseen kernels."""
 
 import numpy as np
 
@@ -15,12 +15,12 @@ class DevelopmentSet:
     """Development faces blurred once by the test kernels, for models of kind "deblurrer".
 
     Args:
-        faces: uint8 (N, S, S, 3), S >= ``crop_size``; the middle is used.
+        faces: uint8 (N, S, S, 3), S >= ``crop_size``; the centre is used.
         bank: kernel bank; face i gets kernel i modulo the bank's length.
         crop_size: side in pixels.
         sigma: standard deviation of the noise, on the [0, 1] scale.
         batch_size: faces per forward pass.
-        identity_network: function of float (N, crop_size, crop_size, 3) in [0, 1] that gives embeddings (N, D), or
+        identity_network: function of float (N, crop_size, crop_size, 3) in [0, 1] that returns embeddings (N, D), or
             None.
 
     Attributes:
@@ -59,14 +59,14 @@ class DevelopmentSet:
         return values
 
     def measure(self, model):
-        """How well a model restores the blurred faces, and what it does to sharp ones.
+        """Measure how well a model restores blurred faces and preserves sharp ones.
 
         Args:
             model: a Deblurrer.
 
         Returns:
-            dict with "psnr", "psnr_gain" over the blurred faces and "sharp_in_psnr" of sharp faces put in, in dB;
-            "made_worse", the share of the faces whose PSNR fell; "ssim" from 11 pixels up; "identity_cosine" with an
+            dict with "psnr", "psnr_gain" over the blurred faces and "sharp_in_psnr" of the output for sharp faces, in
+            dB; "made_worse", the share of faces whose PSNR fell; "ssim" from 11 pixels up; "identity_cosine" with an
             identity network. Means over the faces.
         """
         restored = run_on_faces(model, self.blurred, self.batch_size)
@@ -75,7 +75,7 @@ class DevelopmentSet:
         scores = {"psnr": capped_mean(psnr_restored)}
         scores["psnr_gain"] = scores["psnr"] - self.psnr_blurred
         scores["made_worse"] = float(np.mean(psnr_restored < self._plain))
-        # A quarter of the faces is enough for the sharp-in check and keeps it cheap.
+        # A quarter of the faces keeps the sharp-in check cheap.
         sharp = self.sharp[: max(1, len(self.sharp) // 4)]
         unharmed = run_on_faces(model, sharp, self.batch_size)
         scores["sharp_in_psnr"] = capped_mean(in_batches(self._psnr, self.batch_size, sharp, unharmed))

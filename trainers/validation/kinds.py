@@ -1,7 +1,7 @@
-"""The small fixed measurement that training is watched and stopped by: development faces, unseen kernels.
+"""The small fixed measurement that monitors training: development faces, unseen kernels.
 
-Which one it is follows from the model's kind. All have ``score``, the name of the value that decides what is best;
-``measure(model)``, a dict from names to values; and ``strip(model)``, a picture to look at.
+It depends on the model's kind. All sets have ``score``, the name of the value that decides what is best;
+``measure(model)``, a dict from names to values; and ``strip(model)``, an image for inspection.
 """
 
 from trainers.validation.deblurring_validation import DevelopmentSet
@@ -31,8 +31,10 @@ def development_set(kind, store, bank, crop_size, identity_network=None):
         identity_network: see ``DevelopmentSet``.
 
     Raises:
-        ValueError: a kind without one, or faces without the labels that it needs.
+        ValueError: an unknown kind, or faces without the labels that it needs.
     """
     if kind not in KINDS:
-        raise ValueError(f"models of kind {kind!r} have no measure on development faces; accepted: {', '.join(KINDS)}")
+        raise ValueError(
+            f"models of kind {kind!r} cannot be measured on development faces; accepted: {', '.join(KINDS)}"
+        )
     return KINDS[kind](store, bank, crop_size, identity_network)

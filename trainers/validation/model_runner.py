@@ -1,4 +1,4 @@
-"""Running a model on any number of faces while it is trained, and what the measures of every kind share."""
+"""Run a model on any number of faces during training, and helpers for all measures."""
 
 import numpy as np
 from keras import ops
@@ -6,7 +6,7 @@ from keras import ops
 from deblur_zoo.execution import run
 from deblur_zoo.faces.alignment import CROP_SIZE
 
-# More says nothing: the rounding of one picture to 8 bits alone is noise at 59 dB.
+# Rounding one image to 8 bits already limits the PSNR to 59 dB.
 PSNR_CAP = 60.0
 
 
@@ -16,9 +16,9 @@ def run_on_faces(model, faces, batch_size):
 
 
 def in_batches(function, batch_size, *arrays):
-    """A function of batches on arrays of any length N.
+    """Apply a function of batches to arrays of any length N.
 
-    The last batch is filled up with its first row, so that a compiled function sees one shape.
+    The last batch is padded with its first row, so that a compiled function sees one shape.
 
     Returns:
         the function's results, an array (N, ...) or a dict of them.
@@ -36,10 +36,10 @@ def in_batches(function, batch_size, *arrays):
 
 
 def identity_network(path, crop_size):
-    """The identity network of a Keras file for the middle of the canonical crop; None without a path.
+    """The identity network of a Keras file for the centre of the canonical crop; None without a path.
 
     Raises:
-        FileNotFoundError, ValueError: no such file, or no identity network.
+        FileNotFoundError, ValueError: the file does not exist, or is not an identity network.
     """
     if not path:
         return None

@@ -1,4 +1,4 @@
-"""The development measurement of models of kind "parser": F-scores on sharp faces whose labels are known."""
+"""Validation of models of kind "parser": F-scores on sharp faces with known labels."""
 
 import numpy as np
 
@@ -7,39 +7,39 @@ from deblur_zoo.metrics.parsing import COMPONENTS, UMSN_CLASSES, component_score
 from trainers.validation.model_runner import run_on_faces
 from trainers.validation.pictures import chosen_faces, strip
 
-# RGB of the classes in strips; unknown pixels stay grey.
+# RGB of the classes in strips; unknown pixels are grey.
 COLOURS = np.full((256, 3), 128, np.uint8)
 COLOURS[:11] = [
     (0, 0, 0), (244, 196, 160), (120, 70, 20), (170, 110, 40), (40, 120, 255), (90, 200, 255), (250, 220, 60),
     (220, 40, 60), (255, 255, 255), (255, 120, 140), (90, 40, 130),
 ]  # fmt: skip
 
-# A label that stands for each of the four classes of Yasarla et al. 2020, whose parsers know no others.
+# A representative label for each of the four classes of Yasarla et al. 2020, for parsers with only these.
 OF_FOUR_CLASSES = np.array([members[0] for members in UMSN_CLASSES.values()], np.uint8)
 
 
 class ParsingDevelopmentSet:
-    """Sharp faces and their labels. See ``trainers.validation.kinds`` for what a development set is.
+    """Sharp faces and their labels; see ``trainers.validation.kinds`` for the interface.
 
     Args:
-        faces: uint8 (N, S, S, 3), S >= ``crop_size``; the middle is used.
-        labels: uint8 (N, S, S), classes of the architecture note's table, 255 unknown.
+        faces: uint8 (N, S, S, 3), S >= ``crop_size``; the centre is used.
+        labels: uint8 (N, S, S), ``FaceClass`` values, 255 unknown.
         crop_size: side in pixels.
         batch_size: faces per forward pass.
 
     Raises:
-        ValueError: no labels, or not a known pixel among them.
+        ValueError: no labels, or only unknown ones.
     """
 
     score = "mean_f_score"
 
     def __init__(self, faces, labels, crop_size=128, batch_size=16):
         if labels is None:
-            raise ValueError("a parser is measured on labels: name the folder of the development faces' labels")
+            raise ValueError("measuring a parser needs the folder of the development faces' labels")
         self.faces = central_crop(faces, crop_size)
         self.labels = central_crop(labels, crop_size)
         if not np.isin(self.labels, list(COMPONENTS.values())).any():
-            raise ValueError("the development faces' labels name no part of a face")
+            raise ValueError("the development faces' labels contain no part of a face")
         self.batch_size = batch_size
 
     def _parse(self, model, faces):
@@ -50,7 +50,7 @@ class ParsingDevelopmentSet:
         return (OF_FOUR_CLASSES[found] if four else found), four
 
     def confusion(self, model):
-        """Pixels by true and by found class, see ``deblur_zoo.metrics.parsing.confusion``."""
+        """Pixels by true and by predicted class, see ``deblur_zoo.metrics.parsing.confusion``."""
         return self._confusion(model)[0]
 
     def _confusion(self, model):
@@ -64,9 +64,9 @@ class ParsingDevelopmentSet:
             model: a FaceParser or FourClassParser.
 
         Returns:
-            dict with "mean_f_score" over the components, and "f_" with each component's name; of a four-class parser
-            over the four classes, "f_class-1" and so on. A component or class that no face's labels have is left out:
-            labels may be silent about it, as a face mesh is about hair.
+            dict with "mean_f_score" over the components, and "f_" with each component's name; for a four-class parser
+            over the four classes, "f_class-1" and so on. Components or classes absent from all labels are left out,
+            since labels may not cover them, as a face mesh does not cover hair.
         """
         counts, four = self._confusion(model)
         if four:
@@ -77,7 +77,7 @@ class ParsingDevelopmentSet:
         return {"mean_f_score": float(np.mean(list(scores.values()))), **scores}
 
     def strip(self, model):
-        """A few faces, picture | labels found | labels given: uint8 (H, W, 3)."""
+        """A few faces, image | predicted labels | true labels: uint8 (H, W, 3)."""
         few = chosen_faces(len(self.faces))
         found, _ = self._parse(model, self.faces[few])
         return strip({"picture": self.faces[few], "found": COLOURS[found], "given": COLOURS[self.labels[few]]})

@@ -1,4 +1,4 @@
-"""A strip of faces to look at during training: a row a face, such as blurred | restored | sharp."""
+"""A strip of faces for inspection during training: one row per face, such as blurred | restored | sharp."""
 
 import numpy as np
 
@@ -7,16 +7,16 @@ CAPTION_HEIGHT = 14
 
 
 def strip(columns):
-    """Pictures side by side under their names.
+    """Images side by side under their names.
 
     Args:
         columns: dict from a column's name to uint8 (N, H, W, 3).
 
     Returns:
-        uint8 (CAPTION_HEIGHT + N * (H + GAP), columns * (W + GAP) - GAP, 3): white between the pictures.
+        uint8 (CAPTION_HEIGHT + N * (H + GAP), columns * (W + GAP) - GAP, 3): white between the images.
 
     Raises:
-        ValueError: pictures of different shapes or numbers, or none.
+        ValueError: images of different shapes or numbers, or none.
     """
     from PIL import Image, ImageDraw, ImageFont
 

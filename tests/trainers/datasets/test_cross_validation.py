@@ -1,4 +1,4 @@
-"""Cross-validation of a parser: who is trained on what, and what is counted."""
+"""Cross-validation of a parser: training data of each fold, and counted pixels."""
 
 import json
 import subprocess
@@ -46,7 +46,7 @@ def test_every_pair_is_in_one_fold(pairs):
     folds = divide(listed(pairs), 2)
     assert sorted(map(len, folds)) == [1, 2]
     assert sorted(pair for fold in folds for pair in fold) == listed(pairs)
-    with pytest.raises(ValueError, match="3 labelled faces cannot be divided into 4 folds"):
+    with pytest.raises(ValueError, match="3 labelled faces .*4 folds"):
         divide(listed(pairs), 4)
 
 
@@ -62,7 +62,7 @@ def test_training_sees_the_other_folds_so_often_as_said():
     options = dict(zip(command[3::2], command[4::2], strict=True))
     assert options == {"--preset": "p", "--out": "run", "--faces": "x,y,others,others,others", "--labels": "l,,,,",
                        "--init_from": "w.h5"}  # fmt: skip
-    with pytest.raises(ValueError, match="2 sources in --faces need as many --labels, not 1"):
+    with pytest.raises(ValueError, match="2 sources .*--labels, got 1"):
         training_command({**flags, "labels": ["l"]}, Path("others"), Path("run"))
 
 

@@ -77,10 +77,10 @@ def test_no_crops():
 @pytest.mark.parametrize(
     "crops, size, words",
     [
-        (np.zeros((1, 160, 150, 3), np.uint8), 128, "uint8 array"),
+        (np.zeros((1, 160, 150, 3), np.uint8), 128, "uint8 \\(N, S, S, 3\\)"),
         (np.zeros((1, 160, 160, 3), np.float32), 128, "float32"),
-        (np.zeros((160, 160, 3), np.uint8), 128, "uint8 array"),
-        (np.zeros((1, 100, 100, 3), np.uint8), 128, "cannot be canonical ones of 128"),
+        (np.zeros((160, 160, 3), np.uint8), 128, "uint8 \\(N, S, S, 3\\)"),
+        (np.zeros((1, 100, 100, 3), np.uint8), 128, "canonical ones of 128"),
         (np.zeros((1, 159, 159, 3), np.uint8), 128, "equal margin"),
     ],
 )
@@ -90,9 +90,9 @@ def test_wrong_crops_are_refused(crops, size, words):
 
 
 def test_wrong_files_are_refused(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no face-mesh file"):
+    with pytest.raises(FileNotFoundError, match="face-mesh file"):
         FaceMesh(tmp_path / "nothing.tflite")
-    with pytest.raises(ValueError, match=r"fake is not a face mesh.*\(1, 300\)"):
+    with pytest.raises(ValueError, match=r"fake .*\(1, 300\)"):
         FaceMesh("fake", interpreter=BrightSpot(points_shape=(1, 300)))
     with pytest.raises(ValueError, match="above 0"):
         FaceMesh("fake", 0, interpreter=BrightSpot())
@@ -101,7 +101,7 @@ def test_wrong_files_are_refused(tmp_path):
 def test_a_file_that_is_no_network(tmp_path):
     pytest.importorskip("ai_edge_litert", reason="ai-edge-litert is not installed")
     (tmp_path / "broken.tflite").write_bytes(b"no network at all")
-    with pytest.raises(ValueError, match="broken.tflite is not a TFLite file"):
+    with pytest.raises(ValueError, match="broken.tflite"):
         FaceMesh(tmp_path / "broken.tflite")
 
 

@@ -154,7 +154,7 @@ def test_a_second_run_goes_on(folder, tmp_path):
     )
     for path in pictures.list_pictures(tmp_path / "once"):
         assert path.read_bytes() == (tmp_path / "out" / path.relative_to(tmp_path / "once")).read_bytes()
-    with pytest.raises(ValueError, match="other photos or settings"):
+    with pytest.raises(ValueError, match="settings"):
         align_pairs(folder, tmp_path / "out", size=32, detector=finds_the_face)
 
 
@@ -220,23 +220,23 @@ def test_fasseg_uses_the_mesh(tmp_path):
 
 
 def test_wrong_input(folder, tmp_path):
-    with pytest.raises(ValueError, match="one of helen, fasseg, not 'celeba'"):
+    with pytest.raises(ValueError, match="helen, fasseg, got 'celeba'"):
         align_pairs(folder, tmp_path / "out", "celeba")
-    with pytest.raises(ValueError, match="needs a face mesh"):
+    with pytest.raises(ValueError, match="face mesh"):
         align_pairs(folder, tmp_path / "out", "fasseg")
-    with pytest.raises(ValueError, match="outside that of the photos"):
+    with pytest.raises(ValueError, match="outside"):
         align_pairs(folder, folder / "out")
     with pytest.raises(ValueError, match="did not write"):
         align_pairs(folder / "more", folder)
     (tmp_path / "none").mkdir()
     pictures.write(tmp_path / "none/x.png", picture_of(drawn_labels()))
-    with pytest.raises(FileNotFoundError, match="has labels beside it"):
+    with pytest.raises(FileNotFoundError, match="labels beside"):
         list_pairs(tmp_path / "none")
     pictures.write(folder / "a.jpg", picture_of(drawn_labels()))
-    with pytest.raises(ValueError, match="share the labels a_label.png"):
+    with pytest.raises(ValueError, match="a_label.png"):
         list_pairs(folder)
     pictures.write(tmp_path / "colour.png", np.arange(48, dtype=np.uint8).reshape(4, 4, 3))
-    with pytest.raises(ValueError, match="coloured"):
+    with pytest.raises(ValueError, match="colour"):
         read_labels(tmp_path / "colour.png", "helen")
 
 
@@ -245,11 +245,11 @@ def test_wrong_calls_give_one_sentence_and_load_nothing_heavy(folder, tmp_path):
     cases = [
         (["--out", out], "--photos is missing"),
         (["--photos", str(folder)], "--out is missing"),
-        (["--photos", str(folder), "--out", out, "--style", "fasseg"], "needs --mesh"),
+        (["--photos", str(folder), "--out", out, "--style", "fasseg"], "--mesh"),
         (["--photos", str(folder), "--out", out, "--style", "other"], "style"),
-        (["--photos", str(tmp_path / "nothing"), "--out", out], "no folder"),
-        (["--photos", str(folder), "--out", str(folder)], "outside that of the photos"),
-        (["--photos", str(folder), "--out", out, "--style", "fasseg", "--mesh", "no.tflite"], "no face-mesh file"),
+        (["--photos", str(tmp_path / "nothing"), "--out", out], "nothing"),
+        (["--photos", str(folder), "--out", str(folder)], "outside"),
+        (["--photos", str(folder), "--out", out, "--style", "fasseg", "--mesh", "no.tflite"], "no.tflite"),
     ]
     done = subprocess.run(
         [sys.executable, str(ROOT / "tests" / "wrong_calls.py"), "trainers.datasets.parsing_folders",
@@ -260,5 +260,5 @@ def test_wrong_calls_give_one_sentence_and_load_nothing_heavy(folder, tmp_path):
     results, heavy = json.loads(done.stdout)
     for (arguments, words), (code, error) in zip(cases, results, strict=False):
         assert code == 2 and words in error and len(error.strip().splitlines()) == 1, (arguments, error)
-    assert results[-1][0] == 0 and "--style" in results[-1][1] and "Align pictures" in results[-1][1]
+    assert results[-1][0] == 0 and "--style" in results[-1][1] and "Align images" in results[-1][1]
     assert not heavy and not Path(out).exists()

@@ -65,7 +65,7 @@ def test_publishing_writes_a_preset_that_loads_and_is_measured(finished, workpla
     np.testing.assert_allclose(shipped(answers.images / 255), answers.restored, atol=1e-5)
     card = (preset / "README.md").read_text()
     for text in (row["weights_sha256"], "random colours", "It was short.", "| 13 |", "seed 0", "l2 1", "Weights: none.",
-                 "faces, fingerprint", f"on {finished.record['devices'][0]}", "none beside the model",
+                 "faces, fingerprint", f"on {finished.record['devices'][0]}", "| networks used in training | none |",
                  "smooth 4 steps, losses times weights: l2 1, total_variation 0.1"):  # fmt: skip
         assert text in card, text
 
@@ -101,7 +101,7 @@ def test_publishing_a_parser(workplace, development, tmp_path):
     (run / "run.json").write_text(json.dumps(record_of(recipe, preset=str(tmp_path / "tiny_parser"))))
     (run / "progress.json").write_text(json.dumps({"best_step": 20, "seconds": 7200}))
     flags = {**FLAGS, "run": str(run), "development": str(development[0])}
-    with pytest.raises(ValueError, match="a parser is measured on labels"):
+    with pytest.raises(ValueError, match="labels"):
         publish_run(flags)
     assert sorted(path.name for path in (tmp_path / "tiny_parser").iterdir()) == ["config.json"]
     flags["development_labels"] = str(development[1])
@@ -129,14 +129,14 @@ def test_publishing_a_parser(workplace, development, tmp_path):
     card = (tmp_path / "tiny_parser" / "README.md").read_text()
     assert f"| left_eye | 0.250 | {metrics['f_scores']['left_eye']:.3f} |" in card and "5-fold, 14 labelled" in card
     (tmp_path / "scores.json").write_text("{}")
-    with pytest.raises(ValueError, match=r"is no scores\.json"):
+    with pytest.raises(ValueError, match=r"scores\.json"):
         publish_run({**flags, "cross_validation": str(tmp_path / "scores.json")})
     assert "5-fold" in (tmp_path / "tiny_parser" / "README.md").read_text()
 
 
 def test_publishing_an_unfinished_run_changes_nothing(workplace, tmp_path):
     before = sorted(path.name for path in workplace.preset.iterdir())
-    with pytest.raises(FileNotFoundError, match=r"run\.json is missing: RUN must name a finished run"):
+    with pytest.raises(FileNotFoundError, match=r"run\.json is missing"):
         publish_run({**FLAGS, "run": str(tmp_path), "preset": str(workplace.preset), "development": str(tmp_path)})
     assert sorted(path.name for path in workplace.preset.iterdir()) == before
 
@@ -155,5 +155,5 @@ def test_command_line_says_what_is_missing(arguments, sentence, workplace):
 def test_a_run_without_development_faces_has_no_best_weights(workplace, tmp_path):
     (tmp_path / "run.json").write_text(json.dumps(record_of(workplace.recipe(), preset=str(workplace.preset))))
     (tmp_path / "progress.json").write_text("{}")
-    with pytest.raises(FileNotFoundError, match="trained without --development"):
+    with pytest.raises(FileNotFoundError, match="--development"):
         publish_run({**FLAGS, "run": str(tmp_path), "development": str(workplace.faces)})

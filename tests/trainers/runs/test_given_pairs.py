@@ -57,7 +57,7 @@ def test_shares_of_recipe_stage_and_flag(workplace):
         ),
         ((None, None), {"pairs": ["x"]}, "no stage takes any: say by --pairs_share"),
         ((None, None), {"pairs": ["x"], "pairs_share": 0.3}, "0.3 pairs in a batch of 2 is 0.6 pairs"),
-        ((None, 1.5), {"pairs": ["x"]}, "0 to 1, not 1.5"),
+        ((None, 1.5), {"pairs": ["x"]}, "0 to 1, got 1.5"),
     ],
 )
 def test_refusals(shares, flags, sentence, workplace):

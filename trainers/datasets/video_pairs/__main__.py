@@ -3,9 +3,9 @@
     python -m trainers.datasets.video_pairs --videos clips --out pairs
     python -m trainers.datasets.video_pairs --videos clips --out pairs7 --average 7 --response identity
 
-For each video NAME the folder OUT gets NAME.tfrecord, the pairs, and NAME.json, how many there are and why frames are
-in none; report.tsv has a row for each video. The same command goes on where a killed run stopped.
-`python -m trainers --pairs OUT --pairs_share 0.5` trains on them. See docs/video.md, for thousands of videos too.
+For each video NAME the folder OUT gets NAME.tfrecord with the pairs and NAME.json with their number and the reasons for
+unused frames; report.tsv has a row per video. Run the same command to resume after an interruption. To train on the
+pairs, use `python -m trainers --pairs OUT --pairs_share 0.5`. See docs/video.md, also for thousands of videos.
 """
 
 import os
@@ -48,12 +48,12 @@ def run_command(arguments):
     except ValueError as error:
         raise UsageError(str(error)) from None
     print(summary(reports))
-    print(f"{FLAGS.out}/{REPORT} has a row for each video, NAME.json beside a shard all about it.")
+    print(f"Details: {FLAGS.out}/{REPORT} has a row per video, NAME.json beside each shard the full report.")
     return 0 if any(report["pairs"] for report in reports) else 1
 
 
 def summary(reports):
-    """What a run came to, some lines of text."""
+    """Summary of a run, in several lines."""
     earlier = sum(bool(report.get("earlier")) for report in reports)
     pairs, frames = (sum(report[key] for report in reports) for key in ("pairs", "frames"))
     lines = [
@@ -66,7 +66,7 @@ def summary(reports):
         for reason, count in report["dropped"].items():
             dropped[reason] = dropped.get(reason, 0) + count
     if dropped:
-        lines.append("Frames in no pair:")
+        lines.append("Unused frames:")
         lines += [f"  {dropped[reason]:6d}  {reason}" for reason in sorted(dropped, key=dropped.get, reverse=True)]
     without = [report for report in reports if report["reason"]]
     if without:

@@ -1,13 +1,13 @@
-"""Make pairs from thousands of videos on Apache Beam: the work of trainers.datasets.video_pairs, a video an element.
+"""Make pairs from thousands of videos on Apache Beam, with the code of trainers.datasets.video_pairs for each video.
 
     python -m trainers.datasets.video_pairs.beam_pipeline --videos clips --out pairs -- --direct_num_workers=4
     python -m trainers.datasets.video_pairs.beam_pipeline --videos gs://B/clips --out gs://B/pairs -- \
         --runner=DataflowRunner ...
 
-What stands after -- are Beam's own options; without --runner it runs on this machine, in as many processes as
---direct_num_workers says. Other places than local folders are those that Beam's file systems know (gs://, s3://,
-hdfs://). The folder OUT becomes what trainers.datasets.video_pairs makes of it, and either goes on where the other
-stopped. See docs/video.md for Flink, Spark and Dataflow. Needs the extra [beam].
+Options after -- are Beam's own; without --runner it runs on this machine, with --direct_num_workers processes. Places
+other than local folders are URIs of Beam's file systems (gs://, s3://, hdfs://). The output in OUT is that of
+trainers.datasets.video_pairs, and either command resumes the other's work. See docs/video.md for Flink, Spark and
+Dataflow. Needs the extra [beam].
 """
 
 import functools
@@ -42,30 +42,30 @@ from trainers.datasets.video_pairs.folder import (
 )
 
 FLAGS = flags.FLAGS
-# Runners give a process several threads. The detector and the decoder have threads of their own.
+# Runners give a process several threads, but detector and decoder are multithreaded themselves.
 _one_video = threading.Lock()
 
 
 def is_local(place):
-    """Whether a place is a folder of this machine, and no URI such as gs://bucket/folder."""
+    """Whether a place is a local folder and not a URI such as gs://bucket/folder."""
     return "://" not in str(place)
 
 
 @functools.lru_cache(maxsize=2)
 def _detector(make_detector):
-    """One detector a process."""
+    """One detector per process."""
     return make_detector()
 
 
 @dataclass(frozen=True)
 class ClipJob:
-    """What a worker does with one video; called with its name inside the folder, it gives the clip's report.
+    """A worker's task for one video; called with its name inside the folder, returns the clip's report.
 
     Attributes:
         videos, out: places of the videos and of the shards.
         settings: clip.Settings.
-        make_detector: function without arguments that gives the detector; called once in each process.
-        staged: work on copies in a temporary folder, as for places that are no folders of this machine.
+        make_detector: function without arguments that returns the detector; called once per process.
+        staged: work on copies in a temporary folder, as for places that are not local folders.
     """
 
     videos: str
@@ -95,7 +95,7 @@ class ClipJob:
             with FileSystems.open(video) as source, open(local, "wb") as target:
                 shutil.copyfileobj(source, target)
             report = process_clip(local, name, out, self.settings, detector)
-            # The report last: where it says done the shard is there.
+            # The report last: if it says done, the shard exists.
             if report["pairs"]:
                 _upload(out / f"{name}{ENDING}", shard)
             elif FileSystems.exists(shard):
@@ -116,7 +116,7 @@ class ReportWriter:
 
 
 def list_names(videos):
-    """Names of all videos in a place, inside it, sorted.
+    """Names of all videos inside a place, sorted.
 
     Raises:
         FileNotFoundError: there are none.
@@ -135,18 +135,18 @@ def list_names(videos):
 
 
 def run(videos, out, settings, beam_arguments=(), make_detector=default_detector, staged=None):
-    """Make the pairs of all videos in a place, and wait for the end.
+    """Make the pairs of all videos in a place, and wait for the pipeline to end.
 
     Args:
         videos, out: places.
         settings: clip.Settings.
         beam_arguments: Beam's options, as on its command lines.
         make_detector: as in ``ClipJob``.
-        staged: as in ``ClipJob``; None: where a place is no local folder.
+        staged: as in ``ClipJob``; None: only if a place is not a local folder.
 
     Raises:
         FileNotFoundError: no videos.
-        ValueError: ``out`` holds other things.
+        ValueError: ``out`` has other contents.
     """
     import apache_beam as beam
     from apache_beam.options.pipeline_options import PipelineOptions
@@ -157,7 +157,7 @@ def run(videos, out, settings, beam_arguments=(), make_detector=default_detector
     staged = not (is_local(videos) and is_local(out)) if staged is None else staged
     arguments = list(beam_arguments)
     if not any(argument.startswith("--runner") for argument in arguments):
-        # By its name: DirectRunner would first try to download another runner.
+        # By name, since DirectRunner would first try to download another runner.
         arguments += ["--runner=FnApiRunner", "--direct_running_mode=multi_processing"]
         if not any(argument.startswith("--direct_num_workers") for argument in arguments):
             arguments.append(f"--direct_num_workers={os.cpu_count() or 1}")
@@ -166,7 +166,7 @@ def run(videos, out, settings, beam_arguments=(), make_detector=default_detector
         (
             pipeline
             | "Names" >> beam.Create(names)
-            # So that the videos are dealt out one by one, and not in one piece with the list of their names.
+            # Distributes the videos one by one, instead of in one piece with the list of their names.
             | "Deal" >> beam.Reshuffle()
             | "Pairs" >> beam.Map(job)
             | "Reports" >> beam.combiners.ToList()
@@ -182,7 +182,7 @@ def _check_place(out, settings):
     if stored is None:
         _write(_join(out, SETTINGS), settings_text(settings).encode("utf-8"))
     elif differing := differing_settings(stored, settings):
-        raise ValueError(f"{out} holds pairs made with other settings ({', '.join(differing)}): choose another place")
+        raise ValueError(f"{out} has pairs made with other settings ({', '.join(differing)}): choose another place")
 
 
 def _join(place, name):
@@ -190,7 +190,7 @@ def _join(place, name):
 
 
 def _size(path):
-    """Bytes of a file, None where there is none."""
+    """Size of a file in bytes, None if it does not exist."""
     from apache_beam.io.filesystems import FileSystems
 
     found = [metadata for match in FileSystems.match([path]) for metadata in match.metadata_list]
@@ -239,7 +239,7 @@ def run_command(arguments):
             raise UsageError(f"--{name} is missing; see --help")
     other = [argument for argument in arguments if not argument.startswith("-")]
     if other:
-        raise UsageError(f"unexpected argument {other[0]!r}; Beam's options stand after --, as --name=value")
+        raise UsageError(f"unexpected argument {other[0]!r}; Beam's options go after --, as --name=value")
     try:
         import apache_beam  # noqa: F401
     except ImportError:
@@ -250,7 +250,7 @@ def run_command(arguments):
         raise UsageError(str(error)) from None
     rows = [line.split("\t") for line in _read(_join(FLAGS.out, REPORT)).splitlines()[1:]]
     pairs = sum(int(row[2]) for row in rows)
-    print(f"{len(rows)} videos, {pairs} pairs, {sum(row[2] == '0' for row in rows)} videos without; see {REPORT}")
+    print(f"{len(rows)} videos, {pairs} pairs, {sum(row[2] == '0' for row in rows)} videos without pairs; see {REPORT}")
     return 0 if pairs else 1
 
 

@@ -1,4 +1,4 @@
-"""One video to one shard of pairs: the face is tracked, its frames are averaged, both pictures aligned alike."""
+"""Turn one video into a shard of pairs: track the face, average its frames, align both images with one transform."""
 
 from collections import Counter
 from dataclasses import asdict, dataclass, field, replace
@@ -19,31 +19,31 @@ from trainers.datasets.video_pairs.pair_rules import evenly_spread, refusal
 
 DONE, SKIPPED, UNREADABLE = "done", "skipped", "unreadable"
 VARIABLE = "variable"
-# A video of which so little can be read, by its header, is damaged.
+# If a smaller share of the header's frames can be read, the video counts as damaged.
 _LEAST_READ = 0.9
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What decides about the pairs of a run; kept beside them, since pairs made otherwise are not mixed with them.
+    """The settings that determine a run's pairs; stored beside them, so that pairs of other settings are not mixed in.
 
     Attributes:
-        average: "variable", or a number of frames, odd, as text: predefined averages.
+        average: "variable", or an odd number of frames as text, for predefined averages.
         response: "gamma" or "identity", see ``deblur_zoo.video.frame_sum``.
-        interpolate: fill in frames between the frames by optical flow, see ``deblur_zoo.video.frame_interpolation``.
+        interpolate: interpolate frames by optical flow, see ``deblur_zoo.video.frame_interpolation``.
         size, margin: of the crops in pixels, as in ``deblur_zoo.faces.warp.align``.
         shortest, longest: frames of a variable-length average.
-        least_overlap: share of a facial part's box that first and last frame have in common, for one part at least.
+        least_overlap: share of a facial part's box common to first and last frame, for at least one part.
         least_quality, most_quality: PSNR in dB of the average against the middle frame, over the face.
-        tolerance: by how much a face may come back before its motion counts as reversed, in pixels of a crop of 128.
-        largest_step: by how much a face may move from frame to frame, in pixels of a crop of 128.
-        least_sharpness: of the truth, see ``pair_rules.sharpness``.
-        largest_offset, most_unevenness: of the motion around the truth, see ``pair_rules.motion``.
-        most_pairs: of a video, spread evenly over it; None: all of them.
-        reversed_pass: average backwards too.
+        tolerance: how far a face may move back before its motion counts as reversed, in pixels of a 128-pixel crop.
+        largest_step: how far a face may move from frame to frame, in pixels of a 128-pixel crop.
+        least_sharpness: of the middle frame, see ``pair_rules.sharpness``.
+        largest_offset, most_unevenness: of the motion around the middle frame, see ``pair_rules.motion``.
+        most_pairs: maximum per video, spread evenly over it; None: no limit.
+        reversed_pass: also average backwards.
         step: frames from one predefined average to the next; None: half of its length.
-        detect_every: the detector looks at every so-manieth frame.
-        longest_side: larger frames are shrunk to it.
+        detect_every: the detector runs on every ``detect_every``-th frame.
+        longest_side: larger frames are downscaled to it.
         rules: which faces are used, see ``deblur_zoo.faces.acceptance``.
     """
 
@@ -70,19 +70,19 @@ class Settings:
     rules: Rules = field(default_factory=lambda: Rules(minimum_inside=0.92))
 
     def as_dict(self):
-        """What JSON can hold."""
+        """The settings as a dict for JSON."""
         return asdict(self)
 
 
 def check_settings(settings):
-    """Raise ValueError where settings make no averages."""
+    """Raise ValueError for invalid settings."""
     if settings.average != VARIABLE:
         if not settings.average.isdecimal():
-            raise ValueError(f"--average is {VARIABLE!r} or an odd number of frames, not {settings.average!r}")
+            raise ValueError(f"--average must be {VARIABLE!r} or an odd number of frames, got {settings.average!r}")
         next(predefined_averages([], int(settings.average), settings.step, settings.response), None)
     else:
         if settings.step is not None:
-            raise ValueError("--step is for a fixed number of frames, such as --average 7")
+            raise ValueError("--step needs a fixed number of frames, such as --average 7")
         _averager(settings)
 
 
@@ -91,14 +91,14 @@ def make_pairs(video, name, shard, settings, detector, progress=None):
 
     Args:
         video: path of the video.
-        name: what the pairs are called after.
-        shard: path of the shard; there is none where the video gives no pair.
+        name: prefix of the pairs' names.
+        shard: path of the shard, which is not written if the video gives no pairs.
         settings: Settings.
-        detector: function of a uint8 (H, W, 3) frame that gives a list of Face.
-        progress: function that is called with 1 for each frame read, twice for each frame of the video.
+        detector: function of a uint8 (H, W, 3) frame that returns a list of Face.
+        progress: function called with 1 for each frame read, twice for each frame of the video.
 
     Returns:
-        dict that JSON can hold: the clip's report. "status" is "done"; "skipped" without a pair; "unreadable".
+        dict for JSON: the clip's report. "status" is "done"; "skipped" without pairs; "unreadable".
     """
     report = {
         "video": name, "status": UNREADABLE, "reason": "", "pairs": 0, "reversed": 0, "frames": 0, "frames_used": 0,
@@ -126,7 +126,7 @@ def make_pairs(video, name, shard, settings, detector, progress=None):
     report["dropped"] = dict(dropped.most_common())
     report["status"] = DONE if report["pairs"] else SKIPPED
     if not report["pairs"]:
-        # No shard without pairs: it could not be told from one that is damaged.
+        # No empty shards: they would look like damaged ones.
         Path(shard).unlink(missing_ok=True)
         reason = next(iter({**report["refused"], **report["dropped"]}), "too short")
         report["reason"] = f"no pairs: {reason}"
@@ -137,7 +137,7 @@ def make_pairs(video, name, shard, settings, detector, progress=None):
 
 
 def _write_pairs(video, name, shard, tracks, settings, report, tick):
-    """The pairs of all tracks; fills in the report, and gives a Counter of why frames are in none."""
+    """Write the pairs of all tracks and fill in the report; returns a Counter of why frames are unused."""
     wanted = {number for track in tracks for number in range(track.first, track.last + 1)}
     frames = read_frames(video, wanted.__contains__, settings.longest_side)
     averager = _averager(settings)
@@ -158,7 +158,7 @@ def _write_pairs(video, name, shard, tracks, settings, report, tick):
                     continue
                 ending = "-reversed" if average.reversed else ""
                 name_of_pair = f"{name}/{middle.number:06d}-{average.length}{ending}"
-                # Without its pictures: pairs that wait for the choice of ``most_pairs`` need no more.
+                # Without its images: pairs awaiting the selection for ``most_pairs`` need only the crops.
                 yield replace(average, blurred=None, middle=None), (name_of_pair, blurred, sharp)
 
     with pair_writer(shard) as write:
@@ -184,7 +184,7 @@ def _viewed(frames, track, settings):
 
 
 def _counted(frames, tick):
-    """Frames without their numbers where they have them, each of them counted."""
+    """Frames without their numbers, if they have them, counting each one."""
     for frame in frames:
         tick(1)
         yield frame[1] if isinstance(frame, tuple) else frame
@@ -199,7 +199,7 @@ def _between(settings):
         return None
 
     def between(one, other):
-        # A pixel of the crop; where the face is enlarged, frames hold nothing finer than a pixel of their own.
+        # A pixel of the crop; if the face is enlarged, a pixel of the frame, its finest detail.
         longest_step = max(1.0, 1 / one.scale)
         return light_between(one.picture, other.picture, settings.response, longest_step)
 
@@ -227,7 +227,7 @@ def _averager(settings):
 
 
 class _Predefined:
-    """Predefined averages, counted as ``VariableAverages`` counts its own."""
+    """Predefined averages, counted like those of ``VariableAverages``."""
 
     def __init__(self, settings):
         self._settings = settings

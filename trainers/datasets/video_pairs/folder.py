@@ -1,4 +1,4 @@
-"""All videos of a folder to shards of pairs; a killed run goes on where it stopped."""
+"""Turn all videos of a folder into shards of pairs; an interrupted run can be resumed."""
 
 import csv
 import json
@@ -29,23 +29,23 @@ COLUMNS = (
 def make_folder(videos, out, settings, detector=None, progress=None, clip_progress=None):
     """Make the pairs of every video of a folder.
 
-    ``out`` gets NAME.tfrecord and NAME.json, the clip's report, for each video NAME in the same sub-folder, and
-    report.tsv and settings.json. Videos that an earlier run has finished are passed over, unless they have changed.
+    For each video NAME, ``out`` gets NAME.tfrecord and the clip's report NAME.json in the same sub-folder; it also gets
+    report.tsv and settings.json. Videos that an earlier run has finished are skipped unless they have changed.
 
     Args:
-        videos: folder; sub-folders are searched too.
-        out: folder for the shards; made if missing.
+        videos: folder, searched recursively.
+        out: folder for the shards; created if missing.
         settings: clip.Settings.
-        detector: function of a uint8 (H, W, 3) frame that gives a list of Face; ``detection.Detector`` if None.
-        progress: function of a list that gives an iterable of it, such as tqdm; called with the videos' paths.
-        clip_progress: function (path) -> context manager that gives an object with ``update(n)``, for a video's frames.
+        detector: function of a uint8 (H, W, 3) frame that returns a list of Face; ``detection.Detector`` if None.
+        progress: function of a list that returns an iterable of it, such as tqdm; called with the videos' paths.
+        clip_progress: function (path) -> context manager of an object with ``update(n)``, for a video's frames.
 
     Returns:
         list of reports, see ``clip.make_pairs``; "earlier" is true in those of an earlier run.
 
     Raises:
-        FileNotFoundError, NotADirectoryError: no such folder, or no videos in it.
-        ValueError: ``out`` holds pairs that were made with other settings, or files of other origin.
+        FileNotFoundError, NotADirectoryError: the folder does not exist, or has no videos.
+        ValueError: ``out`` has pairs made with other settings, or files of other origin.
     """
     videos, out = Path(videos), Path(out)
     paths = list_videos(videos)
@@ -67,7 +67,7 @@ def make_folder(videos, out, settings, detector=None, progress=None, clip_progre
 
 
 def process_clip(path, name, out, settings, detector, progress=None):
-    """One video of a folder: its report, made anew or read where an earlier run has finished it.
+    """The report of one video of a folder, processing it unless an earlier run has finished it.
 
     Args:
         path: of the video.
@@ -84,7 +84,7 @@ def process_clip(path, name, out, settings, detector, progress=None):
     if earlier is not None:
         return {**earlier, "earlier": True}
     shard.parent.mkdir(parents=True, exist_ok=True)
-    # First of all: a report that says done stands beside a shard that is whole.
+    # Before anything else: a report that says done implies a complete shard.
     record.unlink(missing_ok=True)
     report = make_pairs(path, name, shard, settings, detector, progress)
     status = Path(path).stat()
@@ -96,7 +96,7 @@ def process_clip(path, name, out, settings, detector, progress=None):
 
 
 def default_detector():
-    """MTCNN; the rules judge its confidence."""
+    """MTCNN; the rules decide on its confidence."""
     from deblur_zoo.faces.detection import Detector
 
     return Detector((320, 1024), minimum_confidence=0.8)
@@ -106,7 +106,7 @@ def check_out(out, settings):
     """Make ``out`` a folder for pairs of these settings.
 
     Raises:
-        ValueError: it holds pairs that were made with other settings, or files of other origin.
+        ValueError: it has pairs made with other settings, or files of other origin.
     """
     out = Path(out)
     if out.exists() and not out.is_dir():
@@ -115,19 +115,19 @@ def check_out(out, settings):
         differing = differing_settings((out / SETTINGS).read_text(encoding="utf-8"), settings)
         if differing:
             raise ValueError(
-                f"{out} holds pairs made with other settings ({', '.join(differing)}): repeat those, or choose another "
+                f"{out} has pairs made with other settings ({', '.join(differing)}): use the same settings or another "
                 "folder"
             )
         return
     if out.exists() and any(out.iterdir()):
-        raise ValueError(f"{out} holds files that this command did not write: choose an empty or new folder")
+        raise ValueError(f"{out} has files that this command did not write: choose an empty or new folder")
     out.mkdir(parents=True, exist_ok=True)
     with atomic_path(out / SETTINGS) as temporary:
         temporary.write_text(settings_text(settings), encoding="utf-8")
 
 
 def settings_text(settings):
-    """The content of settings.json."""
+    """The contents of settings.json."""
     return json.dumps(settings.as_dict(), indent=1) + "\n"
 
 
@@ -146,13 +146,13 @@ def differing_settings(text, settings):
 
 
 def write_report(out, reports):
-    """Write report.tsv, a row a video, sorted by name; complete or not at all."""
+    """Write report.tsv atomically, with a row per video, sorted by name."""
     with atomic_path(Path(out) / REPORT) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         file.write(report_text(reports))
 
 
 def report_text(reports):
-    """The content of report.tsv."""
+    """The contents of report.tsv."""
     import io
 
     text = io.StringIO()
@@ -167,7 +167,7 @@ def report_text(reports):
 
 
 def _finished(path, shard, record):
-    """The report of an earlier run that still holds, or None."""
+    """An earlier run's report if it is still valid, else None."""
     try:
         report = json.loads(record.read_text(encoding="utf-8"))
         status = Path(path).stat()
@@ -182,7 +182,7 @@ def _finished(path, shard, record):
 
 
 def still_holds(report, video_bytes, shard_bytes):
-    """Whether a clip's report is of a finished video of this size, with a shard of this size (None: there is none)."""
+    """Whether a report is of a finished video of this size, with a shard of this size (None: no shard)."""
     try:
         if report["status"] not in (DONE, SKIPPED) or report["file"]["bytes"] != video_bytes:
             return False
@@ -192,7 +192,7 @@ def still_holds(report, video_bytes, shard_bytes):
 
 
 class _Silent:
-    """Progress shown to nobody."""
+    """A progress bar that shows nothing."""
 
     def __init__(self, path):
         del path

@@ -1,22 +1,22 @@
-"""Which averages become pairs: those with a sharp truth and motion that lies around it; and a choice among many."""
+"""Which averages become pairs: those with a sharp middle frame and motion centred on it; and a selection of many."""
 
 import numpy as np
 
 from deblur_zoo.faces.alignment import CROP_SIZE, canonical_points, similarity_transform
 
 BLURRED, BESIDE, AT_REST = "truth is not sharp", "motion lies to one side", "motion pauses at both ends"
-# Standard deviations in pixels of the two smoothings that tell fine detail from coarse.
+# Standard deviations in pixels of the two smoothings that separate fine from coarse detail.
 _FINE, _COARSE = 1.0, 3.0
-# Below this motion, in pixels of a crop of 128, pauses leave no doubled edges; what is measured is the tracker's noise.
+# Below this motion, in pixels of a 128-pixel crop, pauses leave no doubled edges; it is mostly the tracker's noise.
 _LEAST_MOTION = 3.0
 
 
 def refusal(sharp, points, settings):
-    """Why an average and its truth make no pair; "" where they do.
+    """Why an average and its middle frame are rejected as a pair; "" if they are accepted.
 
     Args:
-        sharp: uint8 (S, S, 3), the truth as a crop of ``settings.size`` with ``settings.margin``.
-        points: (L, 5, 2), the face's points in pixels of the frames of the average, of which the middle is the truth.
+        sharp: uint8 (S, S, 3), the middle frame as a crop of ``settings.size`` with ``settings.margin``.
+        points: (L, 5, 2), the face's points in pixels of the average's frames.
         settings: clip.Settings.
 
     Returns:
@@ -31,26 +31,26 @@ def refusal(sharp, points, settings):
 
 
 def sharpness(picture, margin=0):
-    """How much fine detail a picture has in proportion to its coarse detail, along the axis that has less of it.
+    """Fine detail of an image in proportion to its coarse detail, along the axis that has less of it.
 
-    A ratio, so that neither contrast nor brightness counts; by axis, since motion takes the detail of one direction.
+    A ratio is independent of contrast and brightness; by axis, since motion removes the detail of one direction.
 
     Args:
         picture: uint8 (S, S, 3), RGB.
-        margin: pixels of each side that are not looked at.
+        margin: pixels of each side to ignore.
 
     Returns:
-        float, at least 0: the standard deviation of what a gaussian of 1 pixel takes away from the luma, divided by
-        that of what one of 3 pixels takes away further. In crops of 128 from 36 clips it is 0.40 to 0.55; blurring
-        them by 3 pixels along one axis brings it to 0.29 to 0.36, a gaussian of 0.7 pixels to 0.31 to 0.37. 0 where
-        there is no detail.
+        float, at least 0: the standard deviation of the luma's detail that a Gaussian of 1 pixel removes, divided by
+        that of the further detail that one of 3 pixels removes. In crops of 128 from 36 clips it is 0.40 to 0.55;
+        blurring them by 3 pixels along one axis lowers it to 0.29 to 0.36, a Gaussian of 0.7 pixels to 0.31 to 0.37.
+        0 if there is no detail.
     """
     import cv2
 
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
     side = len(grey)
     grey = grey[margin : side - margin, margin : side - margin]
-    # Rounding to whole levels is no detail.
+    # Rounding to integer levels is not detail.
     if grey.std() < 1:
         return 0.0
     ratios = []
@@ -61,17 +61,18 @@ def sharpness(picture, margin=0):
 
 
 def motion(points):
-    """How a face's motion lies around its place in the middle frame.
+    """Distribution of a face's motion around its position in the middle frame.
 
     Args:
         points: (L, 5, 2), (x, y) in pixels of successive frames.
 
     Returns:
-        offset: how far the points' mean place over all frames is from their place in the middle one, in pixels of a
-            crop of 128. Large where the face keeps still and then moves, for instance: most light comes from one side.
-        unevenness: standard deviation of the face's place along its main direction, as a share of its range: 0.29 for
-            uniform motion, 0.5 for a face that is in one of two places, and seen twice. 0 where it moves by less than
-            three pixels of a crop of 128.
+        offset: distance between the points' mean position over all frames and their position in the middle one, in
+            pixels of a 128-pixel crop. Large, for instance, if the face rests and then moves: most light comes from one
+            side.
+        unevenness: standard deviation of the face's position along its main direction, as a share of its range: 0.29
+            for uniform motion, 0.5 for a face that is in one of two positions and shows twice. 0 if it moves by less
+            than three pixels of a 128-pixel crop.
     """
     points = np.asarray(points, np.float64)
     middle = points[len(points) // 2]
@@ -87,9 +88,9 @@ def motion(points):
 
 
 def evenly_spread(items, most=None):
-    """At most so many of the items, spread evenly over them, in their order; all of them where ``most`` is None.
+    """At most ``most`` of the items, evenly spread and in order; all of them if ``most`` is None.
 
-    Of an iterable whose length is not known no more than twice ``most`` and one are held.
+    For an iterable of unknown length, at most twice ``most`` plus one are held.
     """
     if most is None:
         yield from items

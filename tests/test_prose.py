@@ -1,0 +1,91 @@
+"""Phrases that keep coming back although a native speaker would not write them, in documents, docstrings and comments.
+
+``make lint`` checks spelling. A file that is not cleaned yet is excused in ``NOT_YET``; remove it once it is.
+"""
+
+import ast
+import io
+import re
+import tokenize
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+# Phrase to what to write instead.
+PHRASES = {
+    r"(?<!there )\b(is|are|was|were) no\b(?! longer)": "is not a ..., has no ..., there is no ...",
+    r"\bof which\b": "start a new sentence",
+    r"\banew\b": "again, re-..., from scratch",
+    r"\b(goes|go|going|went) on\b": "resume, continue",
+    r"\bpassed over\b": "skipped",
+    r"\bso-manieth\b": "every n-th",
+    r"\bwhole or not at all\b": "atomically",
+    r"\blet go of\b": "free, release",
+    r"\bwhat becomes of\b": "how ... is processed",
+}
+FOLDERS = ("deblur_zoo", "trainers", "exporters", "benchmarks", "examples")
+NOT_YET = (
+    "README.md",
+    "deblur_zoo/exported/",
+    "deblur_zoo/faces/",
+    "deblur_zoo/files/",
+    "deblur_zoo/models/deblurrer.py",
+    "deblur_zoo/restoration/",
+    "deblur_zoo/serving/",
+    "deblur_zoo/zoo/",
+    "docs/export.md",
+    "docs/faces.md",
+    "docs/mobile.md",
+    "docs/onnx.md",
+    "docs/results.md",
+    "docs/serving.md",
+    "docs/training.md",
+    "exporters/",
+    "trainers/__main__.py",
+    "trainers/methods/",
+    "trainers/runs/",
+)
+
+
+def prose(path):
+    """(line number, text) of a document's lines, or of a module's docstrings and comments."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".md":
+        return list(enumerate(text.splitlines(), 1))
+    found = [
+        (token.start[0], token.string)
+        for token in tokenize.generate_tokens(io.StringIO(text).readline)
+        if token.type == tokenize.COMMENT
+    ]
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            docstring = ast.get_docstring(node, clean=False)
+            if docstring:
+                found += enumerate(docstring.splitlines(), node.body[0].lineno)
+    return found
+
+
+def files():
+    paths = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+    paths += [path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")]
+    names = sorted(path.relative_to(ROOT).as_posix() for path in paths)
+    return [name for name in names if not name.startswith(NOT_YET)]
+
+
+@pytest.mark.parametrize("name", files())
+def test_no_odd_phrases(name):
+    found = [
+        f"{name}:{line}: {match.group()!r}; better: {better}"
+        for line, text in prose(ROOT / name)
+        for phrase, better in PHRASES.items()
+        if (match := re.search(phrase, text, re.IGNORECASE))
+    ]
+    assert not found, "\n".join(found)
+
+
+def test_a_phrase_is_found_where_people_read_it(tmp_path):
+    module = tmp_path / "module.py"
+    module.write_text('"""First.\n\nMade anew."""\nx = "anew"  # This is no comment.\n')
+    texts = dict(prose(module))
+    assert "anew" in texts[3] and "is no" in texts[4] and "x =" not in texts[4]
