@@ -177,10 +177,10 @@ def test_command_line_says_what_is_wrong(arguments, sentence, workplace, tmp_pat
 @pytest.mark.parametrize(
     "what,sentence",
     [
-        ("empty", "no pictures"),
+        ("empty", "no images"),
         ("small", "24x24"),
         ("steps", "is not stage=steps; the stages are content, smooth"),
-        ("development", "no pictures"),
+        ("development", "no images"),
     ],
 )
 def test_data_and_recipes_that_cannot_be_used(what, sentence, workplace, tmp_path):
