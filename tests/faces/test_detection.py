@@ -94,3 +94,11 @@ def test_wrong_input_is_named():
             as_rgb(wrong)
     with pytest.raises(ValueError, match="at least 64"):
         Detector((20,))
+
+
+def test_another_backend_is_refused_in_one_sentence(monkeypatch):
+    import keras
+
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(RuntimeError, match="face detection needs Keras on TensorFlow, and KERAS_BACKEND is jax"):
+        Detector()(np.zeros((80, 80, 3), np.uint8))
