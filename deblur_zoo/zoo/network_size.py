@@ -1,6 +1,7 @@
 """The number of weights of a network, found without making them: a config from elsewhere may ask for any number."""
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 from keras import layers
@@ -47,6 +48,14 @@ def check_network_size(model_class, arguments, most_weights):
             repeats *= max(1, value)
     if repeats > MOST_REPEATS:
         raise ValueError(f"parts of it are repeated {repeats:,} times; up to {MOST_REPEATS:,} are accepted")
+    # Keras would create the uninitialised variables later, with the next model; it keeps a list of them for each thread.
+    with ThreadPoolExecutor(1) as thread:
+        count = thread.submit(_count_weights, model_class, arguments).result()
+    if count > most_weights:
+        raise ValueError(f"it would have {count:,} weights; {most_weights:,} is the most that is accepted here")
+
+
+def _count_weights(model_class, arguments):
     # Variables of this scope have a shape and take no memory.
     with keras.StatelessScope(initialize_variables=False):
         model = model_class(**arguments)
@@ -54,9 +63,7 @@ def check_network_size(model_class, arguments, most_weights):
         if side > LARGEST_DIVISOR:
             raise ValueError(f"it works on multiples of {side:,} pixels; up to {LARGEST_DIVISOR:,} are accepted")
         _Built(model)(keras.Input(batch_shape=(1, side, side, 3)))
-        count = sum(math.prod(weight.shape) for weight in model.weights)
-    if count > most_weights:
-        raise ValueError(f"it would have {count:,} weights; {most_weights:,} is the most that is accepted here")
+        return sum(math.prod(weight.shape) for weight in model.weights)
 
 
 def _is_large(number):

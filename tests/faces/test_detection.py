@@ -146,3 +146,11 @@ def test_rotations_that_share_the_votes_are_uncertain():
         assert certainty == 1
     assert orientation.checked(photo, box, points, of_anything)[1] < 0.9
     assert orientation.checked(photo, box, points, lambda patches: (np.zeros(24), of_anything(patches)[1]))[1] == 0
+
+
+def test_another_backend_is_refused_in_one_sentence(monkeypatch):
+    import keras
+
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(RuntimeError, match="face detection needs Keras on TensorFlow, and KERAS_BACKEND is jax"):
+        Detector()(np.zeros((80, 80, 3), np.uint8))
