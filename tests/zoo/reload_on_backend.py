@@ -34,7 +34,7 @@ def check(folder):
     for path in sorted(folder.glob("*.keras")):
         model = keras.saving.load_model(path)
         np.testing.assert_array_equal(flat_weights(model), weights[path.stem], err_msg=path.stem)
-        if hasattr(model, "kind"):
+        if path.stem in ("OneStep", "FaceParser"):
             again = deblur_zoo.load(path)
             assert type(again) is type(model)
             np.testing.assert_array_equal(flat_weights(again), weights[path.stem], err_msg=path.stem)
