@@ -36,7 +36,7 @@ def atomic_path(target):
         yield temporary
         os.replace(temporary, target)
     except OSError as error:
-        if error.filename in (None, temporary, str(temporary)):
+        if error.errno is not None and error.filename in (None, temporary, str(temporary)):
             error.filename, error.filename2 = str(target), None
         raise
     finally:

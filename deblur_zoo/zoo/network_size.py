@@ -48,7 +48,7 @@ def check_network_size(model_class, arguments, most_weights):
             repeats *= max(1, value)
     if repeats > MOST_REPEATS:
         raise ValueError(f"parts of it are repeated {repeats:,} times; up to {MOST_REPEATS:,} are accepted")
-    # Keras would create the uninitialised variables later, with the next model; it keeps a list of them for each thread.
+    # In a thread of its own: Keras lists uninitialised variables by thread and would create them with the next model.
     with ThreadPoolExecutor(1) as thread:
         count = thread.submit(_count_weights, model_class, arguments).result()
     if count > most_weights:

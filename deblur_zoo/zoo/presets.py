@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from deblur_zoo.annotations import StrPath
 from deblur_zoo.faces import alignment
+from deblur_zoo.files import forks
 from deblur_zoo.files.atomic_file import atomic_path
 from deblur_zoo.files.checksum import sha256_of
 from deblur_zoo.zoo.classes import CLASSES, check_no_modules, class_name, class_named
@@ -141,7 +142,8 @@ def build_model(config, most_weights=None):
     from deblur_zoo.layers.data_format import check_data_format
     from deblur_zoo.zoo.network_size import check_network_size
 
-    # Else it would be taken for a fault of the arguments.
+    # Else these would be taken for faults of the arguments.
+    forks.guard()
     check_data_format()
     model_class = class_named(config["class"])
     accepted = _argument_names(model_class)

@@ -90,7 +90,7 @@ def test_what_cannot_be_used_is_named(folder, tmp_path, caplog):
     assert reasons["0"] == "its size 18x18 differs from the others'"
     assert any("record 2 is damaged" in reason for reason in reasons.values()) and len(store.skipped) == 5
     assert caplog.text.count("skipped ") == 1 and "skipped 5 of the " in caplog.text and "and 2 more" in caplog.text
-    with pytest.raises(FileNotFoundError, match="no pair that can be used among the 3 records"):
+    with pytest.raises(FileNotFoundError, match="none of the 3 records"):
         load_pairs([folder / "d.tfrecord"])
 
 

@@ -102,7 +102,7 @@ def test_bad_input_writes_nothing(preset, faces, tmp_path):
     Image.fromarray(np.zeros((140, 150, 3), np.uint8)).save(tmp_path / "crops" / "a.png")
     (tmp_path / "wrong.keras").write_text("not a network")
     faulty = [
-        (["--faces", tmp_path / "crops"], "128x128"),
+        (["--faces", tmp_path / "crops"], "align photos with"),
         (["--faces", faces, "--identity_network", tmp_path / "wrong.keras"], "wrong.keras"),
     ]
     for arguments, sentence in faulty:

@@ -96,7 +96,7 @@ def test_a_preset_by_directory(tiny_preset, tiny_model):
 @pytest.mark.parametrize("batch_size", [0, -1, 1.5, "2"])
 def test_batch_size_is_checked(batch_size):
     with pytest.raises(ValueError, match="batch_size"):
-        crops(Negative(), batch_size)
+        crops(Negative(), batch_size=batch_size)
 
 
 def test_batches_shrink_for_large_pictures():

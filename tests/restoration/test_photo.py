@@ -64,8 +64,8 @@ def test_sixteen_bits(photo):
     result = restore_photo(photo.astype(np.uint16) * 257, unsharp, PhotoOptions(), detector(ASTRONAUT))
     eight = restore_photo(photo, unsharp, PhotoOptions(), detector(ASTRONAUT))
     assert result.pixels.dtype == np.uint16
-    # Half a level from rounding to 8 bits, and that of the crop's interpolation.
-    np.testing.assert_allclose(result.pixels / 257, eight.pixels, atol=1.0)
+    # The network doubles the half level by which 8 bits round its input; half a level more is that of the result.
+    np.testing.assert_allclose(result.pixels / 257, eight.pixels, atol=1.5)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_the_restorer_keeps_the_form_of_a_photo(photo, tiny_model, tmp_path, mon
     both.save(tmp_path / "out.png")
     np.testing.assert_array_equal(pictures.read(tmp_path / "out.png"), both.pixels)
     with pytest.raises(ValueError, match="crops=True"):
-        restorer.restore(photo[None])
+        restorer.restore(np.stack([photo, photo]))
 
 
 def test_strength_and_sharp_faces(photo):

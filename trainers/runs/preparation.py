@@ -195,7 +195,7 @@ def build_network(specification, precision, crop_size):
         with _precision(precision):
             network = network_class(**arguments)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"the recipe's {name} has arguments that make no network: {error}") from None
+        raise ValueError(f"the recipe's {name} has invalid arguments: {error}") from None
     if not network.built:
         network(ops.zeros((1, crop_size, crop_size, 3)))
     return network

@@ -162,7 +162,9 @@ def test_the_recipes_critic_is_built():
     assert critic.built and critic(np.zeros((2, 16, 16, 3), np.float32)).shape == (2, 1)
     assert critic.convolutions[0].compute_dtype == "bfloat16"
     assert build_network(None, "float32", 16) is None
-    with pytest.raises(ValueError, match="names the network 'Fake'; accepted: .*FaceDiscriminator, FaceParser"):
+    with pytest.raises(
+        ValueError, match="the class 'Fake' is neither one of the zoo's .*FaceDiscriminator, FaceParser"
+    ):
         build_network({"class": "Fake", "arguments": {}}, "float32", 16)
     with pytest.raises(ValueError, match="invalid arguments"):
         build_network({"class": "FaceDiscriminator", "arguments": {"breadth": 4}}, "float32", 16)

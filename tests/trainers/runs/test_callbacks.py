@@ -48,7 +48,7 @@ class FakeTrainer:
 
     def __init__(self):
         self.step = keras.Variable(0, dtype="int32")
-        self.average = SimpleNamespace(save_weights=lambda path: path.write_text(str(int(self.step.numpy()))))
+        self.average = SimpleNamespace(save_weights=lambda file: file.write(str(int(self.step.numpy())).encode()))
         self.optimizer = SimpleNamespace(inner={"generator": SimpleNamespace(learning_rate=3e-6)})
         self.halved = []
 
