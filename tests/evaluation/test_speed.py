@@ -22,7 +22,7 @@ def test_every_pass_computes_and_the_model_is_not_training():
             self.passes = self.add_weight(shape=(), initializer="zeros", trainable=False)
 
         def call(self, images, training=True):
-            assert training is False and images.shape == (2, 16, 16, 3)
+            assert training is False and tuple(images.shape) == (None, None, None, 3)
             self.passes.assign_add(1.0)
             return images
 
