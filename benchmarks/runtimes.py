@@ -4,15 +4,15 @@
 
 For each preset and batch size, in one process and float32: ``model.deblur`` of uint8 faces; a bare ``tf.function``
 traced for this very shape, of float faces; and the exported TFLite and ONNX files, run as ``deblur_zoo.load`` runs
-them, of float faces. LiteRT takes one face at a time. Each round runs all ways in turn, so that other work on the
-machine hits them alike. A ratio is the median over the rounds of ``.deblur()``'s time by the other's in the same round,
-with the quartiles.
+them, of float faces. LiteRT takes one face at a time. ``.deblur()`` is timed in turn with each of the others, so that
+other work on the machine hits both alike. A ratio is the median over the pairs, with the quartiles.
 """
 
 import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
 from absl import flags
 
 from deblur_zoo.files import command_line_tools
@@ -20,7 +20,7 @@ from deblur_zoo.files import command_line_tools
 FLAGS = flags.FLAGS
 flags.DEFINE_list("presets", None, "presets to time; all with weights unless given")
 flags.DEFINE_list("batch_sizes", ["1", "16"], "faces at once")
-flags.DEFINE_integer("rounds", 15, "rounds of timing", lower_bound=3)
+flags.DEFINE_integer("rounds", 15, "pairs of timing", lower_bound=3)
 flags.DEFINE_integer("crop_size", 128, "side of the faces in pixels", lower_bound=16)
 
 DEBLUR = ".deblur()"
@@ -42,7 +42,6 @@ def exported_ways(model, size, folder):
 
 def ways_to_run(model, exported, faces):
     """Functions without arguments that restore the faces, by name."""
-    import numpy as np
     import tensorflow as tf
 
     graph = tf.function(lambda images: model(images, training=False))
@@ -54,23 +53,20 @@ def ways_to_run(model, exported, faces):
     }
 
 
-def time_in_turns(ways, rounds):
-    """Seconds of each way, a list by name; the first two runs of each do not count."""
-    times = {name: [] for name in ways}
-    for turn in range(-2, rounds):
-        for name, run in ways.items():
+def time_in_pairs(ours, other, rounds):
+    """Seconds of two functions, (rounds, 2); each is first in every second round, and two rounds do not count."""
+    ways, times = (ours, other), np.zeros((rounds + 2, 2))
+    for turn in range(len(times)):
+        for way in (turn % 2, 1 - turn % 2):
             start = time.perf_counter()
-            run()
-            if turn >= 0:
-                times[name].append(time.perf_counter() - start)
-    return times
+            ways[way]()
+            times[turn, way] = time.perf_counter() - start
+    return times[2:]
 
 
 def benchmark(arguments):
     """Time and print. Returns the exit code."""
     command_line_tools.require_flags(arguments)
-    import numpy as np
-
     from deblur_zoo import zoo
 
     print(f"| preset | batch | {DEBLUR}, ms a face | by tf.function | by LiteRT | by ONNX Runtime |")
@@ -82,14 +78,12 @@ def benchmark(arguments):
             exported = exported_ways(model, FLAGS.crop_size, Path(folder))
             for count in map(int, FLAGS.batch_sizes):
                 faces = random.integers(0, 256, (count, FLAGS.crop_size, FLAGS.crop_size, 3), dtype=np.uint8)
-                times = {
-                    way: np.array(taken)
-                    for way, taken in time_in_turns(ways_to_run(model, exported, faces), FLAGS.rounds).items()
-                }
-                ours = times.pop(DEBLUR)
-                cells = [name, count, f"{1000 * np.median(ours) / count:.1f}"]
-                for taken in times.values():
-                    low, middle, high = np.quantile(ours / taken, (0.25, 0.5, 0.75))
+                ways = ways_to_run(model, exported, faces)
+                ours = ways.pop(DEBLUR)
+                times = [time_in_pairs(ours, other, FLAGS.rounds) for other in ways.values()]
+                cells = [name, count, f"{1000 * np.median(times[0][:, 0]) / count:.1f}"]
+                for pairs in times:
+                    low, middle, high = np.quantile(pairs[:, 0] / pairs[:, 1], (0.25, 0.5, 0.75))
                     cells.append(f"{middle:.2f} ({low:.2f} to {high:.2f})")
                 print(f"| {' | '.join(map(str, cells))} |", flush=True)
     return 0
