@@ -46,11 +46,6 @@ def test_a_card_carries_its_row_limits_data_and_licence(name):
         assert text in card, text
 
 
-def test_the_record_of_an_older_run_names_its_identity_network():
-    _, card = cards.make_card("one_step_lite", PUBLISHED["one_step_lite"])
-    assert "| networks used in training | identity |" in card
-
-
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
     folder = tmp_path / "hub"
