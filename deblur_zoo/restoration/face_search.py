@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from deblur_zoo.faces.detection import Detector, Face
+from deblur_zoo.faces.detection import Face, detect
 
 # Two boxes that overlap by this share of their union are one face.
 _SAME_FACE = 0.4
@@ -15,14 +15,14 @@ def find_faces(pixels, detector=None, restored=None):
 
     Args:
         pixels: uint8 (H, W, 3).
-        detector: ``Detector``; one for groups unless given.
+        detector: ``Detector``; ``detect``, which keeps one, unless given.
         restored: function without arguments to a restored copy of the photo, uint8 (h, w, 3) of any size, or None;
             called for the second look. There is none without it.
 
     Returns:
         list of ``Face`` in pixels of the photo; empty if there is none.
     """
-    detector = detector or Detector((1280,))
+    detector = detector or detect
     for quarter_turns in range(4):
         turned = np.ascontiguousarray(np.rot90(pixels, quarter_turns))
         faces = [_turned_back(face, quarter_turns, pixels.shape) for face in detector(turned)]
