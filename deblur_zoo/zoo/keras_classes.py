@@ -8,23 +8,11 @@ the import of Keras may come out of one of them, half done.
 
 import importlib
 
+from deblur_zoo.zoo.classes import CLASSES, TRAINING_CLASSES
+
 PACKAGE = "deblur_zoo"
 # Class to the module that defines it and puts it in the place of its stand-in.
-MODULES = {
-    "ConditionalDiscriminator": "deblur_zoo.models.two_step_gan_discriminator",
-    "EnhancementGan": "deblur_zoo.models.enhancement_gan",
-    "FaceDiscriminator": "deblur_zoo.models.semantic_face_discriminator",
-    "FaceParser": "deblur_zoo.models.face_parser",
-    "FourClassParser": "deblur_zoo.models.umsn_parser",
-    "InceptionModule": "deblur_zoo.models.one_step",
-    "OneStep": "deblur_zoo.models.one_step",
-    "PatchCritic": "deblur_zoo.models.enhancement_gan_critic",
-    "SemanticFace": "deblur_zoo.models.semantic_face",
-    "SharpPathway": "deblur_zoo.models.two_step_gan_generator",
-    "TwoStepGan": "deblur_zoo.models.two_step_gan",
-    "Umsn": "deblur_zoo.models.umsn",
-    "UmsnTrainingNetworks": "deblur_zoo.models.umsn_confidence",
-}
+MODULES = {**CLASSES, **TRAINING_CLASSES, "InceptionModule": "deblur_zoo.models.one_step"}
 
 
 def register(keras):
