@@ -94,8 +94,6 @@ def paste_back(image: ArrayLike, crop: ArrayLike, matrix: ArrayLike, feather: fl
     Raises:
         ValueError: shapes or kinds of arrays other than these, or a negative feather.
     """
-    import cv2
-
     image, crop, matrix = np.asarray(image), np.asarray(crop), np.asarray(matrix, np.float64)
     if image.dtype != np.uint8 or image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 3, 4)):
         raise ValueError(
@@ -112,31 +110,12 @@ def paste_back(image: ArrayLike, crop: ArrayLike, matrix: ArrayLike, feather: fl
     if feather < 0:
         raise ValueError(f"feather is a width in pixels of at least 0, not {feather}")
     result = image.copy()
-    left, top, right, bottom = crop_bounds(matrix, side, image.shape)
-    if left >= right or top >= bottom:
-        return result
-    # Only the rectangle around the crop is worked on, and photo coordinates are those inside it.
-    local = matrix.copy()
-    local[:, 2] += matrix[:, :2] @ (left, top)
-    source = crop.astype(np.float32)
-    finer = scale_of(matrix)
-    if finer > 1.01:
-        # The crop is finer than the photo: smoothing it to the photo's resolution keeps it from aliasing there.
-        source = cv2.GaussianBlur(source, (0, 0), 0.5 * math.sqrt(finer**2 - 1))
-    patch = cv2.warpAffine(
-        source,
-        local,
-        (right - left, bottom - top),
-        flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REPLICATE,
-    ).reshape(bottom - top, right - left, -1)
-    x, y = np.meshgrid(np.arange(right - left), np.arange(bottom - top))
-    in_crop = np.stack([x, y], axis=-1) @ local[:, :2].T + local[:, 2]
+    place, patch, in_crop = warp_back(crop.astype(np.float32), matrix, image.shape)
     # Distance to the nearest edge of the crop, whose outermost pixels end half a pixel beyond their centres.
     inside = np.minimum(in_crop + 0.5, side - 0.5 - in_crop).min(axis=-1)
     ramp = np.clip(inside / feather, 0, 1) if feather else (inside > 0).astype(np.float64)
     weight = (ramp * ramp * (3 - 2 * ramp))[:, :, None]
-    region = result[top:bottom, left:right]
+    region = result[place]
     region = region[:, :, None] if region.ndim == 2 else region
     colours = region[:, :, :3]
     if colours.shape[2] == 1 and patch.shape[2] == 3:
@@ -144,6 +123,45 @@ def paste_back(image: ArrayLike, crop: ArrayLike, matrix: ArrayLike, feather: fl
     blended = colours * (1 - weight) + patch * weight
     colours[...] = np.rint(np.clip(blended, 0, 255)).astype(np.uint8)
     return result
+
+
+def warp_back(crop: Array, matrix: Array, shape: Sequence[int]) -> tuple[tuple[slice, slice], Array, Array]:
+    """Resample a crop onto the photo's pixels, without aliasing.
+
+    Args:
+        crop: float32 (S, S) or (S, S, C).
+        matrix: float64 (2, 3), photo to crop.
+        shape: (H, W, ...) of the photo.
+
+    Returns:
+        place: the rectangle of the photo that the crop touches, as (rows, columns).
+        patch: float32 (h, w, C), the crop on that rectangle.
+        positions: float64 (h, w, 2), (x, y) of each of its pixels in the crop.
+    """
+    import cv2
+
+    left, top, right, bottom = crop_bounds(matrix, crop.shape[0], shape)
+    # Photo coordinates are those inside the rectangle.
+    local = matrix.copy()
+    local[:, 2] += matrix[:, :2] @ (left, top)
+    x, y = np.meshgrid(np.arange(right - left), np.arange(bottom - top))
+    positions = np.stack([x, y], axis=-1) @ local[:, :2].T + local[:, 2]
+    place = slice(top, bottom), slice(left, right)
+    if left >= right or top >= bottom:
+        channels = crop.shape[2] if crop.ndim == 3 else 1
+        return place, np.zeros((*positions.shape[:2], channels), np.float32), positions
+    finer = scale_of(matrix)
+    if finer > 1.01:
+        # The crop is finer than the photo: smoothing it to the photo's resolution keeps it from aliasing there.
+        crop = cv2.GaussianBlur(crop, (0, 0), 0.5 * math.sqrt(finer**2 - 1))
+    patch = cv2.warpAffine(
+        crop,
+        local,
+        (right - left, bottom - top),
+        flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    return place, patch.reshape(bottom - top, right - left, -1), positions
 
 
 def scale_of(matrix: ArrayLike) -> float:
