@@ -16,7 +16,7 @@ from deblur_zoo.restoration.blending import add_correction
 from deblur_zoo.restoration.blur_size import blur_length
 from deblur_zoo.restoration.face_search import find_faces
 from deblur_zoo.restoration.tiles import add_background, photo_scale, restore_tiled, shrunk
-from deblur_zoo.restoration.working_size import Correction, best_corrections
+from deblur_zoo.restoration.working_size import Correction, best_corrections, candidates, corrections_of
 
 FACES = ("all", "largest", "centre")
 BACKGROUNDS = ("keep", "restore")
@@ -144,7 +144,15 @@ def restore_photo(
     found = _selected(found, pixels.shape, options)
     clock.lap("detection")
     sizes = [_face_size(face) for face in found]
-    corrections = best_corrections(_crop_of(pixels, found), sizes, restore) if found else []
+    crop_at = _crop_of(pixels, found)
+    corrections = best_corrections(crop_at, sizes, restore)
+    for index, size in enumerate(sizes):
+        own = candidates(size)[-1]
+        if corrections[index].size < own:
+            # Shrunk far, a sharp face is changed too. At its own size, only a blurred one is.
+            (at_own,) = corrections_of(crop_at(index, own)[None], restore)
+            if at_own.strength < SHARP:
+                corrections[index] = at_own
     faces = [_describe(*each, options) for each in zip(found, sizes, corrections, strict=True)]
     clock.lap("restoration")
     result = pixels.copy()

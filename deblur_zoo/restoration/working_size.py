@@ -48,6 +48,25 @@ class Correction:
     strength: float
 
 
+def corrections_of(crops, restore):
+    """What the network adds to crops of one size.
+
+    Args:
+        crops: float32 (N, S, S, 3) in [0, 1].
+        restore: as for ``best_corrections``.
+
+    Returns:
+        list of N Correction.
+    """
+    residuals = np.asarray(restore(crops), np.float32) - crops
+    size = crops.shape[1]
+    mask = face_mask(size)[..., None]
+    strengths = np.sqrt((residuals**2 * mask).sum(axis=(1, 2, 3)) / (3 * mask.sum()))
+    return [
+        Correction(size, *parts, float(strength)) for *parts, strength in zip(crops, residuals, strengths, strict=True)
+    ]
+
+
 def best_corrections(crop_at, face_sizes, restore):
     """The correction of each face at its best working size.
 
@@ -66,13 +85,9 @@ def best_corrections(crop_at, face_sizes, restore):
     while remaining:
         size = min(sizes[0] for sizes in remaining.values())
         group = [index for index, sizes in remaining.items() if sizes[0] == size]
-        crops = np.stack([crop_at(index, size) for index in group])
-        residuals = np.asarray(restore(crops), np.float32) - crops
-        mask = face_mask(size)[..., None]
-        strengths = np.sqrt((residuals**2 * mask).sum(axis=(1, 2, 3)) / (3 * mask.sum()))
-        for index, crop, residual, strength in zip(group, crops, residuals, strengths, strict=True):
+        found = corrections_of(np.stack([crop_at(index, size) for index in group]), restore)
+        for index, correction in zip(group, found, strict=True):
             remaining[index].pop(0)
-            correction = Correction(size, crop, residual, float(strength))
             if index not in best or best[index].strength < NEGLIGIBLE or _score(correction) > _score(best[index]):
                 best[index] = correction
             elif _score(correction) < _DECLINE * _score(best[index]):

@@ -107,6 +107,14 @@ def test_the_restorer_keeps_the_form_of_a_photo(photo, tiny_model, tmp_path, mon
         restorer.restore(np.stack([photo, photo]))
 
 
+def test_a_face_that_only_changes_when_it_is_shrunk_is_sharp(photo):
+    def restore(images):
+        return unsharp(images) if images.shape[1] == 64 else images
+
+    result = restore_photo(photo, restore, PhotoOptions(), detector(ASTRONAUT))
+    assert np.array_equal(result.pixels, photo) and not result.faces[0].restored
+
+
 def test_strength_and_sharp_faces(photo):
     none = restore_photo(photo, unsharp, PhotoOptions(strength=0), detector(ASTRONAUT))
     assert np.array_equal(none.pixels, photo) and not none.faces[0].restored
