@@ -59,6 +59,15 @@ def hub(tmp_path, monkeypatch):
     return folder
 
 
+def test_the_record_of_an_older_run_names_its_identity_network(hub):
+    path = hub / "umsn_lite" / "training.json"
+    record = json.loads(path.read_text())
+    record.pop("networks", None)
+    path.write_text(json.dumps({**record, "facial_loss": True}))
+    _, card = cards.make_card("umsn_lite", PUBLISHED["umsn_lite"])
+    assert "| networks used in training | identity |" in card
+
+
 def test_cards_are_written_all_or_none(hub, monkeypatch):
     monkeypatch.setattr(cards, "flags", type("Flags", (), {"FLAGS": type("Values", (), {"presets": ["umsn_lite"]})}))
     assert cards.cards([]) == 0
