@@ -94,7 +94,7 @@ def open_runner(path):
     if not _takes_pictures(arguments) or "restored" not in outputs:
         raise ValueError(
             f"the signature {FLOAT_SIGNATURE!r} of {path} takes {', '.join(map(str, arguments.values()))} and gives "
-            f"{', '.join(outputs)}; float32 (N, H, W, 3) and 'restored' are needed."
+            f"{', '.join(sorted(outputs))}; float32 (N, H, W, 3) and 'restored' are needed."
         )
     (argument,) = arguments
 

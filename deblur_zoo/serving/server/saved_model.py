@@ -54,8 +54,9 @@ class SavedModel:
         # It keeps the variables alive.
         self._tf, self._loaded = tf, tf.saved_model.load(str(folder))
         self._functions = dict(self._loaded.signatures)
+        # Sorted: the maps of a protocol buffer have no order.
         self.signatures = {
-            name: Signature(name, function.structured_input_signature[1], function.structured_outputs)
+            name: Signature(name, _sorted(function.structured_input_signature[1]), _sorted(function.structured_outputs))
             for name, function in self._functions.items()
         }
         if (folder / WARM_UP_FILE).is_file():
@@ -75,4 +76,8 @@ class SavedModel:
         """
         tensors = {name: self._tf.constant(array) for name, array in arrays.items()}
         outputs = self._functions[signature](**tensors)
-        return {name: np.asarray(tensor.numpy(), tensor.dtype.as_numpy_dtype) for name, tensor in outputs.items()}
+        return {name: np.asarray(tensor.numpy(), tensor.dtype.as_numpy_dtype) for name, tensor in _sorted(outputs).items()}
+
+
+def _sorted(specifications):
+    return dict(sorted(specifications.items()))
