@@ -24,6 +24,7 @@ from trainers.runs.event_log import open_event_log
 from trainers.runs.folder_lock import only_trainer
 from trainers.runs.record import provenance
 from trainers.runs.run_log import forget_after
+from trainers.runs.widening import load_starting_weights
 from trainers.steps.engines import trainer_class
 from trainers.steps.optimizers import optimizer_of
 from trainers.steps.schedule import Schedule
@@ -96,7 +97,7 @@ class Run:
         config = preparation.model_config(options["preset"], recipe)
         model, average = preparation.build_models(config, recipe["precision"])
         if options["init_from"]:
-            zoo.load_initial_weights(model, options["init_from"])
+            load_starting_weights(model, average, options["init_from"])
         preparation.load_parts(model, options["init_parts"])
         critic, auxiliary = (
             preparation.build_network(recipe[name], recipe["precision"], crop_size) for name in ("critic", "auxiliary")
