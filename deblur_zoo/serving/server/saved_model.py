@@ -75,7 +75,7 @@ class SavedModel:
             arrays: dict of input name to array; object arrays of ``bytes`` for strings. The answer is the same.
         """
         tensors = {name: self._tf.constant(array) for name, array in arrays.items()}
-        outputs = self._functions[signature](**tensors)
+        outputs = _sorted(self._functions[signature](**tensors))
         return {
             name: np.asarray(tensor.numpy(), tensor.dtype.as_numpy_dtype) for name, tensor in _sorted(outputs).items()
         }
