@@ -143,7 +143,7 @@ def restore_photo(
     found = find_faces(eight_bit, detector, lambda: _restored_copy(eight_bit, restore))
     found = _selected(found, pixels.shape, options)
     clock.lap("detection")
-    sizes = [_face_size(face) for face in found]
+    sizes = [face_size(face) for face in found]
     crop_at = _crop_of(pixels, found)
     corrections = best_corrections(crop_at, sizes, restore)
     for index, size in enumerate(sizes):
@@ -182,7 +182,7 @@ def _selected(faces, shape, options):
     faces = [
         face
         for face in faces
-        if face.confidence >= options.minimum_confidence and _face_size(face) >= options.minimum_size
+        if face.confidence >= options.minimum_confidence and face_size(face) >= options.minimum_size
     ]
     if options.faces == "largest":
         return faces[:1]
@@ -191,7 +191,8 @@ def _selected(faces, shape, options):
     return faces
 
 
-def _face_size(face):
+def face_size(face: Face) -> float:
+    """Pixels of the photo that a side of the face's canonical crop covers."""
     return CROP_SIZE / scale_of(similarity_transform(face.points, canonical_points()))
 
 

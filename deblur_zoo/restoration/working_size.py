@@ -11,9 +11,11 @@ import numpy as np
 
 from deblur_zoo.restoration.face_mask import face_mask
 
-SIZES = (64, 96, 128, 192, 256, 384, 512)
+# Above 256 pixels the network sharpens faces that are sharp: `python -m benchmarks.working_size` measures it.
+SIZES = (96, 128, 192, 256)
+# Of the smallest faces, which are enlarged to it.
+SMALLEST = 64
 # Corrections are compared times size**-_PREFERENCE: at a size too large for the blur some of what changes is wrong.
-# Chosen on 48 faces of 256 pixels with blur of 0 to 60: 90 % come within 0.3 dB of their best size.
 _PREFERENCE = 0.12
 # The search ends where the correction falls to this share of the best one.
 _DECLINE = 0.85
@@ -24,10 +26,10 @@ NEGLIGIBLE = 1 / 255
 def candidates(face_size):
     """Working sizes for a face whose canonical crop covers ``face_size`` pixels of the photo, ascending.
 
-    Never above the photo's resolution, except that a face under 64 pixels is enlarged to 64. A face between two of
+    Never above the photo's resolution, except that a face under ``SMALLEST`` is enlarged. A face between two of
     ``SIZES`` is also seen at its own size, rounded down to a multiple of 8.
     """
-    own = min(SIZES[-1], max(SIZES[0], int(face_size) // 8 * 8))
+    own = min(SIZES[-1], max(SMALLEST, int(face_size) // 8 * 8))
     return (*(size for size in SIZES if size <= 0.9 * own), own)
 
 

@@ -1,0 +1,146 @@
+"""Is each face of a blurred photo restored at the size that suits its blur? (docs/photos.md)
+
+    python -m benchmarks.working_size --photos FOLDER
+    python -m benchmarks.working_size --photos FOLDER --preset two_step_gan_lite --faces 24
+
+Takes the largest face of each photo, shrinks the photo so that the face has each of the face sizes up to its own,
+blurs it with one kernel of each size (trajectories of the test split, reflected at the border), adds noise of 0.005,
+and restores the face at every candidate size, and as ``deblur_zoo.restore`` does. The gain is PSNR over the face, in
+decibels above the blurred photo; a face left alone gains nothing. Prints a Markdown table: the gain of the size that
+was chosen, how much the best size gains more, and how often the difference is at most 0.3 dB.
+"""
+
+from pathlib import Path
+
+from absl import flags
+
+from deblur_zoo.files.command_line_tools import UsageError, run
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("photos", None, "folder of sharp photos, the larger the faces the better")
+flags.DEFINE_string("preset", "one_step_lite", "preset to restore with")
+flags.DEFINE_integer("faces", 12, "photos taken, spread over the folder", lower_bound=1)
+flags.DEFINE_list("face_sizes", ["64", "96", "128", "192", "256", "384", "512"], "sides of the faces in pixels")
+flags.DEFINE_list(
+    "kernels", ["0", "3", "7", "13", "19", "27", "41", "60"], "sizes of the blur kernels in pixels; 0: none"
+)
+
+NEAR = 0.3
+# A face blurred by more than this share of its side is beyond any method.
+LARGEST_BLUR = 0.4
+
+
+def faces_of(folder, count, detector):
+    """(photo uint8 (H, W, 3), Face) of evenly spread photos."""
+    from deblur_zoo.files import pictures
+
+    paths = pictures.list_pictures(folder)
+    if not paths:
+        raise UsageError(f"--photos must hold pictures, and {folder} has none")
+    for path in paths[:: max(1, len(paths) // count)][:count]:
+        photo = pictures.read(path)
+        found = detector(photo)
+        if found:
+            yield photo, found[0]
+
+
+def shrunk(photo, face, size):
+    """Photo and face, the face ``size`` pixels large; None if it is smaller already."""
+    import cv2
+    import numpy as np
+
+    from deblur_zoo.faces.detection import Face
+    from deblur_zoo.restoration.photo import face_size
+
+    scale = size / face_size(face)
+    if scale > 1.02:
+        return None
+    shape = np.maximum(np.rint(np.array(photo.shape[1::-1]) * scale), 1).astype(int)
+    small = cv2.resize(photo, tuple(map(int, shape)), interpolation=cv2.INTER_AREA)
+    # Pixel centres have integer coordinates.
+    return small, Face((face.box + 0.5) * scale - 0.5, (face.points + 0.5) * scale - 0.5, face.confidence)
+
+
+def blurred(photo, kernel_size, seed):
+    """The photo as a moving camera sees it, uint8."""
+    import cv2
+    import numpy as np
+
+    from deblur_zoo.blur.kernels import make_bank
+
+    generator = np.random.default_rng([seed, kernel_size])
+    values = photo.astype(np.float32) / 255
+    if kernel_size:
+        bank = make_bank("trajectory", 50, (kernel_size,), 2026, split="test")
+        kernel = bank.kernel(int(generator.integers(len(bank))))
+        values = cv2.filter2D(values, -1, kernel[::-1, ::-1], borderType=cv2.BORDER_REFLECT_101)
+    return np.rint(np.clip(values + generator.normal(0, 0.005, values.shape), 0, 1) * 255).astype(np.uint8)
+
+
+def measure(model, photo, face, kernel_size, seed):
+    """(gain of the chosen size, gain of the best candidate, chosen size or None) in decibels."""
+    import numpy as np
+
+    from deblur_zoo.faces import align
+    from deblur_zoo.restoration.blending import add_correction
+    from deblur_zoo.restoration.photo import PhotoOptions, face_size, restore_photo
+    from deblur_zoo.restoration.working_size import candidates
+
+    given = blurred(photo, kernel_size, seed)
+    truth, _ = align(photo, face.points, int(face_size(face)))
+
+    def psnr(pixels):
+        crop, _ = align(pixels, face.points, len(truth))
+        return -10 * np.log10(max(np.mean((crop.astype(np.float64) - truth) ** 2) / 255**2, 1e-8))
+
+    before, gains = psnr(given), [0.0]
+    for size in candidates(face_size(face)):
+        crop, matrix = align(given, face.points, size)
+        crop = crop[None].astype(np.float32) / 255
+        result = given.copy()
+        add_correction(result, given, (model.run(crop) - crop)[0], matrix)
+        gains.append(psnr(result) - before)
+    restored = restore_photo(given, model.run, PhotoOptions(background="keep"), lambda _: [face])
+    chosen = restored.faces[0]
+    return psnr(restored.pixels) - before, max(gains), chosen.working_size if chosen.restored else None
+
+
+def main(arguments):
+    import numpy as np
+
+    import deblur_zoo
+    from deblur_zoo.faces import Detector
+
+    if not FLAGS.photos or not Path(FLAGS.photos).is_dir():
+        raise UsageError("--photos must be a folder")
+    try:
+        sizes, kernels = ([int(value) for value in values] for values in (FLAGS.face_sizes, FLAGS.kernels))
+    except ValueError:
+        raise UsageError("--face_sizes and --kernels must be whole numbers") from None
+    model = deblur_zoo.load(FLAGS.preset, kind="deblurrer")
+    found = list(faces_of(FLAGS.photos, FLAGS.faces, Detector()))
+    rows = {}
+    for seed, (photo, face) in enumerate(found):
+        for size in sizes:
+            view = shrunk(photo, face, size)
+            for kernel in kernels if view else ():
+                if kernel <= LARGEST_BLUR * size:
+                    rows.setdefault((size, kernel), []).append(measure(model, *view, kernel, seed))
+    print("| face | kernel | faces | chosen size | gain | best size gains more | within 0.3 dB |")
+    print("|---|---|---|---|---|---|---|")
+    for (size, kernel), values in sorted(rows.items()):
+        gain, best, chosen = zip(*values, strict=True)
+        more = np.subtract(best, gain)
+        taken = [value for value in chosen if value]
+        median = f"{np.median(taken):.0f}" if taken else "left alone"
+        near = f"{np.mean(more <= NEAR):.0%}"
+        print(f"| {size} | {kernel} | {len(values)} | {median} | {np.mean(gain):+.2f} | {more.mean():.2f} | {near} |")
+    more = np.array([best - gain for values in rows.values() for gain, best, _ in values])
+    share = np.mean(more <= NEAR)
+    print(
+        f"\nAll {len(more)}: {share:.0%} within {NEAR} dB of the best, which gains {more.mean():.2f} dB more on average"
+    )
+
+
+if __name__ == "__main__":
+    run(main, "benchmarks.working_size")
