@@ -26,8 +26,8 @@ _MATRICES = {
 }
 _BT709, _RGB, _UNSPECIFIED, _BT601 = 1, 0, 2, 6
 _LIMITED, _FULL = 1, 2
-# Bilinear, FULL_CHR_H_INT, FULL_CHR_H_INP, ACCURATE_RND: exact arithmetic rather than the fastest.
-_EXACT = 2 | 0x2000 | 0x4000 | 0x40000
+# Bicubic, FULL_CHR_H_INT, FULL_CHR_H_INP, ACCURATE_RND: exact arithmetic rather than the fastest.
+_EXACT = 4 | 0x2000 | 0x4000 | 0x40000
 
 
 @dataclass(frozen=True)
@@ -86,10 +86,13 @@ class PixelFormat:
         """
         import cv2
 
-        format = "rgb24" if (depth or self.depth) == 8 else "rgb48le"
+        eight = (depth or self.depth) == 8
+        # Not rgb48: swscale's is wrong for some layouts with some of these options.
+        format = "rgb24" if eight else "gbrp10le"
         source = {**self._source(frame), "dst_color_range": _FULL}
         picture = _reformatter().reformat(frame, format=format, interpolation=_EXACT, threads=1, **source)
-        upright = np.rot90(picture.to_ndarray(), self.quarter_turns)
+        pixels = picture.to_ndarray()
+        upright = np.rot90(pixels if eight else pixels << 6 | pixels >> 4, self.quarter_turns)
         if not self.square:
             upright = cv2.resize(np.ascontiguousarray(upright), self.size, interpolation=cv2.INTER_CUBIC)
         return np.ascontiguousarray(upright)

@@ -20,7 +20,7 @@ _FADE = 8
 # Crops of successive frames are compared after a Gaussian of this sigma in pixels, which noise hardly passes. Up to the
 # first difference, in [0, 1], they show the same and are averaged; from the second on, only the newest one counts.
 _SMOOTHING = 1.5
-_SAME, _CHANGED = 0.012, 0.04
+_SAME, _CHANGED = 0.006, 0.02
 # The newest frame's share of the average.
 _NEWEST = 0.2
 
