@@ -45,6 +45,8 @@ class ClipReader:
         path: as given.
         container, stream: PyAV's, the stream of pictures.
         frames_expected: what the header says, an estimate; 0 if it does not say.
+        seconds: length by the header; 0 if it does not say.
+        seconds_read: end of the last frame that was decoded, from the video's start.
         rate: frames a second on average, a Fraction.
         damaged: packets that could not be decoded so far.
 
@@ -96,8 +98,9 @@ class ClipReader:
             )
         self.stream.thread_type = "AUTO"
         self.rate = self.stream.average_rate or self.stream.guessed_rate or Fraction(25)
-        length = self.container.duration / av.time_base if self.container.duration else 0
-        self.frames_expected = self.stream.frames or round(length * self.rate)
+        self.seconds = self.container.duration / av.time_base if self.container.duration else 0.0
+        self.frames_expected = self.stream.frames or round(self.seconds * self.rate)
+        self.seconds_read = 0.0
 
     def __enter__(self) -> "ClipReader":
         return self
@@ -143,6 +146,9 @@ class ClipReader:
                 first = first or kind
                 if kind != first:
                     raise ValueError(f"{self.path} changes the size or kind of its frames, which is not supported.")
+                if frame.pts is not None:
+                    end = (frame.pts + (frame.duration or 0)) * frame.time_base
+                    self.seconds_read = float(end) - (self.container.start_time or 0) / av.time_base
                 yield "frame", frame
 
 
@@ -209,8 +215,8 @@ class ClipWriter:
             if stream.type != "audio":
                 return
             raise ValueError(
-                f"{path} has sound of a kind ({stream.codec_context.name}) that such a file does not hold: give the "
-                "output the ending .mkv."
+                f"{path} has sound of a kind ({stream.codec_context.name}) that the file to write does not hold; .mkv "
+                "holds most kinds."
             ) from None
         _copy_texts(stream, copy)
         copy.disposition = stream.disposition

@@ -28,6 +28,8 @@ from deblur_zoo.video.face_tracks import FaceTrack, FaceTracker
 
 # The detector takes as long as ten frames: it runs on one frame in this many seconds.
 _SECONDS_BETWEEN_LOOKS = 1.0
+# A video whose pictures end so much before its length is said to do so: it may be damaged.
+_MISSING_SECONDS = 0.5
 # Frames that are held at once: at most so many, and so many pixels in all.
 _BLOCK_FRAMES = 16
 _BLOCK_PIXELS = 16_000_000
@@ -220,6 +222,8 @@ def _remarks(clip, writer):
     remarks = []
     if clip.damaged:
         remarks.append(f"Damaged parts of {clip.path.name} are left out: {clip.damaged} packets.")
+    if clip.seconds - clip.seconds_read > _MISSING_SECONDS:
+        remarks.append(f"{clip.path.name} has pictures for {clip.seconds_read:.1f} of its {clip.seconds:.1f} s.")
     if writer.left_out:
         remarks.append(f"Streams that are not copied: {', '.join(writer.left_out)}.")
     return remarks

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from deblur_zoo.annotations import StrPath
+from deblur_zoo.files.atomic_file import ends_a_run
 from deblur_zoo.files.command_line_tools import UsageError
 from deblur_zoo.restoration import clip_file
 from deblur_zoo.restoration.video import check_target
@@ -55,11 +56,16 @@ def restore_videos(
         except KeyboardInterrupt:
             print(f"\nInterrupted: {path} was not written.", file=sys.stderr)
             return 130
-        except ValueError as error:
+        # Runtimes have errors of their own.
+        except Exception as error:
+            if isinstance(error, OSError) and ends_a_run(error):
+                raise
             if len(jobs) == 1:
-                raise UsageError(str(error)) from error
+                if isinstance(error, ValueError):
+                    raise UsageError(str(error)) from error
+                raise
             failed += 1
-            print(f"deblur-zoo: {error}", file=sys.stderr)
+            print(f"deblur-zoo: {' '.join(str(error).split()) or type(error).__name__}", file=sys.stderr)
     return 1 if failed else 0
 
 
@@ -91,21 +97,20 @@ def _plan(sources, target, overwrite):
 def _restore_one(restorer, source, path, overwrite):
     from tqdm import tqdm
 
-    bar = None
+    bars: dict[str, Any] = {}
 
     def progress(stage, done, total):
-        nonlocal bar
-        if bar is None or bar.desc != f"{stage}: ":
-            if bar is not None:
-                bar.close()
-            bar = tqdm(unit="frame", desc=stage, delay=0.5, disable=None)
-        bar.total = total
-        bar.update(done - bar.n)
+        if stage not in bars:
+            for older in bars.values():
+                older.close()
+            bars[stage] = tqdm(unit="frame", desc=stage, delay=0.5, disable=None)
+        bars[stage].total = total
+        bars[stage].update(done - bars[stage].n)
 
     try:
         result = restorer.restore_video(source, path, overwrite, progress)
     finally:
-        if bar is not None:
+        for bar in bars.values():
             bar.close()
     restored = [face for face in result.faces if face.restored]
     seconds = sum(result.seconds.values())
