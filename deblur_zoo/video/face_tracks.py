@@ -14,10 +14,10 @@ from deblur_zoo.annotations import Array
 from deblur_zoo.faces.detection import Face
 from deblur_zoo.video.tracking import LARGEST_ERROR, CutDetector, carry, point_error, small_grey
 
-# Distances are in shares of the distance between the eyes. A detection this far from the carried points, or farther,
-# replaces them; a nearer one moves them by the same share of the way, at least _LEAST_GAIN.
-_TRUSTED_ERROR = 0.1
-_LEAST_GAIN = 0.3
+# Distances are in shares of that between the eyes. A detection nearer to the carried points than this moves them
+# by this share of the way; one farther away replaces them.
+_JITTER = 0.1
+_GAIN = 0.25
 # Points carried to the next frame and back must return to within this distance.
 _RETURN_ERROR = 0.1
 # A face that optical flow has just lost is found again within this distance.
@@ -146,7 +146,7 @@ class FaceTracker:
         return seen
 
     def _correct(self, track, points, error):
-        gain = 1.0 if track.lost else float(np.clip(error / _TRUSTED_ERROR, _LEAST_GAIN, 1))
+        gain = _GAIN if error < _JITTER and not track.lost else 1.0
         step, count = gain * (points - track.latest), len(track.carried)
         track.known += [carried + step * (k + 1) / count for k, carried in enumerate(track.carried)]
         track.carried, track.lost, track.misses = [], False, 0

@@ -15,9 +15,11 @@ import pytest
 from scipy import ndimage
 
 from deblur_zoo.faces.detection import Face
+from deblur_zoo.files.command_line_tools import UsageError
 from deblur_zoo.restoration.photo import PhotoOptions
 from deblur_zoo.restoration.restorer import Restorer
 from deblur_zoo.restoration.video import restore_video
+from deblur_zoo.restoration.video_command import restore_videos
 
 _spec = importlib.util.spec_from_file_location("written_clips", Path(__file__).parents[1] / "written_clips.py")
 clips = importlib.util.module_from_spec(_spec)
@@ -328,12 +330,25 @@ def test_the_command(tmp_path, tiny_preset):
     code, out, err = run(source, "-o", tmp_path / "out" / "b.mp4", "--preset", tiny_preset)
     assert (code, err) == (0, "") and "3 frames" in out
     assert clips.packets(tmp_path / "out" / "b.mp4", "audio") == clips.packets(source, "audio")
-    code, out, err = run(source, "-o", tmp_path / "out" / "b.mp4", "--preset", tiny_preset)
+    code, out, err = run(source, "-o", tmp_path / "out" / "b.mp4")
     assert code == 2 and out == "" and "exists already" in err and err.count("\n") == 1
+
+
+def test_several_videos_go_into_a_folder(tmp_path, tiny_model, capsys):
+    sources = [clips.write(tmp_path / name, frames(2)) for name in ("a.mp4", "b.avi")]
     (tmp_path / "bad.mp4").write_text("no video")
-    code, out, err = run(source, tmp_path / "bad.mp4", "-o", tmp_path / "both", "--preset", tiny_preset)
-    assert code == 1 and "bad.mp4 cannot be read as a video" in err and (tmp_path / "both" / "a.mp4").exists()
-    assert [path.name for path in (tmp_path / "both").iterdir()] == ["a.mp4"]
+
+    def call(*paths, target="out", overwrite=False):
+        return restore_videos(list(paths), str(tmp_path / target), overwrite, None, lambda: Restorer(tiny_model))
+
+    assert call(sources[0], tmp_path / "bad.mp4", sources[1]) == 1
+    assert "bad.mp4 cannot be read as a video" in capsys.readouterr().err
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.mp4", "b.mp4"]
+    with pytest.raises(UsageError, match="exists already"):
+        call(*sources)
+    with pytest.raises(UsageError, match="both be restored to"):
+        call(sources[0], tmp_path / "sub" / "a.avi", target="other")
+    assert call(sources[0], target="out/", overwrite=True) == 0
 
 
 def test_wrong_calls(tmp_path):
