@@ -4,6 +4,7 @@ Sound and subtitles are copied as they are. So are the times of the frames, how 
 their pixels and what is stated about their colours.
 """
 
+import io
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -13,7 +14,9 @@ import numpy as np
 
 from deblur_zoo.annotations import StrPath
 
-ENDINGS = (".mp4", ".m4v", ".mov", ".mkv")
+# The kinds of file that are written, by ending, and FFmpeg's names for them.
+_FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
+ENDINGS = tuple(_FORMATS)
 # Constant rate factors at which the loss is hard to see; x265's scale is about four higher.
 _ENCODERS = {8: ("libx264", {"crf": "16"}), 10: ("libx265", {"crf": "18", "x265-params": "log-level=none"})}
 # Describe the source's file and not its contents.
@@ -32,6 +35,21 @@ def check_ending(path: StrPath) -> None:
     """Raise ValueError for a path that is not to be written."""
     if Path(path).suffix.lower() not in ENDINGS:
         raise ValueError(f"{path} must end in {', '.join(ENDINGS)}: other kinds of video are read but not written.")
+
+
+def check_sound(source: "ClipReader", target: StrPath) -> None:
+    """Raise ValueError if the kind of file that ``target`` names does not hold the source's sound."""
+    import av
+
+    with av.open(io.BytesIO(), "w", format=_FORMATS[Path(target).suffix.lower()]) as container:
+        for stream in source.container.streams.audio:
+            try:
+                container.add_stream_from_template(stream)
+            except ValueError:
+                raise ValueError(
+                    f"{source.path} has sound of a kind ({stream.codec_context.name}) that {target} cannot hold; .mkv "
+                    "holds most kinds."
+                ) from None
 
 
 class ClipReader:
@@ -155,14 +173,14 @@ class ClipReader:
 class ClipWriter:
     """Writes a video with the sound, the times and the properties of another; complete at the end of a ``with`` block.
 
+    Streams of a kind that the file does not hold are left out, and listed in ``left_out``.
+
     Args:
         path: of the file to write.
         source: the ClipReader whose streams are copied.
         format: ``clip_colours.PixelFormat`` of the frames.
         first: the source's first frame, as decoded.
 
-    Raises:
-        ValueError: the kind of file does not hold the source's sound.
     """
 
     def __init__(self, path: StrPath, source: ClipReader, format: Any, first: Any) -> None:
@@ -171,12 +189,12 @@ class ClipWriter:
         self._format = format
         self._last = None
         self.left_out: list[str] = []
-        self._container = av.open(str(path), "w")
+        self._container = av.open(str(path), "w", format=_FORMATS[Path(path).suffix.lower()])
         try:
             self._stream = self._add_video(source, first)
             self._copies = {}
             for stream in source.copied_streams:
-                self._add_copy(stream, source.path)
+                self._add_copy(stream)
         except BaseException:
             self._container.close()
             raise
@@ -208,16 +226,12 @@ class ClipWriter:
             stream.set_display_matrix(np.frombuffer(matrix[0], np.int32)[:9].tolist())
         return stream
 
-    def _add_copy(self, stream, path):
+    def _add_copy(self, stream):
         try:
             copy = self._container.add_stream_from_template(stream)
         except ValueError:
-            if stream.type != "audio":
-                return
-            raise ValueError(
-                f"{path} has sound of a kind ({stream.codec_context.name}) that the file to write does not hold; .mkv "
-                "holds most kinds."
-            ) from None
+            # Subtitles of another kind; ``check_sound`` is for the sound.
+            return
         _copy_texts(stream, copy)
         copy.disposition = stream.disposition
         self._copies[stream.index] = copy

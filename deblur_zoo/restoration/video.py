@@ -111,7 +111,7 @@ def restore_video(
     check_target(source, target, overwrite)
     tell = progress or (lambda stage, done, total: None)
     start = time.perf_counter()
-    format, frames, tracks, surveys = _follow(source, maximum_pixels, restore, options, detector, tell)
+    format, frames, tracks, surveys = _follow(source, target, maximum_pixels, restore, options, detector, tell)
     faces = _selected(tracks, surveys, options, format.size)
     found = time.perf_counter()
     result = RestoredVideo(target, frames, faces)
@@ -134,13 +134,14 @@ def check_target(source: Path, target: Path, overwrite: bool) -> None:
     raise FileExistsError(f"{target} exists already: give another name, or allow overwriting.")
 
 
-def _follow(source, maximum_pixels, restore, options, detector, tell):
+def _follow(source, target, maximum_pixels, restore, options, detector, tell):
     """The first reading: (PixelFormat, number of frames, FaceTrack and Survey by number)."""
     detector = detector or Detector((640, 1280), options.minimum_confidence)
     surveys: dict[int, Survey] = {}
     format = tracker = None
     count = 0
     with clip_file.ClipReader(source, maximum_pixels) as clip:
+        clip_file.check_sound(clip, target)
         tracker = FaceTracker(detector, max(1, round(clip.rate * _SECONDS_BETWEEN_LOOKS)))
         for frame in clip.frames():
             if format is None:

@@ -113,7 +113,7 @@ def test_the_face_is_restored_and_everything_else_stays(tmp_path):
         assert container.metadata["title"] == "On the beach"
 
 
-@pytest.mark.parametrize("ending", ["mp4", "mov", "mkv"])
+@pytest.mark.parametrize("ending", ["mp4", "m4v", "mov", "mkv"])
 def test_times_of_a_variable_frame_rate_are_kept(tmp_path, ending):
     times = [0, 100, 150, 900, 1000, 1003, 2000, 2100]
     source = clips.write(tmp_path / f"a.{ending}", frames(8), times=times, base=Fraction(1, 1000), sound=2.2)
@@ -150,12 +150,13 @@ def test_pixels_that_are_not_square(tmp_path):
         assert container.streams.video[0].width == SIZE // 2
 
 
-def test_ten_bits_stay_ten_bits(tmp_path):
+@pytest.mark.parametrize("ending", ["mp4", "m4v", "mkv"])
+def test_ten_bits_stay_ten_bits(tmp_path, ending):
     ten = [[p.astype(np.uint16) * 4 + 1 for p in planes] for planes in frames(3)]
     tags = {"colorspace": 9, "color_range": 1, "color_primaries": 9, "color_trc": 18}
     source = clips.write(tmp_path / "a.mkv", ten, format="yuv420p10le", codec="ffv1", **tags)
-    assert restore(source, tmp_path / "b.mp4").faces[0].restored
-    frame = clips.decoded(tmp_path / "b.mp4")[1][1]
+    assert restore(source, tmp_path / f"b.{ending}").faces[0].restored
+    frame = clips.decoded(tmp_path / f"b.{ending}")[1][1]
     assert frame.format.name == "yuv420p10le"
     assert [frame.colorspace, frame.color_range, frame.color_primaries, frame.color_trc] == [9, 1, 9, 18]
     rows = np.frombuffer(frame.planes[0], np.uint16).reshape(SIZE, -1)[:, :SIZE].astype(int)
@@ -274,7 +275,8 @@ def test_limits_and_files_that_exist(tmp_path):
 def test_sound_that_the_file_cannot_hold(tmp_path):
     source = clips.write(tmp_path / "a.mkv", frames(2), sound=0.3, sound_codec="pcm_u8")
     with pytest.raises(ValueError, match=r"sound of a kind \(pcm_u8\).* \.mkv"):
-        restore(source, tmp_path / "b.mp4")
+        restore(source, tmp_path / "sub" / "b.mp4", detector=None)
+    assert not (tmp_path / "sub").exists()
     restore(source, tmp_path / "b.mkv")
     assert [b for _, b in clips.packets(source, "audio")] == [b for _, b in clips.packets(tmp_path / "b.mkv", "audio")]
 
