@@ -1,5 +1,6 @@
 """One face of a video: what is decided for all of its frames, and its frames blended over time."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -61,7 +62,7 @@ class Survey:
     _seen: int = 0
     _stride: int = 1
 
-    def offer(self, pixels: Array, points: Array, restore) -> None:
+    def offer(self, pixels: Array, points: Array, restore: Callable[[Array], Array]) -> None:
         """Look at the face in a frame if it is its turn.
 
         Args:

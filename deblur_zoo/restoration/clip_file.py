@@ -192,7 +192,7 @@ class ClipWriter:
         self._container = av.open(str(path), "w", format=_FORMATS[Path(path).suffix.lower()])
         try:
             self._stream = self._add_video(source, first)
-            self._copies = {}
+            self._copies: dict[int, Any] = {}
             for stream in source.copied_streams:
                 self._add_copy(stream)
         except BaseException:

@@ -21,7 +21,7 @@ from deblur_zoo.files.atomic_file import atomic_path
 from deblur_zoo.files.folders import real_path
 from deblur_zoo.restoration import clip_file
 from deblur_zoo.restoration.blending import add_correction
-from deblur_zoo.restoration.clip_colours import PixelFormat, pixel_format
+from deblur_zoo.restoration.clip_colours import pixel_format
 from deblur_zoo.restoration.clip_faces import BlendedFace, Survey, crop_of, fade, matrix_of
 from deblur_zoo.restoration.photo import PhotoOptions
 from deblur_zoo.video.face_tracks import FaceTrack, FaceTracker
@@ -156,7 +156,7 @@ def _follow(source, target, maximum_pixels, restore, options, detector, tell):
     return format, count, tracker.finish(), surveys
 
 
-def _format_of(frame, clip) -> PixelFormat:
+def _format_of(frame, clip):
     try:
         return pixel_format(frame, clip.stream.sample_aspect_ratio)
     except ValueError as error:

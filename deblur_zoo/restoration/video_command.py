@@ -44,8 +44,8 @@ def restore_videos(
         clip_file.check_available()
         if len(jobs) == 1:
             # Told before Keras is imported, which takes seconds.
-            with clip_file.ClipReader(*jobs, maximum_pixels=sys.maxsize):
-                pass
+            (source,) = jobs
+            clip_file.ClipReader(source, sys.maxsize).container.close()
         restorer = make_restorer()
     except (ValueError, ImportError) as error:
         raise UsageError(str(error)) from error
