@@ -3,6 +3,7 @@
     deblur-zoo photo.jpg -o restored.jpg
     deblur-zoo photos -o restored --preset one_step_lite
     deblur-zoo a.jpg b.jpg -o restored/
+    deblur-zoo clip.mp4 -o restored.mp4
     deblur-zoo crops -o restored --crops
     deblur-zoo --list
 
@@ -64,6 +65,17 @@ def restore(arguments):
 
     from deblur_zoo.restoration.folders import plan
     from deblur_zoo.restoration.restorer import Restorer
+    from deblur_zoo.restoration.video_command import is_video, restore_videos
+
+    if any(map(is_video, sources)):
+        most = FLAGS.max_pixels or pictures.MAXIMUM_PIXELS
+        return restore_videos(
+            sources,
+            target,
+            FLAGS.overwrite,
+            FLAGS.background,
+            lambda: Restorer(FLAGS.preset, FLAGS.batch_size, FLAGS.passes, most, FLAGS.crops, _photo_options()),
+        )
 
     try:
         options = _photo_options()

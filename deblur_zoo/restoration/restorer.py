@@ -12,6 +12,7 @@ from deblur_zoo.files import atomic_file
 from deblur_zoo.files import pictures as picture_files
 from deblur_zoo.restoration.folders import Report, plan_file, plan_folder
 from deblur_zoo.restoration.photo import PhotoOptions, RestoredPhoto, restore_photo
+from deblur_zoo.restoration.video import RestoredVideo, restore_video
 
 if TYPE_CHECKING:
     from deblur_zoo.models.deblurrer import Deblurrer
@@ -118,6 +119,42 @@ class Restorer:
         path.parent.mkdir(parents=True, exist_ok=True)
         restored.save(path)
         return path
+
+    def restore_video(
+        self,
+        source: StrPath,
+        target: StrPath,
+        overwrite: bool = False,
+        progress: Callable[[str, int, int], object] | None = None,
+    ) -> RestoredVideo:
+        """Restore the faces of a video: sound, times and everything around the faces stay as they are.
+
+        Args:
+            source: the video, of any kind that FFmpeg reads.
+            target: file to write, ending in .mp4, .m4v, .mov or .mkv.
+            overwrite: replace an older file at ``target``, which may be ``source``.
+            progress: called with the stage ("finding faces" or "restoring"), frames done, and frames in all.
+
+        Returns:
+            RestoredVideo.
+
+        Raises:
+            FileNotFoundError, FileExistsError: no source; a target that exists, without ``overwrite``.
+            ImportError: PyAV is missing.
+            ValueError: not a video, or of a kind that is not supported; or this restorer is for crops.
+            OSError: the file cannot be written. Then, and after Ctrl-C, nothing is left of it.
+        """
+        if self.crops:
+            raise ValueError("Crops are pictures: videos are restored with crops=False.")
+        return restore_video(
+            source,
+            target,
+            self._restore_batch,
+            self.options,
+            maximum_pixels=self.maximum_pixels,
+            overwrite=overwrite,
+            progress=progress,
+        )
 
     def restore_folder(
         self,

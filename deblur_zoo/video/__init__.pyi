@@ -1,4 +1,5 @@
 from . import (
+    face_tracks as face_tracks,
     frame_averages as frame_averages,
     frame_interpolation as frame_interpolation,
     frame_sequence as frame_sequence,

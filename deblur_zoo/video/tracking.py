@@ -89,19 +89,19 @@ class _Tracker:
         self.number, self._known, self._carried = 0, [], []
         self._first = None
         self._next_look, self._reason = 0, NO_FACE
-        self._grey, self._fields = None, None
-        self._changes = deque(maxlen=9)
+        self._grey = None
+        self._cuts = CutDetector()
 
     def take(self, frame):
         """Process one more frame."""
-        grey, scale = _small_grey(frame)
-        if self._is_cut(grey):
+        grey, scale = small_grey(frame)
+        if self._cuts.is_cut(grey):
             # Assume that optical flow was right until here: a few frames at most.
             self.end("scene cut")
             self._next_look = self.number
         if self._known:
             latest = (self._carried or self._known)[-1]
-            carried = _carry(self._grey, grey, latest * scale)
+            carried = carry(self._grey, grey, latest * scale)
             if carried is None:
                 self._lose(ANOTHER_FACE)
             else:
@@ -123,9 +123,9 @@ class _Tracker:
             if expected is None:
                 face = acceptance.main_face(faces, frame.shape, self._rules.minimum_confidence)
             else:
-                face = min(faces, key=lambda face: _error(expected, face.points))
+                face = min(faces, key=lambda face: point_error(expected, face.points))
             rules = self._rules
-            if expected is not None and _error(expected, face.points) <= LARGEST_ERROR:
+            if expected is not None and point_error(expected, face.points) <= LARGEST_ERROR:
                 # The position of the face is known, so the detector need not be confident.
                 rules = replace(rules, minimum_confidence=0.0)
             refusal = acceptance.refusal(acceptance.measure(face, frame.shape, *self._size), rules)
@@ -138,7 +138,7 @@ class _Tracker:
             return
         points = np.asarray(face.points, np.float64)
         if expected is not None:
-            if _error(expected, points) > LARGEST_ERROR:
+            if point_error(expected, points) > LARGEST_ERROR:
                 # This frame begins the next track.
                 self._carried.pop()
                 self._lose(ANOTHER_FACE)
@@ -162,7 +162,16 @@ class _Tracker:
             self.tracks.append(Track(self._first, np.stack(self._known + self._carried), reason))
         self._known, self._carried = [], []
 
-    def _is_cut(self, grey):
+
+class CutDetector:
+    """Scene cuts in a sequence of grey frames."""
+
+    def __init__(self):
+        self._fields = None
+        self._changes = deque(maxlen=9)
+
+    def is_cut(self, grey):
+        """Whether a new scene begins with this frame, uint8 (H, W), the next of the sequence."""
         import cv2
 
         fields = cv2.resize(grey, (32, 18), interpolation=cv2.INTER_AREA).astype(np.float32)
@@ -178,7 +187,7 @@ class _Tracker:
         return change > CUT_CHANGE + 3 * usual
 
 
-def _small_grey(frame):
+def small_grey(frame):
     """A frame in grey, downscaled for optical flow, and the scale of its coordinates."""
     import cv2
 
@@ -194,12 +203,12 @@ def _eye_distance(points):
     return max(float(np.linalg.norm(points[1] - points[0])), 1e-6)
 
 
-def _error(one, other):
+def point_error(one, other):
     """Mean distance of five points from five others, as a share of the distance between the eyes."""
     return float(np.mean(np.linalg.norm(one - other, axis=1))) / _eye_distance(one)
 
 
-def _carry(before, after, points):
+def carry(before, after, points):
     """The positions of points of one grey frame in the next, (5, 2), or None if most of them are lost."""
     import cv2
 
