@@ -14,6 +14,7 @@ from absl import flags
 from deblur_zoo.faces.acceptance import Rules
 from deblur_zoo.files import command_line_tools, pictures
 from deblur_zoo.files.command_line_tools import UsageError
+from deblur_zoo.files.resumable_folder import REPORT
 
 FLAGS = flags.FLAGS
 _RULES = Rules()
@@ -47,7 +48,7 @@ def align_photos(arguments):
     # Heavy imports wait until the flags are known to be good.
     from tqdm import tqdm
 
-    from deblur_zoo.faces.folder import REPORT, Settings, align_folder
+    from deblur_zoo.faces.folder import Settings, align_folder
 
     settings = Settings(
         size=FLAGS.size,

@@ -1,14 +1,16 @@
-"""Align a folder of photos into a folder of crops; a killed run goes on where it stopped."""
+"""Align a folder of photos into a folder of crops; an interrupted run can be resumed."""
 
 import hashlib
-import json
 import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import Any
+
+from tqdm import tqdm
 
 from deblur_zoo.annotations import Array, StrPath
 from deblur_zoo.faces import acceptance, journal
@@ -19,8 +21,7 @@ from deblur_zoo.faces.warp import align
 from deblur_zoo.files import pictures
 from deblur_zoo.files.atomic_file import atomic_path, ends_a_run
 from deblur_zoo.files.folders import without_results
-
-REPORT, SETTINGS = "report.tsv", "settings.json"
+from deblur_zoo.files.resumable_folder import ResumableFolder
 
 
 @dataclass(frozen=True)
@@ -98,15 +99,11 @@ def align_folder(
     """
     photos, out, settings = Path(photos), Path(out), settings or Settings()
     paths = _list_photos(photos, out)
-    record = _as_json(photos, settings)
-    _check_out(out, json.loads(record))
-    out.mkdir(parents=True, exist_ok=True)
-    for leftover in out.rglob(".partial-*"):
-        leftover.unlink()
-    old = journal.read(out / REPORT)
-    if not (out / SETTINGS).exists():
-        with atomic_path(out / SETTINGS) as temporary:
-            temporary.write_text(record)
+    # With the folder of the photos: photos of two folders can have the same names.
+    record = {"photos": str(photos.resolve()), **asdict(settings)}
+    results = ResumableFolder(out, "crops", record, journal.COLUMNS)
+    results.open()
+    old = journal.read(results.report)
     names = [path.relative_to(photos).as_posix() for path in paths]
     # Photos that are gone keep their crops, and so their names.
     stems = output_stems(sorted({*names, *old}))
@@ -116,23 +113,21 @@ def align_folder(
             if row.crop:
                 (out / row.crop).unlink(missing_ok=True)
     rows = [row for name in finished for row in finished[name]]
-    journal.write(out / REPORT, rows)
+    results.write_report(journal.table(rows))
     if detector is None:
         from deblur_zoo.faces.detection import Detector
 
         # The rules judge the confidence afterwards, so that the report tells it.
         detector = Detector(settings.longest_sides, minimum_confidence=0.8)
     waiting = [name for name in names if name not in finished]
-    with (
-        open(out / REPORT, "ab", buffering=0) as report,
-        (progress or _Silent)(total=len(names), initial=len(names) - len(waiting)) as bar,
-    ):
+    progress = progress or partial(tqdm, disable=True)
+    with progress(total=len(names), initial=len(names) - len(waiting)) as bar:
         for name in waiting:
             new = _align_photo(photos / name, name, out, stems[name], settings, detector, maximum_pixels)
-            report.write(journal.encode(new))
+            results.append(journal.table(new))
             rows += new
             bar.update(1)
-    journal.write(out / REPORT, rows)
+    results.write_report(journal.table(rows))
     return Summary(
         photos=len(names),
         taken_over=len(names) - len(waiting),
@@ -172,31 +167,6 @@ def _list_photos(photos, out):
     if not paths:
         raise FileNotFoundError(f"there are no pictures ({', '.join(pictures.WRITE_FORMATS)}) in {photos}")
     return paths
-
-
-def _check_out(out, wanted):
-    if (out / SETTINGS).exists():
-        try:
-            stored = json.loads((out / SETTINGS).read_text())
-            differing = [key for key in wanted if stored.get(key) != wanted[key]]
-        except (ValueError, AttributeError):
-            raise ValueError(
-                f"{out / SETTINGS} is damaged: remove it with the crops, or choose another folder"
-            ) from None
-        if differing == ["photos"]:
-            raise ValueError(f"{out} holds crops of the photos in {stored.get('photos')}: choose another folder")
-        if differing or stored.keys() != wanted.keys():
-            raise ValueError(
-                f"{out} holds crops made with other settings ({', '.join(differing) or 'of another version'}): "
-                "repeat those, or choose another folder"
-            )
-    elif out.exists() and pictures.holds_pictures(out):
-        raise ValueError(f"{out} holds pictures that this command did not write: choose an empty or new folder")
-
-
-def _as_json(photos, settings):
-    # With the folder's name: photos of two folders can have the same names.
-    return json.dumps({"photos": str(photos.resolve()), **asdict(settings)}, indent=2) + "\n"
 
 
 def _is_finished(photos, out, name, rows, stems, settings):
@@ -296,19 +266,3 @@ def _write_crop(path, crop, settings):
 
 def _digest(path):
     return hashlib.sha256(pictures.read_bytes(path)).hexdigest()
-
-
-class _Silent:
-    """Progress shown to nobody."""
-
-    def __init__(self, total, initial):
-        del total, initial
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        return False
-
-    def update(self, n):
-        pass

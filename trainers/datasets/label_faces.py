@@ -16,9 +16,7 @@ eye, 5 right eye, 6 nose, 7 upper lip, 8 inner mouth, 9 lower lip, 10 hair, 255 
 report.tsv in OUT gives the origin of each face's labels. Run the same command to resume after an interruption.
 """
 
-import csv
 import hashlib
-import json
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +24,8 @@ from absl import flags
 
 from deblur_zoo.files import command_line_tools
 from deblur_zoo.files.command_line_tools import UsageError
+from deblur_zoo.files.resumable_folder import REPORT, ResumableFolder
 
-REPORT, SETTINGS = "report.tsv", "settings.json"
 COLUMNS = ("face", "labels", "reason")
 NONE = "none"
 
@@ -110,20 +108,17 @@ def label_folders(folders, out, parser, mesh, settings, threshold=0.7, size=128,
         ValueError: labels of two folders or faces would have the same name, or ``out`` has labels made differently.
     """
     from deblur_zoo.files import pictures
-    from deblur_zoo.files.atomic_file import atomic_path
 
     out = Path(out)
     waiting, targets = list_faces(folders)
-    _check_out(out, settings)
-    for leftover in out.rglob(".partial-*"):
-        leftover.unlink()
+    results = ResumableFolder(out, "labels", settings, COLUMNS)
+    results.open()
     done = {
-        face: row
-        for face, row in read_report(out / REPORT).items()
-        if face in targets and (row[0] == NONE or _is_whole(out / targets[face]))
+        face: (origin, reason)
+        for face, origin, reason in results.read_report()
+        if face in targets and (origin == NONE or _is_whole(out / targets[face]))
     }
-    with atomic_path(out / REPORT) as temporary:
-        _append(temporary, [COLUMNS, *((face, *row) for face, row in done.items())])
+    results.write_report([(face, *row) for face, row in done.items()])
     if progress is not None:
         progress.total = len(waiting)
         progress.update(len(done))
@@ -144,7 +139,7 @@ def label_folders(folders, out, parser, mesh, settings, threshold=0.7, size=128,
                     (out / targets[face]).parent.mkdir(parents=True, exist_ok=True)
                     pictures.write(out / targets[face], labels)
                 rows[face] = origin, reason
-        _append(out / REPORT, [(face, *row) for face, row in rows.items()])
+        results.append([(face, *row) for face, row in rows.items()])
         done |= rows
         if progress is not None:
             progress.update(len(rows))
@@ -185,41 +180,6 @@ def list_faces(folders):
             targets[face] = target
             faces.append((face, path))
     return faces, targets
-
-
-def read_report(path):
-    """An earlier run's report: dict from face to (origin of the labels, reason), without a truncated last line."""
-    if not path.exists():
-        return {}
-    with open(path, newline="", encoding="utf-8", errors="surrogateescape") as file:
-        text = file.read()
-    complete = text[: text.rfind("\n") + 1]
-    rows = list(csv.reader(complete.splitlines(), delimiter="\t"))
-    if not rows or tuple(rows[0]) != COLUMNS:
-        raise ValueError(f"{path} is not a report of this command: choose another folder")
-    return {row[0]: (row[1], row[2]) for row in rows[1:] if len(row) == len(COLUMNS)}
-
-
-def _append(path, rows):
-    with open(path, "a", newline="", encoding="utf-8", errors="surrogateescape") as file:
-        csv.writer(file, delimiter="\t", lineterminator="\n").writerows(rows)
-
-
-def _check_out(out, settings):
-    text = json.dumps(settings, indent=2, sort_keys=True) + "\n"
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"{out} is a file, not a folder for labels")
-    if (out / SETTINGS).exists():
-        if (out / SETTINGS).read_text() != text:
-            raise ValueError(f"{out} has labels made with other settings (see its {SETTINGS}): choose another folder")
-        return
-    if out.exists() and any(out.iterdir()):
-        raise ValueError(f"{out} has files that this command did not write: choose an empty or new folder")
-    from deblur_zoo.files.atomic_file import atomic_path
-
-    out.mkdir(parents=True, exist_ok=True)
-    with atomic_path(out / SETTINGS) as temporary:
-        temporary.write_text(text)
 
 
 def _is_whole(path):

@@ -31,8 +31,9 @@ def run_command(arguments):
         # Heavy imports wait until the flags are known to be good.
         from tqdm import tqdm
 
+        from deblur_zoo.files.resumable_folder import REPORT
         from deblur_zoo.video.video_file import read_info
-        from trainers.datasets.video_pairs.folder import REPORT, make_folder
+        from trainers.datasets.video_pairs.folder import make_folder
 
         def frames_bar(path):
             try:

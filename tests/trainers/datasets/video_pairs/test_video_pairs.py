@@ -17,8 +17,9 @@ import pytest
 from deblur_zoo.data.pair_store import load_pairs
 from deblur_zoo.faces.acceptance import Rules
 from deblur_zoo.faces.warp import align
+from deblur_zoo.files.resumable_folder import REPORT, SETTINGS
 from trainers.datasets.video_pairs.clip import Settings, check_settings, make_pairs
-from trainers.datasets.video_pairs.folder import REPORT, SETTINGS, make_folder
+from trainers.datasets.video_pairs.folder import make_folder
 
 ROOT = Path(__file__).resolve().parents[4]
 _spec = importlib.util.spec_from_file_location("rendered_clips", ROOT / "tests" / "rendered_clips.py")
@@ -208,7 +209,7 @@ def test_pairs_of_other_settings_are_not_mixed_with_these(videos, tmp_path):
     out = tmp_path / "out"
     make_folder(videos, out, SMALL, clips.stamp_detector)
     before = tree(out)
-    with pytest.raises(ValueError, match=r"other settings \(longest, response\)"):
+    with pytest.raises(ValueError, match=r"other settings \(longest, response;"):
         make_folder(videos, out, replace(SMALL, response="identity", longest=11), clips.stamp_detector)
     assert tree(out) == before
     with pytest.raises(ValueError, match="did not write"):
