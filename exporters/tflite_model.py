@@ -22,9 +22,10 @@ from absl import flags
 
 from deblur_zoo.exported.tflite_file import MEMBER
 from deblur_zoo.files.command_line_tools import UsageError
-from exporters import information as informations
 from exporters.atomic_folder import atomic_folder
 from exporters.format import Format
+from exporters.information import OUTPUTS
+from exporters.information import information as preset_information
 from exporters.requirements import require_packages, require_tensorflow
 from exporters.tflite_check import check
 
@@ -72,7 +73,7 @@ def export(model, path, overwrite=False, information=None, size=CROP, precisions
 
         blurred = blurred_faces(faces, height, width)
         calibration, pictures = blurred.calibration, blurred.checked
-    information = information or informations.information(model.name)
+    information = information or preset_information(model.name)
     with atomic_folder(path, overwrite) as folder, saved_for_one_size(model, height, width) as saved:
         files = {}
         for precision in precisions:
@@ -110,7 +111,7 @@ def saved_for_one_size(model, height, width):
 
     @tf.function(input_signature=[tf.TensorSpec((1, height, width, 3), tf.float32, name="images")])
     def restore(images):
-        return {informations.OUTPUTS[model.kind]: model(images, training=False)}
+        return {OUTPUTS[model.kind]: model(images, training=False)}
 
     archive = keras.export.ExportArchive()
     archive.track(model)

@@ -71,7 +71,7 @@ def warp_labels(labels, matrix, size):
     return cv2.remap(labels, pixel, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT_101)
 
 
-def degrade(sharp, kernel, sigma, key):
+def blur_and_noise(sharp, kernel, sigma, key):
     """Blur an image and add noise, before clipping and rounding.
 
     Args:
@@ -115,7 +115,7 @@ def render(face, kernel, plan, size, labels=None, mirrored_classes=None):
     if plan["unblurred"]:
         blurred = sharp
     else:
-        blurred = round_to_bytes(degrade(sharp, kernel, plan["sigma"], plan["key"]))
+        blurred = round_to_bytes(blur_and_noise(sharp, kernel, plan["sigma"], plan["key"]))
         if "jpeg_quality" in plan:
             blurred = host_blur.jpeg(blurred, int(plan["jpeg_quality"]))
     if labels is None:

@@ -16,6 +16,7 @@ from PIL import Image
 
 from deblur_zoo.files import decoding
 from deblur_zoo.files.atomic_file import atomic_path
+from deblur_zoo.files.batches import in_batches
 from deblur_zoo.files.colours import ColourProfile
 from deblur_zoo.files.decoding import MAXIMUM_PIXELS, TooManyPixels, check_pixels, to_uint8
 from deblur_zoo.files.folders import find_files, list_files
@@ -189,13 +190,7 @@ def restored(source, function, batch_size):
         FileNotFoundError, ValueError, TypeError: as ``load``, and what the function raises.
     """
     picture = load_to_restore(source)
-    return picture.rebuild(in_batches(function, picture.rgb, batch_size))
-
-
-def in_batches(function, images, batch_size):
-    """What a function gives for parts of ``images`` of up to ``batch_size``, joined along the first axis."""
-    starts = range(0, len(images), batch_size)
-    return np.concatenate([function(images[start : start + batch_size]) for start in starts])
+    return picture.rebuild(in_batches(function, batch_size, picture.rgb))
 
 
 def read(path, maximum_pixels=MAXIMUM_PIXELS, as_stored=False):

@@ -130,9 +130,9 @@ def test_degraded_host_picture_equals_scipy(maker, plans):
     sharp = host_synthesis.warp(maker.faces[0], plans["matrix"][0], SIZE)
     kernel, key = maker.kernel(plans["kernel"][0]), plans["key"][0]
     blurred = [ndimage.convolve(sharp[..., c].astype(np.float64), kernel, mode="mirror") for c in range(3)]
-    without = host_synthesis.degrade(sharp, kernel, 0.0, key)
+    without = host_synthesis.blur_and_noise(sharp, kernel, 0.0, key)
     np.testing.assert_allclose(without / 255, np.stack(blurred, -1) / 255, atol=1e-6)
-    noise = (host_synthesis.degrade(sharp, kernel, 0.1, key) - without) / 25.5
+    noise = (host_synthesis.blur_and_noise(sharp, kernel, 0.1, key) - without) / 25.5
     assert abs(noise.std() - 1) < 0.05 and abs(noise.mean()) < 0.06
 
 
@@ -157,7 +157,7 @@ def test_device_equals_host(backend, request, maker, plans):
         np.testing.assert_array_equal(device["sharp"][i], sharp)
         np.testing.assert_array_equal(device["labels"][i], labels)
         kernel = maker.kernel(plans["kernel"][i])
-        degraded = host_synthesis.degrade(sharp, kernel, plans["sigma"][i], plans["key"][i])
+        degraded = host_synthesis.blur_and_noise(sharp, kernel, plans["sigma"][i], plans["key"][i])
         np.testing.assert_allclose(device["degraded"][i] / 255, degraded / 255, atol=1e-5)
         if plans["unblurred"][i]:
             np.testing.assert_array_equal(device["blurred"][i], sharp)

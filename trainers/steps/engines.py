@@ -1,8 +1,6 @@
 """The training step and the batches for the current Keras backend."""
 
-import keras
-
-BACKENDS = ("tensorflow", "jax")
+from deblur_zoo.execution import backend_name
 
 
 def check_backend():
@@ -11,10 +9,7 @@ def check_backend():
     Raises:
         ValueError: a backend without a training step.
     """
-    backend = keras.backend.backend()
-    if backend not in BACKENDS:
-        raise ValueError(f"the Keras backend {backend!r} has no training step; accepted: {', '.join(BACKENDS)}")
-    return backend
+    return backend_name("training", ("tensorflow", "jax"))
 
 
 def trainer_class():

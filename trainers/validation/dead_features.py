@@ -35,13 +35,13 @@ def largest_inputs(model, batches):
 
     found = {}
 
-    def measure(kind, layer, inputs, outputs):
+    def measure(layer, inputs, outputs):
         values = np.abs(ops.convert_to_numpy(ops.cast(inputs, "float32")))
         largest = values.max(axis=tuple(range(values.ndim - 1)))
         found[layer.path] = np.maximum(found.get(layer.path, 0.0), largest)
 
     kinds = (layers.Conv2D, layers.Conv2DTranspose, layers.DepthwiseConv2D, layers.SeparableConv2D, layers.Dense)
-    with watch_layer_calls(kinds, measure):
+    with watch_layer_calls(model, kinds, measure):
         for batch in batches:
             model(batch, training=False)
     return found
