@@ -13,9 +13,12 @@ import sys
 
 from absl import flags
 
+from deblur_zoo import zoo
 from deblur_zoo.files import command_line_tools
 from deblur_zoo.files.command_line_tools import UsageError
+from deblur_zoo.zoo import presets
 from exporters import onnx_model, saved_model, serving_files, tf_hub, tflite_model
+from exporters.information import information
 from exporters.verify import VerificationError
 
 FORMATS = {form.name: form for form in (saved_model.FORMAT, tflite_model.FORMAT, tf_hub.FORMAT, onnx_model.FORMAT)}
@@ -43,10 +46,6 @@ def export_preset(arguments):
         if form not in formats:
             form.refuse_flags(FLAGS, FLAGS.format)
     options = {form.name: form.read_options(FLAGS) for form in formats}
-    from deblur_zoo import zoo
-    from deblur_zoo.zoo import presets
-    from exporters.information import information
-
     try:
         # What can be refused at once is, before TensorFlow is imported.
         config = presets.read_config(zoo.preset_folder(FLAGS.preset))

@@ -21,6 +21,7 @@ import json
 import pathlib
 
 import numpy as np
+from PIL import Image
 
 from deblur_zoo.exported.graph_operations import check_operations
 from deblur_zoo.exported.saved_model_folder import BYTES_SIGNATURE, FLOAT_SIGNATURE, INFORMATION_FILE, WARM_UP_FILE
@@ -123,8 +124,6 @@ def warm_up_tensors():
 
 
 def _grey_picture(form):
-    from PIL import Image
-
     buffer = io.BytesIO()
     Image.fromarray(np.full((CROP_SIZE, CROP_SIZE, 3), 128, np.uint8)).save(buffer, form)
     return buffer.getvalue()

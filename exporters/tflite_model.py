@@ -23,6 +23,7 @@ from absl import flags
 from deblur_zoo.exported.tflite_file import MEMBER
 from deblur_zoo.files.command_line_tools import UsageError
 from exporters.atomic_folder import atomic_folder
+from exporters.calibration import blurred_faces
 from exporters.format import Format
 from exporters.information import OUTPUTS
 from exporters.information import information as preset_information
@@ -69,8 +70,6 @@ def export(model, path, overwrite=False, information=None, size=CROP, precisions
         raise ValueError(f"a size is from 1x1 to {LARGEST_SIDE}x{LARGEST_SIDE} pixels, not {height}x{width}")
     calibration, pictures = None, example_pictures(size)
     if faces is not None:
-        from exporters.calibration import blurred_faces
-
         blurred = blurred_faces(faces, height, width)
         calibration, pictures = blurred.calibration, blurred.checked
     information = information or preset_information(model.name)

@@ -15,6 +15,9 @@ import tempfile
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image
+
+from deblur_zoo.files import pictures as picture_files
 
 FLOAT_TOLERANCE = 1e-4
 GREY_LEVEL_TOLERANCE = 1
@@ -86,10 +89,6 @@ def float_cases(model, signature, shapes=FLOAT_SHAPES, tolerance=FLOAT_TOLERANCE
 def encoded_cases(model, signature, tolerance=GREY_LEVEL_TOLERANCE, seed=0):
     """Encoded pictures with the Keras model's outputs: JPEG and PNG, colour, grey and with an alpha channel, of
     several sizes, one by one and in one batch."""
-    from PIL import Image
-
-    from deblur_zoo.files import pictures as picture_files
-
     pixels = np.rint(255 * _test_pictures((1, 61, 83, 4), seed)[0]).astype(np.uint8)
     pictures = {
         "PNG": (pixels[..., :3], "PNG"),
@@ -229,8 +228,6 @@ def _answer(answers, index, case):
 
 
 def _difference(case, answer):
-    from deblur_zoo.files import pictures as picture_files
-
     if not isinstance(case.request, list):
         _check_form(case, answer, case.expected)
         return float(np.max(np.abs(answer - case.expected)))

@@ -15,6 +15,8 @@ from absl import flags
 
 from deblur_zoo.files import command_line_tools
 from deblur_zoo.files.command_line_tools import UsageError
+from trainers.distribution.base import WorkerLost
+from trainers.runs.errors import CannotStart, RunStopped
 from trainers.training import train
 
 FLAGS = flags.FLAGS
@@ -68,10 +70,6 @@ def command(arguments):
     options = {name: FLAGS[name].value for name in inspect.signature(train).parameters}
     options |= {name: command_line_tools.table(name) for name in ("networks", "init_parts")}
     options["steps"] = _steps()
-    # Heavy imports wait until the flags are known to be good.
-    from trainers.distribution.base import WorkerLost
-    from trainers.runs.errors import CannotStart, RunStopped
-
     try:
         train(**options)
     except (CannotStart, RunStopped, WorkerLost) as error:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
+from trainers.runs.errors import CannotStart
+
 StrPath = str | os.PathLike
 
 
@@ -83,7 +85,6 @@ def train(
     for name in ("init_parts", "networks"):
         options[name] = {key: os.fspath(path) for key, path in (options[name] or {}).items()}
     # Heavy imports wait until training begins.
-    from trainers.runs.errors import CannotStart
     from trainers.runs.run import Run
 
     try:

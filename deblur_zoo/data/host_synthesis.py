@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 
+import cv2
 import numpy as np
 
 from deblur_zoo.data import host_blur
@@ -36,8 +37,6 @@ def warp(face, matrix, size):
     Returns:
         uint8 (size, size, 3).
     """
-    import cv2
-
     x, y = _coordinates(matrix, size)
     # OpenCV's internal form: integer pixels, and an index into its table of bilinear weights.
     pixel = np.empty((size, size, 2), np.int16)
@@ -61,8 +60,6 @@ def warp_labels(labels, matrix, size):
     Returns:
         uint8 (size, size).
     """
-    import cv2
-
     x, y = _coordinates(matrix, size)
     pixel = np.empty((size, size, 2), np.int16)
     for axis, coordinate in enumerate((x, y)):

@@ -11,6 +11,7 @@ from functools import partial
 import keras
 import numpy as np
 from keras import ops
+from tqdm import tqdm
 
 from deblur_zoo import execution
 from deblur_zoo.evaluation.protocol import KernelSizes
@@ -194,6 +195,4 @@ def _score(sharp, estimate, embed, sharp_embeddings):
 
 
 def _progress_bar(shown, total):
-    from tqdm import tqdm
-
     return tqdm(total=total, unit="face", disable=None if shown else True)

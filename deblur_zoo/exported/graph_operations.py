@@ -6,6 +6,8 @@ some run as soon as a model is loaded. What the exporters write needs none of th
 
 from pathlib import Path
 
+from google.protobuf.message import DecodeError
+
 # What runs when a model is called. The networks of this project need about sixty of these; others of the same kind are
 # listed so that new layers and other versions of TensorFlow find theirs.
 ALLOWED = frozenset(
@@ -47,7 +49,6 @@ def check_operations(folder):
         ValueError: another operation or object than the allowed ones, which the sentence names, or a file that is not a
             SavedModel of TensorFlow 2.
     """
-    from google.protobuf.message import DecodeError
     from tensorflow.core.protobuf import saved_model_pb2
 
     model = saved_model_pb2.SavedModel()

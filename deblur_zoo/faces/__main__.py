@@ -10,8 +10,10 @@ command goes on where a killed run stopped.
 import os
 
 from absl import flags
+from tqdm import tqdm
 
 from deblur_zoo.faces.acceptance import Rules
+from deblur_zoo.faces.folder import Settings, align_folder
 from deblur_zoo.files import command_line_tools, pictures
 from deblur_zoo.files.command_line_tools import UsageError
 from deblur_zoo.files.resumable_folder import REPORT
@@ -45,11 +47,6 @@ def align_photos(arguments):
     command_line_tools.require_flags(arguments, "photos", "out")
     # The detector's code is TensorFlow's; what is written here is for every backend.
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    # Heavy imports wait until the flags are known to be good.
-    from tqdm import tqdm
-
-    from deblur_zoo.faces.folder import Settings, align_folder
-
     settings = Settings(
         size=FLAGS.size,
         margin=FLAGS.margin,

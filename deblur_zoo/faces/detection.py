@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -83,8 +84,6 @@ class Detector:
         return sorted(faces, key=lambda face: -face.area)
 
     def _find(self, image: Array, scale: float) -> list[Face]:
-        import cv2
-
         forks.guard()
         if self._network is None:
             self._network = _mtcnn()

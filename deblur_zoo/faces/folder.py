@@ -10,12 +10,13 @@ from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from PIL import Image
 from tqdm import tqdm
 
 from deblur_zoo.annotations import Array, StrPath
 from deblur_zoo.faces import acceptance, journal
 from deblur_zoo.faces.alignment import CROP_SIZE
-from deblur_zoo.faces.detection import Face, as_rgb
+from deblur_zoo.faces.detection import Detector, Face, as_rgb
 from deblur_zoo.faces.journal import NOT_USED, UNREADABLE, USED, Row
 from deblur_zoo.faces.warp import align
 from deblur_zoo.files import pictures
@@ -115,8 +116,6 @@ def align_folder(
     rows = [row for name in finished for row in finished[name]]
     results.write_report(journal.table(rows))
     if detector is None:
-        from deblur_zoo.faces.detection import Detector
-
         # The rules judge the confidence afterwards, so that the report tells it.
         detector = Detector(settings.longest_sides, minimum_confidence=0.8)
     waiting = [name for name in names if name not in finished]
@@ -253,8 +252,6 @@ def _align_photo(path, name, out, stem, settings, detector, maximum_pixels):
 def _write_crop(path, crop, settings):
     path.parent.mkdir(parents=True, exist_ok=True)
     if settings.format == "webp" and settings.quality < 100:
-        from PIL import Image
-
         buffer = BytesIO()
         Image.fromarray(crop).save(buffer, "WEBP", quality=settings.quality, method=4)
         data = buffer.getvalue()

@@ -3,8 +3,10 @@
 import math
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 from numpy.typing import ArrayLike
+from PIL import Image
 
 from deblur_zoo.annotations import Array
 from deblur_zoo.faces.alignment import CROP_SIZE, canonical_points, similarity_transform
@@ -53,9 +55,6 @@ def warp(image: ArrayLike, matrix: ArrayLike, side: int) -> Array:
     Raises:
         ValueError: another shape or kind of array.
     """
-    import cv2
-    from PIL import Image
-
     image = np.asarray(image)
     if image.dtype not in (np.uint8, np.float32) or image.size == 0 or image.shape[2:] not in ((), (1,), (3,), (4,)):
         raise ValueError(
@@ -138,8 +137,6 @@ def warp_back(crop: Array, matrix: Array, shape: Sequence[int]) -> tuple[tuple[s
         patch: float32 (h, w, C), the crop on that rectangle.
         positions: float64 (h, w, 2), (x, y) of each of its pixels in the crop.
     """
-    import cv2
-
     left, top, right, bottom = crop_bounds(matrix, crop.shape[0], shape)
     # Photo coordinates are those inside the rectangle.
     local = matrix.copy()
@@ -187,8 +184,6 @@ def share_inside(matrix: ArrayLike, size: int, margin: int, shape: Sequence[int]
 
 def _reduced(image: Array, matrix: Array) -> tuple[Array, Array]:
     """Shrink by a whole factor first where the face is so large that the finer grid would be huge."""
-    import cv2
-
     factor = int(1 / scale_of(matrix) / 2)
     if factor < 2:
         return image, matrix

@@ -21,10 +21,17 @@ from pathlib import Path
 
 import numpy as np
 from absl import flags
+from tqdm import tqdm
 
-from deblur_zoo.files import command_line_tools
+from deblur_zoo.faces.detection import as_rgb
+from deblur_zoo.faces.face_classes import UNKNOWN, FaceClass
+from deblur_zoo.files import command_line_tools, pictures
+from deblur_zoo.files.checksum import sha256_of
 from deblur_zoo.files.command_line_tools import UsageError
 from deblur_zoo.files.resumable_folder import REPORT, ResumableFolder
+from deblur_zoo.zoo import load
+from trainers.datasets.mesh import FaceMesh
+from trainers.datasets.mesh_labels import COMPONENTS, mesh_labels, refusal
 
 COLUMNS = ("face", "labels", "reason")
 NONE = "none"
@@ -41,9 +48,6 @@ def combine(probabilities, points, threshold):
     Returns:
         uint8 (H, W), 255 unknown.
     """
-    from deblur_zoo.faces.face_classes import UNKNOWN, FaceClass
-    from trainers.datasets.mesh_labels import COMPONENTS, mesh_labels
-
     shape = probabilities.shape[:2]
     seen = np.where(probabilities.max(axis=-1) >= threshold, probabilities.argmax(axis=-1), UNKNOWN).astype(np.uint8)
     if points is None:
@@ -68,8 +72,6 @@ def label_batch(crops, parser, mesh, threshold, size):
     Returns:
         list of (uint8 (S, S) labels or None, their origin, why the mesh was rejected).
     """
-    from trainers.datasets.mesh_labels import mesh_labels, refusal
-
     margin = (crops.shape[1] - size) // 2
     probabilities = [None] * len(crops)
     if parser is not None:
@@ -107,8 +109,6 @@ def label_folders(folders, out, parser, mesh, settings, threshold=0.7, size=128,
         FileNotFoundError: a folder is missing or has no images.
         ValueError: labels of two folders or faces would have the same name, or ``out`` has labels made differently.
     """
-    from deblur_zoo.files import pictures
-
     out = Path(out)
     waiting, targets = list_faces(folders)
     results = ResumableFolder(out, "labels", settings, COLUMNS)
@@ -155,8 +155,6 @@ def list_faces(folders):
         FileNotFoundError, NotADirectoryError: a folder is missing or has no images.
         ValueError: labels of two faces would have the same name.
     """
-    from deblur_zoo.files import pictures
-
     faces, targets, taken = [], {}, {}
     names = [Path(folder).resolve().name for folder in folders]
     if len(set(names)) < len(names):
@@ -183,8 +181,6 @@ def list_faces(folders):
 
 
 def _is_whole(path):
-    from deblur_zoo.files import pictures
-
     try:
         return pictures.read(path).ndim == 2
     except (ValueError, OSError):
@@ -192,8 +188,6 @@ def _is_whole(path):
 
 
 def _as_crop(picture, size):
-    from deblur_zoo.faces.detection import as_rgb
-
     crop = as_rgb(picture)
     height, width = crop.shape[:2]
     if height != width or height < size or (height - size) % 2:
@@ -205,8 +199,6 @@ def _as_crop(picture, size):
 
 def _load_parser(source):
     """The parser's function and a digest of its weights."""
-    from deblur_zoo.zoo import load
-
     model = load(source, kind="parser")
     digest = hashlib.sha256()
     for weights in model.get_weights():
@@ -241,11 +233,6 @@ def run_command(arguments):
     except ValueError as error:
         raise UsageError(str(error)) from None
     # Heavy imports after the flags have been checked.
-    from tqdm import tqdm
-
-    from deblur_zoo.files.checksum import sha256_of
-    from trainers.datasets.mesh import FaceMesh
-
     settings = {"threshold": values.threshold, "size": values.size, "parser": None, "mesh": None}
     try:
         mesh = parser = None

@@ -15,10 +15,11 @@ from pathlib import Path
 
 import numpy as np
 from absl import flags
+from tqdm import tqdm
 
 from deblur_zoo.faces import acceptance, journal
 from deblur_zoo.faces.alignment import CROP_SIZE
-from deblur_zoo.faces.detection import Face, as_rgb
+from deblur_zoo.faces.detection import Detector, Face, as_rgb
 from deblur_zoo.faces.face_classes import UNKNOWN, FaceClass
 from deblur_zoo.faces.journal import NOT_USED, UNREADABLE, USED, Row
 from deblur_zoo.faces.warp import align
@@ -26,6 +27,7 @@ from deblur_zoo.files import command_line_tools, pictures
 from deblur_zoo.files.command_line_tools import UsageError
 from deblur_zoo.files.resumable_folder import REPORT, ResumableFolder
 from trainers.datasets import mesh_labels
+from trainers.datasets.mesh import FaceMesh
 from trainers.datasets.mesh_labels import COMPONENTS
 
 ENDING = "_label"
@@ -188,8 +190,6 @@ def _places(labels, classes):
 
 
 def _default_detector():
-    from deblur_zoo.faces.detection import Detector
-
     return Detector((320, 1024), minimum_confidence=0.8)
 
 
@@ -292,11 +292,6 @@ def run_command(arguments):
         raise UsageError("--style fasseg needs --mesh, to tell brows from hair and face from neck")
     # The detector's code is TensorFlow's; what is written here is for every backend.
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    # Heavy imports wait until the flags are known to be good.
-    from tqdm import tqdm
-
-    from trainers.datasets.mesh import FaceMesh
-
     rules = acceptance.Rules(
         minimum_confidence=0, maximum_residual=values.maximum_residual, maximum_enlargement=values.maximum_enlargement
     )

@@ -17,6 +17,8 @@ from deblur_zoo.data.camera_blur import CameraBlur
 from deblur_zoo.data.kernel_mixture import KernelMixture
 from deblur_zoo.data.pair_store import load_pairs
 from deblur_zoo.data.synthesis import PairMaker, Synthesis
+from deblur_zoo.features import load_feature_network
+from deblur_zoo.features.identity import IdentityNetwork
 from deblur_zoo.zoo import classes, presets
 from trainers.methods.registry import method_class
 from trainers.runs.recipe import complete_recipe, read_recipe, without_later_settings
@@ -255,11 +257,7 @@ def load_networks(recipe, files):
 
 def _load_network(specification):
     if specification["kind"] == "identity" and not specification.get("layers"):
-        from deblur_zoo.features.identity import IdentityNetwork
-
         return IdentityNetwork(specification["weights"])
-    from deblur_zoo.features import load_feature_network
-
     return load_feature_network(specification)
 
 

@@ -1,5 +1,6 @@
 """The training step and the batches for the current Keras backend."""
 
+from deblur_zoo.data import batches
 from deblur_zoo.execution import backend_name
 
 
@@ -33,7 +34,6 @@ def training_batches(pair_maker, batch_size, first_step, place="auto"):
         place: where pairs are rendered: "host", "device" or "auto", see ``deblur_zoo.data.places``.
     """
     if check_backend() == "jax":
-        from deblur_zoo.data import batches
         from deblur_zoo.execution.jax import jit
 
         return batches.training_batches(pair_maker, batch_size, first_step, place, compile=jit)

@@ -5,6 +5,7 @@ from keras import ops
 
 from deblur_zoo.execution import run
 from deblur_zoo.faces.alignment import CROP_SIZE
+from deblur_zoo.features.identity import IdentityNetwork
 from deblur_zoo.files.batches import in_batches
 from deblur_zoo.metrics.image_quality import PSNR_CAP
 
@@ -22,8 +23,6 @@ def identity_network(path, crop_size):
     """
     if not path:
         return None
-    from deblur_zoo.features.identity import IdentityNetwork
-
     margin = (CROP_SIZE - crop_size) // 2
     return IdentityNetwork(path, region=(margin, margin, crop_size, crop_size))
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from deblur_zoo.data.tfrecords import ENDING
+from deblur_zoo.faces.detection import Detector
 from deblur_zoo.files.atomic_file import atomic_path
 from deblur_zoo.files.checksum import sha256_of
 from deblur_zoo.files.resumable_folder import ResumableFolder
@@ -97,8 +98,6 @@ def process_clip(path, name, out, settings, detector, progress=None):
 
 def default_detector():
     """MTCNN; the rules decide on its confidence."""
-    from deblur_zoo.faces.detection import Detector
-
     return Detector((320, 1024), minimum_confidence=0.8)
 
 
