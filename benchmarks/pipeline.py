@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from deblur_zoo import zoo
 from deblur_zoo.blur.kernels import make_bank
+from deblur_zoo.data import batches
 from deblur_zoo.data.camera_blur import CameraBlur
 from deblur_zoo.data.kernel_mixture import KernelMixture
 from deblur_zoo.data.places import choose_place
@@ -73,7 +74,7 @@ def sources(pair_maker, threads):
         def begin(**options):
             # One batch ahead, to waste few at the end.
             return lambda: itertools.islice(
-                training_batches(pair_maker, FLAGS.batch, ahead=1, **options), FLAGS.batches
+                batches.training_batches(pair_maker, FLAGS.batch, ahead=1, **options), FLAGS.batches
             )
 
         functions = {}

@@ -1,4 +1,4 @@
-"""Blurred faces from a folder of sharp ones: what full integer quantisation is fitted to and checked on."""
+"""Blurred faces from a folder of sharp ones, to calibrate and check full integer quantisation."""
 
 from dataclasses import dataclass
 

@@ -1,7 +1,7 @@
-"""What tf2onnx gets wrong in a graph, put right: sizes that pass through floats.
+"""Correct sizes that tf2onnx passes through floats.
 
-tf2onnx compares whole numbers, and takes their minimum and maximum, as float32. A converter to float16 then rounds the
-sizes of pictures, or makes infinity of them.
+tf2onnx compares integers, and takes their minimum and maximum, as float32. A converter to float16 then rounds image
+sizes or turns them into infinity.
 """
 
 import numpy as np

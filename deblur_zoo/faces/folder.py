@@ -27,7 +27,7 @@ from deblur_zoo.files.resumable_folder import ResumableFolder
 
 @dataclass(frozen=True)
 class Settings:
-    """What decides about the crops of a run; kept beside them, since crops made otherwise are not mixed with them.
+    """The settings that determine a run's crops; stored beside them, so that crops of other settings are not mixed in.
 
     Attributes:
         size, margin: of the crops, in pixels, as in ``warp.align``.
@@ -49,11 +49,11 @@ class Settings:
 
 @dataclass(frozen=True)
 class Summary:
-    """What a run came to.
+    """The outcome of a run.
 
     Attributes:
         photos: number of photos.
-        taken_over: how many of them were finished by an earlier run.
+        taken_over: how many of them an earlier run had finished.
         crops: number of crops.
         left_out: list of (photo, reason), sorted.
     """
@@ -76,27 +76,26 @@ def align_folder(
     progress: Callable[..., Any] | None = None,
     maximum_pixels: int = pictures.MAXIMUM_PIXELS,
 ) -> Summary:
-    """Cut the faces out of all photos in a folder and its sub-folders.
+    """Crop the faces of all photos in a folder and its sub-folders.
 
-    Crops keep the sub-folder and the stem of the photo's name. ``out`` also gets report.tsv, a row a face, and
-    settings.json. Photos that an earlier run finished are passed over, unless they or their crops have changed.
+    Crops keep the sub-folder and the stem of the photo's name. ``out`` also gets report.tsv, with a row per face,
+    and settings.json. Photos that an earlier run finished are skipped unless they or their crops have changed.
 
     Args:
         photos: folder.
-        out: folder for the crops; made if missing.
+        out: folder for the crops; created if missing.
         settings: Settings, or None for the defaults.
-        detector: function of a uint8 (H, W, 3) photo that gives a list of Face; ``detection.Detector`` if None.
-        progress: function (total, done) -> context manager giving an object with ``update(n)``, such as tqdm.
-        maximum_pixels: larger photos are left out.
+        detector: function of a uint8 (H, W, 3) photo that returns a list of Face; ``detection.Detector`` if None.
+        progress: function (total, initial) -> context manager of an object with ``update(n)``, such as tqdm.
+        maximum_pixels: larger photos are skipped.
 
     Returns:
         Summary.
 
     Raises:
-        FileNotFoundError: the folder is missing or holds no pictures.
-        NotADirectoryError: a file where a folder should be.
-        ValueError: ``out`` is ``photos``, or holds crops of another folder or made with other settings, or pictures
-            of other origin.
+        FileNotFoundError: the folder does not exist or has no images.
+        NotADirectoryError: ``photos`` or ``out`` is a file.
+        ValueError: ``out`` is ``photos``, or has crops of another folder or other settings, or files of other origin.
     """
     photos, out, settings = Path(photos), Path(out), settings or Settings()
     paths = _list_photos(photos, out)
@@ -116,7 +115,7 @@ def align_folder(
     rows = [row for name in finished for row in finished[name]]
     results.write_report(journal.table(rows))
     if detector is None:
-        # The rules judge the confidence afterwards, so that the report tells it.
+        # The rules check the confidence later, so that the report includes it.
         detector = Detector(settings.longest_sides, minimum_confidence=0.8)
     waiting = [name for name in names if name not in finished]
     progress = progress or partial(tqdm, disable=True)
@@ -136,7 +135,7 @@ def align_folder(
 
 
 def output_stems(names):
-    """Paths of the crops, without ending, for photos' paths (POSIX, with ending): the same stem where it is free.
+    """Paths of the crops, without ending, for photos' paths (POSIX, with ending): the same stem if it is free.
 
     Photos of one folder whose names differ only in the ending (or in case) keep their endings: a.jpg and a.png give
     a.jpg and a.png; so do photos whose stem could be that of another photo's second face.
@@ -161,7 +160,7 @@ def _list_photos(photos, out):
         if not out.is_dir():
             raise NotADirectoryError(f"{out} is a file, not a folder for crops")
         if out.resolve() == photos.resolve():
-            raise ValueError(f"the crops need another folder than that of the photos, {photos}")
+            raise ValueError(f"the folder for the crops must differ from that of the photos, {photos}")
         paths = without_results(paths, photos, out)
     if not paths:
         raise FileNotFoundError(f"there are no pictures ({', '.join(pictures.WRITE_FORMATS)}) in {photos}")
@@ -169,7 +168,7 @@ def _list_photos(photos, out):
 
 
 def _is_finished(photos, out, name, rows, stems, settings):
-    """Whether an earlier run's rows of a photo still hold."""
+    """Whether an earlier run's rows of a photo are still valid."""
     if any(row.status == UNREADABLE for row in rows):
         return False
     try:
@@ -203,7 +202,7 @@ def _align_photo(path, name, out, stem, settings, detector, maximum_pixels):
     """Rows of one photo; its crops are written."""
     try:
         data = pictures.read_bytes(path)
-        # Not from the path once more: the digest is of what was aligned.
+        # Not from the path again: the digest must be of the bytes that were aligned.
         image = as_rgb(pictures.decode(data, maximum_pixels))
     except (ValueError, OSError, MemoryError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)

@@ -47,7 +47,7 @@ def read(path):
     Photos with missing rows are left out.
 
     Raises:
-        ValueError: the file is another kind of report.
+        ValueError: the file has other columns.
     """
     photos = {}
     for values in read_report(path, COLUMNS):

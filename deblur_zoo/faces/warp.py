@@ -41,7 +41,7 @@ def align(image: ArrayLike, points: ArrayLike, size: int = CROP_SIZE, margin: in
 def warp(image: ArrayLike, matrix: ArrayLike, side: int) -> Array:
     """Resample a photo into a square, mirrored at its borders (OpenCV REFLECT_101), without aliasing.
 
-    A photo that is to be shrunk is first resampled on a grid so much finer that no photo pixel is passed over, and
+    A photo that is to be shrunk is first resampled on a grid so much finer that no photo pixel is skipped, and
     that is reduced with a cubic kernel widened by the same factor.
 
     Args:

@@ -1,4 +1,4 @@
-"""Exact count of a model's multiply-adds, from the layers that really run."""
+"""Exact count of a model's multiply-adds, from the layers that run."""
 
 import numpy as np
 from keras import layers
@@ -40,10 +40,10 @@ _RULES = {
 
 
 class _Inference(layers.Layer):
-    """A layer that runs a model and leaves the shape of its output to be found by that."""
+    """A layer that runs a model; Keras infers the output's shape by running it."""
 
     def __init__(self, model):
-        # Not as a layer of this one, which would build it.
+        # Hidden from Keras, which would build it as a sub-layer.
         super().__init__(autocast=False)
         self._run = lambda images: model(images, training=False)
 

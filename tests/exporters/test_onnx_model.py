@@ -176,7 +176,7 @@ def test_an_invalid_file_is_refused(model, tmp_path, monkeypatch):
         onnx.save(onnx.helper.make_model(graph), str(file))
 
     monkeypatch.setattr(onnx_model, "write", write_nonsense)
-    with pytest.raises(verify.VerificationError, match="the written file is no valid ONNX: "):
+    with pytest.raises(verify.VerificationError, match="not valid ONNX"):
         onnx_model.export(model, tmp_path / "1")
     assert list(tmp_path.iterdir()) == []
 

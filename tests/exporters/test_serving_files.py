@@ -170,6 +170,6 @@ def test_bad_ports_write_nothing(out, ports, sentence):
 
 
 def test_no_model(tmp_path):
-    with pytest.raises(ValueError, match="holds no SavedModel"):
+    with pytest.raises(ValueError, match="no SavedModel"):
         serving_files.write(tmp_path)
     assert list(tmp_path.iterdir()) == []

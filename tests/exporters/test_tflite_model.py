@@ -141,7 +141,7 @@ def test_a_sum_that_no_face_wakes_is_named(make_small_model, faces, tmp_path):
             return tf.nn.relu(-2.0 * features + -3.0 * features[..., ::-1])
 
     model = make_small_model(plus(Dead, "dead_layer"))
-    with pytest.raises(ValueError, match="^int8, which may be left out .*dead_layer.* gives zeros for every calibr"):
+    with pytest.raises(ValueError, match="^int8.*dead_layer"):
         tflite_model.export(model, tmp_path / "out", size=SIZE, precisions=["int8"], faces=faces)
     assert list(tmp_path.iterdir()) == []
     tflite_model.export(model, tmp_path / "out", size=SIZE, precisions=["dynamic_int8"], faces=faces)
@@ -172,9 +172,9 @@ def test_nan_is_found(make_small_model, tmp_path):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"precisions": ["int8"]}, "int8 takes its ranges from real faces"),
-        ({"precisions": ["int4"]}, "int4 is no precision; accepted: float32, float16, dynamic_int8, int8"),
-        ({"precisions": []}, "is no precision"),
+        ({"precisions": ["int8"]}, "int8 .*sharp aligned faces"),
+        ({"precisions": ["int4"]}, "int4 .*float32, float16, dynamic_int8, int8"),
+        ({"precisions": []}, "not a precision"),
         ({"size": (0, 128)}, "not 0x128"),
         ({"size": (128, 4096)}, "not 128x4096"),
     ],

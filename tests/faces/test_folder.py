@@ -258,7 +258,7 @@ def test_an_output_folder_of_another_run_is_refused_and_kept(photos, tmp_path):
     for folder, settings, words in (
         (photos, Settings(size=64, margin=4, format="png"), r"other settings \(size;"),
         (tmp_path / "other", SMALL, r"other settings \(photos;"),
-        (out, SMALL, "another folder than that of the photos"),
+        (out, SMALL, "must differ from that of the photos"),
     ):
         with pytest.raises(ValueError, match=words):
             align_folder(folder, out, settings, stub_detector)

@@ -34,7 +34,7 @@ def test_each_folder_is_read_once(tree):
     paths, passed_over = find_files(tree / "in", (".png",))
     assert names(tree / "in", paths) == ["a.png", "sub/B.PNG", "x1/1.png", "x1/deep/2.png"]
     assert names(tree / "in", [path for path, _ in passed_over]) == ["a_twin", "loop", "sub/up", "x2"]
-    assert {kind for _, kind in passed_over} == {"link to a folder that is read already"}
+    assert {kind for _, kind in passed_over} == {"link to a folder that was read already"}
 
 
 def test_links_that_double_at_each_step_end_soon(tree):

@@ -1,3 +1,3 @@
-"""A file a method for its losses and stages; ``method.py`` is what a method says of its training.
+"""One file per method for its losses and stages; ``method.py`` is the base class.
 Each registers itself by the name that a recipe gives; ``registry.py`` finds it.
 """

@@ -127,12 +127,12 @@ def test_damaged_checkpoint_gives_way_to_the_one_before(damage, copied, capsys):
     stored = read_checkpoint(copied / "checkpoint.npz")
     assert stored.step == 8 and stored.progress["stage"] == "smooth"
     said = capsys.readouterr().err.strip().splitlines()
-    assert len(said) == 1 and "truncated or was altered; going on from the one before it, after step 8" in said[0]
+    assert len(said) == 1 and "truncated" in said[0] and "after step 8" in said[0]
     # It has taken the damaged one's place, so that the next write does not push the damage over it.
     assert read_checkpoint(copied / "checkpoint.npz").step == 8
     assert not (copied / "checkpoint.previous.npz").exists()
     damage(copied / "checkpoint.npz")
-    with pytest.raises(DamagedCheckpoint, match="no other is there to go on from"):
+    with pytest.raises(DamagedCheckpoint, match="no other"):
         read_checkpoint(copied / "checkpoint.npz")
 
 

@@ -124,7 +124,7 @@ def test_facial_term_without_a_network_is_stated(workplace, capsys):
     recipe = workplace.recipe()
     recipe["stages"][1]["losses"]["facial"] = 0.1
     run = Run.prepare(workplace.flags("facial", recipe=workplace.write_recipe("facial", recipe)))
-    assert "The facial term is off" in capsys.readouterr().err
+    assert "facial loss is disabled" in capsys.readouterr().err
     assert run.record["networks"] == []
     assert "facial" not in run.recipe["stages"][1]["losses"]
 
