@@ -14,17 +14,11 @@ from deblur_zoo.blur.kernels import make_bank
 from deblur_zoo.data import host_synthesis
 from deblur_zoo.data.augmentation import Augmentation
 from deblur_zoo.data.synthesis import PairMaker, Synthesis
+from tests.data import render_on_backend
 
 HERE = Path(__file__).parent
 SIZE = 40
 COUNT = 12
-
-
-def load_script():
-    specification = importlib.util.spec_from_file_location("render_on_backend", HERE / "render_on_backend.py")
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +51,7 @@ def inputs(maker):
 
 @pytest.fixture(scope="module")
 def on_tensorflow(maker, plans):
-    return load_script().device_outputs(**inputs(maker), plan=plans)
+    return render_on_backend.device_outputs(**inputs(maker), plan=plans)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +59,7 @@ def on_tensorflow_compiled(maker, plans):
     import tensorflow as tf
 
     compile = lambda function: tf.function(function, jit_compile=True)  # noqa: E731
-    return load_script().device_outputs(**inputs(maker), plan=plans, compile=compile)
+    return render_on_backend.device_outputs(**inputs(maker), plan=plans, compile=compile)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,3 @@
-import importlib.util
 import json
 import subprocess
 import sys
@@ -10,13 +9,11 @@ import pytest
 from deblur_zoo.faces.face_classes import UNKNOWN, FaceClass
 from deblur_zoo.files import pictures
 from deblur_zoo.files.resumable_folder import read_report
+from tests.trainers.datasets import toy_mesh as toy
 from trainers.datasets.label_faces import COLUMNS, combine, label_batch, label_folders, list_faces
 from trainers.datasets.mesh_labels import COMPONENTS, mesh_labels
 
 ROOT = Path(__file__).parents[3]
-_spec = importlib.util.spec_from_file_location("toy_mesh", Path(__file__).with_name("toy_mesh.py"))
-toy = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(toy)
 POINTS = toy.toy_points(32, 4)
 DRAWN = mesh_labels(POINTS, (40, 40))
 

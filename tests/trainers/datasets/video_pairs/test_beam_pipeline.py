@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests import rendered_clips as clips
 from trainers.datasets.video_pairs.beam_pipeline import ClipJob
 from trainers.datasets.video_pairs.clip import Settings
 from trainers.datasets.video_pairs.folder import make_folder
@@ -19,9 +20,6 @@ HERE = Path(__file__).parent
 BEAM = pytest.mark.skipif(
     importlib.util.find_spec("apache_beam") is None, reason="Apache Beam is not installed: pip install '.[beam]'"
 )
-_spec = importlib.util.spec_from_file_location("rendered_clips", ROOT / "tests" / "rendered_clips.py")
-clips = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(clips)
 SMALL = Settings(size=40, margin=4, longest=7, least_quality=0, reversed_pass=False)
 
 
