@@ -19,7 +19,7 @@ from deblur_zoo.files.atomic_file import atomic_path
 from deblur_zoo.files.batches import in_batches
 from deblur_zoo.files.colours import ColourProfile
 from deblur_zoo.files.decoding import MAXIMUM_PIXELS, TooManyPixels, check_pixels, to_uint8
-from deblur_zoo.files.folders import find_files, list_files
+from deblur_zoo.files.folders import list_files
 
 WRITE_FORMATS = {
     ".png": "PNG",
@@ -285,11 +285,6 @@ def list_pictures(folder):
         FileNotFoundError, NotADirectoryError: there is no such folder.
     """
     return list_files(folder, WRITE_FORMATS)
-
-
-def holds_pictures(folder):
-    """Whether there are picture files in a folder or its sub-folders; raises as ``list_pictures``."""
-    return bool(find_files(folder, WRITE_FORMATS)[0])
 
 
 def _from_decoded(decoded):

@@ -144,19 +144,6 @@ class StoredState:
             variable.assign(self.arrays[name])
 
 
-def restore_checkpoint(path, trainer):
-    """Read a checkpoint, put it into a trainer that has begun the same stage, and return its progress dict.
-
-    Raises:
-        As ``read_checkpoint`` and ``StoredState.restore``, and FileNotFoundError where there is none.
-    """
-    stored = read_checkpoint(path)
-    if stored is None:
-        raise FileNotFoundError(f"there is no checkpoint {path}")
-    stored.restore(trainer)
-    return stored.progress
-
-
 def read_checkpoint(path):
     """The newest intact checkpoint of a run.
 

@@ -9,7 +9,7 @@ import signal
 import numpy as np
 import pytest
 
-from trainers.runs.checkpoint import read_checkpoint, restore_checkpoint, save_checkpoint, save_weights
+from trainers.runs.checkpoint import read_checkpoint, save_checkpoint, save_weights
 from trainers.runs.errors import CannotWrite, DamagedCheckpoint, NonFiniteLoss, OtherRun
 from trainers.runs.run import Run
 
@@ -149,13 +149,15 @@ def test_every_variable_comes_back(own, tmp_path):
     path, before = tmp_path / "checkpoint.npz", own.trainer.model.get_weights()
     save_checkpoint(path, own.trainer, {"stage": "smooth"})
     own.trainer.model.set_weights([value + 1 for value in before])
-    assert restore_checkpoint(path, own.trainer) == {"stage": "smooth"}
+    stored = read_checkpoint(path)
+    assert stored.progress == {"stage": "smooth"}
+    stored.restore(own.trainer)
     for one, other in zip(before, own.trainer.model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
     # Another stage has another optimiser.
     own.start_stage(own.recipe["stages"][0])
-    with pytest.raises(OtherRun, match="does not fit this preset and recipe"):
-        restore_checkpoint(path, own.trainer)
+    with pytest.raises(OtherRun, match="does not fit"):
+        stored.restore(own.trainer)
 
 
 def test_weights_that_are_not_finite_are_not_written(own, tmp_path):
