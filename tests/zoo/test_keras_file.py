@@ -151,7 +151,7 @@ def test_files_that_are_no_model_of_the_zoo_are_refused(tmp_path, tiny_model):
                 config["config"]["width"] += 1
                 content = json.dumps(config)
             new.writestr(name, content)
-    with pytest.raises(ValueError, match="wide.keras is damaged and cannot be loaded"):
+    with pytest.raises(ValueError, match="wide.keras is damaged"):
         zoo.load(tmp_path / "wide.keras")
     with pytest.raises(ValueError, match="kind 'parser'"):
         zoo.load(tmp_path / "good.keras", kind="parser")

@@ -166,7 +166,7 @@ def test_weights_that_are_not_finite_are_not_written(own, tmp_path):
     save_checkpoint(path, own.trainer, {})
     before = path.read_bytes()
     own.trainer.model.set_weights([weights[0] * np.nan, *weights[1:]])
-    with pytest.raises(NonFiniteLoss, match="not finite after step 10: the last good checkpoint is kept"):
+    with pytest.raises(NonFiniteLoss, match="not finite after step 10"):
         save_checkpoint(path, own.trainer, {})
     assert path.read_bytes() == before and [entry.name for entry in path.parent.iterdir()] == ["checkpoint.npz"]
 
@@ -182,7 +182,7 @@ def test_full_disk_while_weights_are_written(finished, tmp_path):
     (tmp_path / "best.weights.h5").write_bytes(b"good")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pathlib.Path.write_bytes", half)
-        with pytest.raises(CannotWrite, match=r"best\.weights\.h5 cannot be written \(No space left"):
+        with pytest.raises(CannotWrite, match=r"best\.weights\.h5 .*No space left"):
             save_weights(finished.trainer.average, tmp_path / "best.weights.h5")
     assert [(entry.name, entry.read_bytes()) for entry in tmp_path.iterdir()] == [("best.weights.h5", b"good")]
 

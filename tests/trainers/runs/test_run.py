@@ -217,6 +217,6 @@ def test_a_full_disk_ends_the_run_with_a_sentence(workplace, monkeypatch):
         return write(path, content)
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(CannotWrite, match="best.weights.h5 cannot be written .No space left on device.; the last good"):
+    with pytest.raises(CannotWrite, match="best.weights.h5 .*No space left"):
         run.train(verbose=0)
     assert not list((workplace.folder / "full").glob("*best.weights.h5"))
