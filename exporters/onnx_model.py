@@ -18,7 +18,6 @@ from deblur_zoo.files.atomic_file import atomic_path
 from exporters.atomic_folder import atomic_folder
 from exporters.format import Format
 from exporters.information import OUTPUTS
-from exporters.onnx_graph import keep_whole_numbers
 from exporters.requirements import require_packages, require_tensorflow
 from exporters.verify import VerificationError, float_cases, verify
 
@@ -136,6 +135,8 @@ def convert(function):
     """
     import tf2onnx
 
+    from exporters.onnx_graph import keep_whole_numbers, unknown_operations
+
     handlers = {name: (_floor_division, []) for name in ("FloorDiv", "FloorMod")}
     try:
         with _quiet("tf2onnx"):
@@ -146,7 +147,7 @@ def convert(function):
         reason = (str(error).strip().splitlines() or ["no reason given"])[0]
         raise ValueError(f"tf2onnx cannot convert the model: {type(error).__name__}: {reason}") from error
     # tf2onnx leaves unknown operations unchanged.
-    unknown = _unknown_operations(converted.graph)
+    unknown = unknown_operations(converted.graph)
     if unknown:
         raise ValueError(
             f"ONNX opset {OPSET} has no equivalent of the TensorFlow operation {', '.join(sorted(unknown))}"
@@ -177,20 +178,6 @@ def _floor_division(graph, node, name, _):
     rest = graph.make_node("Mod", [dividend, divisor], **form).output[0]
     multiple = graph.make_node("Sub", [dividend, rest], **form).output[0]
     graph.make_node("Div", [multiple, divisor], name=name, outputs=outputs, **form)
-
-
-def _unknown_operations(graph):
-    """``type (name)`` of every node, in bodies of branches and loops too, that ONNX does not define."""
-    import onnx
-
-    found = []
-    for node in graph.node:
-        if not onnx.defs.has(node.op_type, node.domain):
-            found.append(f"{node.op_type} ({node.name})")
-        for attribute in node.attribute:
-            for inner in (attribute.g, *attribute.graphs):
-                found += _unknown_operations(inner)
-    return found
 
 
 def _check_file(file):
