@@ -71,8 +71,8 @@ def test_truncated_and_foreign_files_give_one_sentence(write, tmp_path, read):
         assert len(str(caught.value).splitlines()) == 1
     for sentence, model in {
         "no key 'deblur_zoo'": half(metadata=None),
-        "no JSON object": half(metadata="{"),
-        "is no JSON object": half(metadata="[1]"),
+        "not a JSON object": half(metadata="{"),
+        "is not a JSON object": half(metadata="[1]"),
         "its only input must be 'images'": half(given="x"),
         "only input": half(inputs=2),
         r"float32 \(N, H, W, 3\)": half(channels=4),

@@ -157,7 +157,7 @@ def test_missing_truncated_and_other_files(file, tmp_path):
     data = file.read_bytes()
     for damaged in (b"", b"text", data[:-1], data[: len(data) // 2]):
         file.write_bytes(damaged)
-        with pytest.raises(ValueError, match="damaged or no HDF5"):
+        with pytest.raises(ValueError, match="damaged, or not HDF5"):
             load_weights(fresh(), file)
 
 
