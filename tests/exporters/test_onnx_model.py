@@ -201,9 +201,7 @@ def test_an_operation_that_onnx_lacks_is_named():
         with tf.name_scope("odd_layer"):
             return tf.math.digamma(values)
 
-    with pytest.raises(
-        ValueError, match=r"opset 15.* Digamma \(odd_layer/Digamma\)"
-    ):
+    with pytest.raises(ValueError, match=r"opset 15.* Digamma \(odd_layer/Digamma\)"):
         onnx_model.convert(special)
 
 

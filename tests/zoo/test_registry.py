@@ -102,9 +102,7 @@ def test_a_preset_of_another_kind_is_refused_where_a_kind_is_needed(tmp_path):
 
 
 def test_untrained_models(hub, tiny_model):
-    with pytest.raises(
-        ValueError, match=r"'tiny_full' .*Too slow; use tiny instead\. weights=F"
-    ):
+    with pytest.raises(ValueError, match=r"'tiny_full' .*Too slow; use tiny instead\. weights=F"):
         zoo.load("tiny_full")
     for source in ("tiny_full", "tiny"):
         model = zoo.load(source, weights=False)
