@@ -1,4 +1,4 @@
-"""Cut a face out of a photo in the canonical alignment, and paste it back."""
+"""Crop a face from a photo in the canonical alignment, and paste it back."""
 
 import math
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from deblur_zoo.files.pictures import LUMA
 
 
 def align(image: ArrayLike, points: ArrayLike, size: int = CROP_SIZE, margin: int = 0) -> tuple[Array, Array]:
-    """Cut out a face in the canonical alignment.
+    """Crop a face in the canonical alignment.
 
     Args:
         image: uint8 (H, W) or (H, W, C), C = 1, 3 or 4.
@@ -23,7 +23,7 @@ def align(image: ArrayLike, points: ArrayLike, size: int = CROP_SIZE, margin: in
         margin: pixels added on every side.
 
     Returns:
-        crop: uint8, (size + 2 margin) square, channels as in ``image``. What lies outside the photo is mirrored.
+        crop: uint8, (size + 2 margin) square, channels as in ``image``. Pixels outside the photo are mirrored.
         matrix: float64 (2, 3), photo to crop: ``crop_xy = photo_xy @ matrix[:, :2].T + matrix[:, 2]``.
 
     Raises:
@@ -41,8 +41,8 @@ def align(image: ArrayLike, points: ArrayLike, size: int = CROP_SIZE, margin: in
 def warp(image: ArrayLike, matrix: ArrayLike, side: int) -> Array:
     """Resample a photo into a square, mirrored at its borders (OpenCV REFLECT_101), without aliasing.
 
-    A photo that is to be shrunk is first resampled on a grid so much finer that no photo pixel is skipped, and
-    that is reduced with a cubic kernel widened by the same factor.
+    To downscale a photo, it is first resampled on a finer grid that skips no photo pixel, and the result is reduced
+    with a cubic kernel widened by the same factor.
 
     Args:
         image: uint8 or float32 (H, W) or (H, W, C), C = 1, 3 or 4.
@@ -78,7 +78,7 @@ def warp(image: ArrayLike, matrix: ArrayLike, side: int) -> Array:
 
 
 def paste_back(image: ArrayLike, crop: ArrayLike, matrix: ArrayLike, feather: float | None = None) -> Array:
-    """Put a crop (restored, say) in its place in the photo, blended over at its edges.
+    """Paste a crop, such as a restored one, into the photo, blended at its edges.
 
     Args:
         image: uint8 (H, W), (H, W, 3) or (H, W, 4). An alpha channel is kept; a grey photo gets the crop's luma.
@@ -183,7 +183,7 @@ def share_inside(matrix: ArrayLike, size: int, margin: int, shape: Sequence[int]
 
 
 def _reduced(image: Array, matrix: Array) -> tuple[Array, Array]:
-    """Shrink by a whole factor first where the face is so large that the finer grid would be huge."""
+    """Downscale by a whole factor first if the face is so large that the finer grid would be huge."""
     factor = int(1 / scale_of(matrix) / 2)
     if factor < 2:
         return image, matrix

@@ -156,7 +156,7 @@ def to_uint8(pixels):
 
 
 def _is_inverted_tiff(image):
-    """Whether a TIFF's grey pixels are to be inverted after Pillow; kinds that Pillow reads wrongly are refused."""
+    """Whether to invert a TIFF's grey pixels after Pillow; raises ValueError for kinds that Pillow reads wrongly."""
     tags = image.tag_v2
     bits = max(tags.get(_BITS, (1,)))
     if any(format not in (1, 3, 4) for format in tags.get(_SAMPLE_FORMAT, (1,))):

@@ -102,7 +102,7 @@ def load_weights(model: "keras.Model", path: StrPath, sha256: str | None = None)
     Args:
         model: a built ``keras.Model``.
         path: the file.
-        sha256: what the file must have, in lower-case hexadecimal; None: whatever it has.
+        sha256: expected digest in lower-case hexadecimal; None: any.
 
     Raises:
         FileNotFoundError: the file does not exist.

@@ -4,11 +4,11 @@ from keras import ops
 
 from deblur_zoo.losses import content, perceptual
 
-# Measures of two images, and of two images' activations, by the name that an option gives.
+# Measures of two images, and of two images' activations, by their names in options.
 PIXELS = {"l1": content.l1, "l2": content.l2, "negative_psnr": content.negative_psnr}
 FEATURES = {"l1": perceptual.l1, "l2": perceptual.l2}
 
-# Registered classes by the name that a recipe gives.
+# Registered classes by their names in recipes.
 REGISTERED = {}
 
 
