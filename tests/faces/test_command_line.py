@@ -80,7 +80,7 @@ def test_wrong_calls_give_one_sentence_and_load_nothing_heavy(tmp_path):
 
 def test_help():
     result = command("--help")
-    assert result.returncode == 0 and "--margin" in result.stdout and "Cut the faces out" in result.stdout
+    assert result.returncode == 0 and "--margin" in result.stdout and "--photos" in result.stdout
 
 
 @pytest.fixture(scope="module")
