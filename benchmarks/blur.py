@@ -16,8 +16,13 @@ import subprocess
 import sys
 import time
 
+import cv2
+import numpy as np
 from absl import flags
+from tqdm import tqdm
 
+from deblur_zoo.blur.kernels import make_bank
+from deblur_zoo.data import host_blur
 from deblur_zoo.files.command_line_tools import UsageError, run
 
 FLAGS = flags.FLAGS
@@ -33,10 +38,6 @@ LOOP = "cv2.filter2D, loop"
 
 def host_ways(images, kernels):
     """The reference loop, and the host implementation of the library."""
-    import cv2
-    import numpy as np
-
-    from deblur_zoo.data import host_blur
 
     def loop():
         pairs = zip(images, kernels, strict=True)
@@ -48,7 +49,6 @@ def host_ways(images, kernels):
 def graph_ways(images, kernels):
     """The in-graph implementation under this process's backend; reads a pixel back to wait for completion."""
     import keras
-    import numpy as np
     from keras import ops
 
     from deblur_zoo.blur.convolution import blur
@@ -81,10 +81,6 @@ def graph_ways(images, kernels):
 
 def measure(size, with_host, progress):
     """Rows [name, images per second, ratio to the loop, largest difference to the loop] at one image size."""
-    import numpy as np
-
-    from deblur_zoo.blur.kernels import make_bank
-
     images = np.random.default_rng(0).random((FLAGS.batch, size, size, 3), dtype=np.float32)
     kernels = make_bank("trajectory", FLAGS.batch, (FLAGS.kernel,)).kernels
     loop, ways = host_ways(images, kernels)
@@ -131,10 +127,7 @@ def main(arguments):
     if not FLAGS.sizes or not all(size.isdigit() and int(size) > 0 for size in FLAGS.sizes):
         raise UsageError(f"--sizes must be numbers of pixels separated by commas, got {','.join(FLAGS.sizes)!r}.")
 
-    import cv2
     import keras
-    import numpy as np
-    from tqdm import tqdm
 
     if FLAGS.rows_only:
         with tqdm(disable=True) as progress:

@@ -11,8 +11,11 @@ published layers of ``umsn`` in PyTorch, image heads included, and the ratio to 
 
 import time
 
+import numpy as np
 from absl import flags
 
+from deblur_zoo import zoo
+from deblur_zoo.execution import compiled
 from deblur_zoo.files import command_line_tools
 
 FLAGS = flags.FLAGS
@@ -28,9 +31,6 @@ CHANNELS, SIDE, LAYERS = 192, 64, 16
 def chain_of_convolutions():
     """A function that runs the chain once, and its multiply-adds."""
     import keras
-    import numpy as np
-
-    from deblur_zoo.execution import compiled
 
     chain = keras.Sequential([keras.layers.Conv2D(CHANNELS, 3, padding="same", use_bias=False) for _ in range(LAYERS)])
     images = np.random.default_rng(0).random((1, SIDE, SIDE, CHANNELS), dtype=np.float32)
@@ -41,10 +41,6 @@ def chain_of_convolutions():
 
 def inference(name, batch_size, crop_size):
     """A function that runs a preset once, and its multiply-adds."""
-    import numpy as np
-
-    from deblur_zoo import zoo
-    from deblur_zoo.execution import compiled
     from deblur_zoo.zoo.multiply_adds import count_multiply_adds
 
     model = zoo.load(name, weights=False)

@@ -6,10 +6,15 @@ For every loss of the recipe's last stage whose inputs are available, computes t
 faces of its gradient with respect to the restored image. TensorFlow only.
 """
 
+import numpy as np
 from absl import flags
 
+from deblur_zoo import zoo
+from deblur_zoo.blur.kernels import standard_test_bank
+from deblur_zoo.data.face_store import central_crop, load_faces
 from deblur_zoo.files import command_line_tools
 from deblur_zoo.files.command_line_tools import UsageError
+from trainers.runs.recipe import read_recipe
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("preset", "one_step_lite", "name or folder of a preset")
@@ -25,15 +30,10 @@ BATCH = 8
 def measure(arguments):
     """Print the table. Returns the exit code."""
     command_line_tools.require_flags(arguments, "preset", "faces")
-    import numpy as np
     import tensorflow as tf
 
-    from deblur_zoo import zoo
-    from deblur_zoo.blur.kernels import standard_test_bank
-    from deblur_zoo.data.face_store import central_crop, load_faces
     from trainers.methods.registry import method_class
     from trainers.runs.preparation import load_networks
-    from trainers.runs.recipe import read_recipe
     from trainers.validation.deblurring_validation import DevelopmentSet
 
     try:

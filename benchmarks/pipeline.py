@@ -15,8 +15,17 @@ import os
 import statistics
 import time
 
+import numpy as np
 from absl import flags
+from tqdm import tqdm
 
+from deblur_zoo import zoo
+from deblur_zoo.blur.kernels import make_bank
+from deblur_zoo.data import batches
+from deblur_zoo.data.camera_blur import CameraBlur
+from deblur_zoo.data.kernel_mixture import KernelMixture
+from deblur_zoo.data.places import choose_place
+from deblur_zoo.data.synthesis import PairMaker, Synthesis
 from deblur_zoo.files.command_line_tools import UsageError, run
 
 FLAGS = flags.FLAGS
@@ -32,21 +41,12 @@ REQUIRED = 1.5
 
 def fastest_lite_preset():
     """The lite preset with the fewest multiply-adds at 128x128."""
-    from deblur_zoo import zoo
-
     rows = {name: zoo.describe(name) for name in zoo.list_models("*_lite", kind="deblurrer")}
     return min(rows, key=lambda name: rows[name].multiply_adds)
 
 
 def training_pairs():
     """A PairMaker of random faces with a margin, with kernels and shares like the lite recipes'."""
-    import numpy as np
-
-    from deblur_zoo.blur.kernels import make_bank
-    from deblur_zoo.data.camera_blur import CameraBlur
-    from deblur_zoo.data.kernel_mixture import KernelMixture
-    from deblur_zoo.data.synthesis import PairMaker, Synthesis
-
     faces = np.random.default_rng(0).integers(0, 256, (256, 160, 160, 3), dtype=np.uint8)
     banks = {"trajectory": make_bank("trajectory", 200), "gaussian_process": make_bank("gaussian_process", 200)}
     shares = {"trajectory": 0.7, "gaussian_process": 0.3}
@@ -71,12 +71,10 @@ def sources(pair_maker, threads):
     else:
         import jax
 
-        from deblur_zoo.data.batches import training_batches
-
         def begin(**options):
             # One batch ahead, to waste few at the end.
             return lambda: itertools.islice(
-                training_batches(pair_maker, FLAGS.batch, ahead=1, **options), FLAGS.batches
+                batches.training_batches(pair_maker, FLAGS.batch, ahead=1, **options), FLAGS.batches
             )
 
         functions = {}
@@ -98,10 +96,7 @@ def make_batches(begin):
 def training_step(preset):
     """A function that runs one forward and backward pass over one fixed batch and waits for its end."""
     import keras
-    import numpy as np
     from keras import ops
-
-    from deblur_zoo import zoo
 
     keras.config.set_dtype_policy("mixed_bfloat16")
     model = zoo.load(preset, weights=False)
@@ -154,9 +149,6 @@ def main(arguments):
         raise UsageError(f"--threads must be numbers separated by commas, got {','.join(threads)!r}.")
 
     import keras
-    from tqdm import tqdm
-
-    from deblur_zoo.data.places import choose_place
 
     if keras.backend.backend() not in ("tensorflow", "jax"):
         raise UsageError(f"The backend must be tensorflow or jax, got {keras.backend.backend()}.")

@@ -15,7 +15,10 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
+from deblur_zoo import zoo
+from deblur_zoo.exported import onnx_file, tflite_file
 from deblur_zoo.files import command_line_tools
+from exporters import onnx_model, tflite_model
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list("presets", None, "presets to time; all with weights unless given")
@@ -28,9 +31,6 @@ DEBLUR = ".deblur()"
 
 def exported_ways(model, size, folder):
     """Functions of float32 faces that run the exported files, by name."""
-    from deblur_zoo.exported import onnx_file, tflite_file
-    from exporters import onnx_model, tflite_model
-
     with tflite_model.saved_for_one_size(model, size, size) as saved:
         (folder / "model.tflite").write_bytes(tflite_model.convert(saved, "float32"))
     onnx_model.write(model, folder / "model.onnx", {"preset": model.name, "kind": model.kind})
@@ -67,8 +67,6 @@ def time_in_pairs(ours, other, rounds):
 def benchmark(arguments):
     """Time and print. Returns the exit code."""
     command_line_tools.require_flags(arguments)
-    from deblur_zoo import zoo
-
     print(f"| preset | batch | {DEBLUR}, ms a face | by tf.function | by LiteRT | by ONNX Runtime |")
     print("|---|---|---|---|---|---|")
     random = np.random.default_rng(0)

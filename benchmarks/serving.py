@@ -22,10 +22,13 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 from absl import flags
+from PIL import Image
 
 from deblur_zoo.exported.saved_model_folder import BYTES_SIGNATURE, FLOAT_SIGNATURE
 from deblur_zoo.files import command_line_tools
+from deblur_zoo.serving import protocol
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("models", None, "folder of NAME/VERSION/saved_model.pb")
@@ -42,9 +45,6 @@ KINDS = {"gRPC floats": FLOAT_SIGNATURE, "REST bytes": BYTES_SIGNATURE}
 
 def face(size):
     """A smooth image with some detail, float32 (size, size, 3), and its JPEG file."""
-    import numpy as np
-    from PIL import Image
-
     random = np.random.default_rng(0)
     small = Image.fromarray(random.integers(0, 256, (16, 16, 3), np.uint8)).resize((size, size), Image.BICUBIC)
     pixels = np.asarray(small)
@@ -55,8 +55,6 @@ def face(size):
 
 def prepared(kind, model, size):
     """The bytes of a request."""
-    from deblur_zoo.serving import protocol
-
     picture, file = face(size)
     if kind == "gRPC floats":
         request = protocol.PredictRequest(model_spec=protocol.ModelSpec(name=model, signature_name=KINDS[kind]))
@@ -110,7 +108,6 @@ def _ask(pipe):
 
 def _call(pipe, folder, size):
     """The process for direct calls: (kind, batch size, seconds) -> images per second."""
-    import numpy as np
     import tensorflow as tf
 
     signatures = tf.saved_model.load(folder).signatures

@@ -10,10 +10,15 @@ machine affects all alike; the best round of each counts.
 """
 
 import time
+from unittest import mock
 
+import numpy as np
 from absl import flags
 
+from deblur_zoo import zoo
 from deblur_zoo.files import command_line_tools
+from trainers.runs.recipe import read_recipe
+from trainers.steps.engines import trainer_class
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list("presets", ["one_step_lite", "semantic_face_lite"], "presets to time")
@@ -29,7 +34,6 @@ CHANNELS, LAYERS, SCALE = 64, 8, 4
 def convolution_step(batch_size, crop_size):
     """A function that runs the chain forward and backward once, and its operations."""
     import keras
-    import numpy as np
 
     chain = keras.Sequential([keras.layers.Conv2D(CHANNELS, 3, padding="same", use_bias=False) for _ in range(LAYERS)])
     side = crop_size // SCALE
@@ -44,13 +48,9 @@ def convolution_step(batch_size, crop_size):
 def training_step(name, batch_size, crop_size):
     """A function that runs a preset's training step once, its operations, and its number of faces."""
     import keras
-    import numpy as np
 
-    from deblur_zoo import zoo
     from trainers.methods.registry import method_class
     from trainers.runs import preparation
-    from trainers.runs.recipe import read_recipe
-    from trainers.steps.engines import trainer_class
     from trainers.steps.schedule import Schedule
 
     recipe = read_recipe(zoo.preset_folder(name) / "recipe.json")
@@ -74,13 +74,8 @@ def own_convolutions(name, batch_size, crop_size):
 
     TensorFlow only. Biases, activations and other operations are excluded.
     """
-    from unittest import mock
-
     import keras
-    import numpy as np
     import tensorflow as tf
-
-    from deblur_zoo import zoo
 
     found = []
 

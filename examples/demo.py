@@ -10,9 +10,11 @@ from pathlib import Path
 
 import numpy as np
 from absl import flags
+from PIL import Image, ImageDraw, ImageFont
 
-from deblur_zoo.files import command_line_tools
+from deblur_zoo.files import command_line_tools, pictures
 from deblur_zoo.files.command_line_tools import UsageError
+from deblur_zoo.restoration.restorer import Restorer
 
 FLAGS = flags.FLAGS
 FOLDER = Path(__file__).parent
@@ -32,8 +34,6 @@ def side_by_side(panels):
     Returns:
         uint8 (H', W', 3).
     """
-    from PIL import Image, ImageDraw, ImageFont
-
     height, width = (ENLARGEMENT * side for side in next(iter(panels.values())).shape[:2])
     sheet = Image.new("RGB", (len(panels) * (width + GAP) - GAP, height + CAPTION_HEIGHT), "white")
     draw = ImageDraw.Draw(sheet)
@@ -55,9 +55,6 @@ def deblur_example(preset, out):
     Raises:
         FileNotFoundError, ValueError: as ``deblur_zoo.load``.
     """
-    from deblur_zoo.files import pictures
-    from deblur_zoo.restoration.restorer import Restorer
-
     start = time.perf_counter()
     restorer = Restorer(preset, crops=True)
     loaded = time.perf_counter()

@@ -11,9 +11,17 @@ from dataclasses import dataclass
 
 import numpy as np
 from absl import flags
+from PIL import Image, ImageDraw, ImageFont
 
+from deblur_zoo import zoo
+from deblur_zoo.blur.kernels import random_kernel
+from deblur_zoo.data import host_blur
+from deblur_zoo.faces import align
 from deblur_zoo.files import command_line_tools
+from deblur_zoo.files import pictures as picture_files
 from deblur_zoo.files.command_line_tools import UsageError
+from deblur_zoo.zoo.presets import read_config
+from examples.make_example import POINTS
 
 MARGIN = 32
 SIGMA = 0.01
@@ -73,11 +81,6 @@ def make_pair(scene):
     """
     from skimage import data
 
-    from deblur_zoo.blur.kernels import random_kernel
-    from deblur_zoo.data import host_blur
-    from deblur_zoo.faces import align
-    from examples.make_example import POINTS
-
     centre, angle = POINTS.mean(axis=0), np.radians(scene.turned)
     turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
     # A margin wider than half the kernel, so that the blur moves real pixels across the crop's border.
@@ -115,8 +118,6 @@ def draw(titles, columns, captions):
     Returns:
         uint8 (H', W', 3).
     """
-    from PIL import Image, ImageDraw, ImageFont
-
     height, width = next(iter(columns.values()))[0].shape[:2]
     down, across = height + CAPTION_HEIGHT + GAP, width + GAP
     size = LABEL_WIDTH + len(columns) * across - GAP, HEADER_HEIGHT + len(titles) * down - GAP
@@ -148,8 +149,6 @@ def gallery(presets, scenes=SCENES):
     Raises:
         FileNotFoundError, ValueError: as ``deblur_zoo.load``.
     """
-    from deblur_zoo import zoo
-
     models = [zoo.load(preset, kind="deblurrer") for preset in presets]
     sharp, blurred = zip(*(make_pair(scene) for scene in scenes), strict=True)
     columns = {"blurred": blurred}
@@ -171,10 +170,6 @@ def make(arguments):
         raise UsageError(f"--out must end in .png, got {out}")
     if not os.path.isdir(os.path.dirname(os.path.abspath(out))):
         raise UsageError(f"the folder of --out does not exist: {out}")
-    from deblur_zoo import zoo
-    from deblur_zoo.files import pictures as picture_files
-    from deblur_zoo.zoo.presets import read_config
-
     names = zoo.list_models(kind="deblurrer")
     presets = presets or [name for name in names if read_config(zoo.preset_folder(name))["weights"]]
     try:

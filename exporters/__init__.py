@@ -1,3 +1,3 @@
-"""Written formats of a preset; each exporter runs what it wrote before it says so.
+"""Export formats, each verified after writing.
 ``python -m exporters`` is the one command for all of them.
 """

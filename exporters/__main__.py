@@ -1,10 +1,10 @@
-"""Write a preset in formats for deployment.
+"""Export a preset for deployment.
 
     python -m exporters --preset one_step_lite --format saved_model --out exported
 
-Writes exported/one_step_lite/1/ (other formats: exported/one_step_lite/FORMAT/1/), runs what was written in a fresh
-process, compares it with the Keras model and prints what was measured. If a comparison fails, nothing of that format is
-left behind and the exit code is 1. ``--format all`` writes every format. docs/export.md says more.
+Writes exported/one_step_lite/1/ (other formats: exported/one_step_lite/FORMAT/1/), runs the files in a fresh process,
+compares the results with the Keras model and prints the measurements. If a comparison fails, no files of that format
+remain and the exit code is 1. ``--format all`` writes every format. See docs/export.md.
 """
 
 import os
@@ -13,19 +13,22 @@ import sys
 
 from absl import flags
 
+from deblur_zoo import zoo
 from deblur_zoo.files import command_line_tools
 from deblur_zoo.files.command_line_tools import UsageError
+from deblur_zoo.zoo import presets
 from exporters import onnx_model, saved_model, serving_files, tf_hub, tflite_model
+from exporters.information import information
 from exporters.verify import VerificationError
 
 FORMATS = {form.name: form for form in (saved_model.FORMAT, tflite_model.FORMAT, tf_hub.FORMAT, onnx_model.FORMAT)}
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("preset", None, "name of a preset, or a folder with config.json and weights")
-flags.DEFINE_enum("format", "saved_model", [*FORMATS, "all"], "what to write")
-flags.DEFINE_string("out", None, "folder that gets PRESET/VERSION/ or PRESET/FORMAT/VERSION/")
+flags.DEFINE_enum("format", "saved_model", [*FORMATS, "all"], "export format")
+flags.DEFINE_string("out", None, "folder for PRESET/VERSION/ or PRESET/FORMAT/VERSION/")
 flags.DEFINE_integer("version", 1, "version number, the name of the innermost folder", lower_bound=1)
-flags.DEFINE_bool("overwrite", False, "replace the version where it is there already")
+flags.DEFINE_bool("overwrite", False, "replace an existing version")
 for form in FORMATS.values():
     form.define_flags()
     for name in form.flags:
@@ -43,17 +46,13 @@ def export_preset(arguments):
         if form not in formats:
             form.refuse_flags(FLAGS, FLAGS.format)
     options = {form.name: form.read_options(FLAGS) for form in formats}
-    from deblur_zoo import zoo
-    from deblur_zoo.zoo import presets
-    from exporters.information import information
-
     try:
-        # What can be refused at once is, before TensorFlow is imported.
+        # Fail early, before TensorFlow is imported.
         config = presets.read_config(zoo.preset_folder(FLAGS.preset))
         targets = {form.name: form.target(config["name"], FLAGS.out, FLAGS.version) for form in formats}
         for target in targets.values():
             if target.exists() and not FLAGS.overwrite:
-                raise UsageError(f"{target} is there already: choose another --version, or say --overwrite")
+                raise UsageError(f"{target} exists: choose another --version, or pass --overwrite")
         model = zoo.load(FLAGS.preset)
         for form in formats:
             form.check_backend()
@@ -78,7 +77,7 @@ def _write(form, model, target, described, options):
     except (ValueError, FileNotFoundError) as error:
         raise UsageError(f"{form.name}: {error}") from None
     except (OSError, tf.errors.OpError) as error:
-        # TensorFlow has errors of its own for a full disk.
+        # TensorFlow raises its own errors for a full disk.
         reason = getattr(error, "strerror", None) or re.sub(r"\{\{.*?\}\} ", "", str(error))
         raise UsageError(f"{form.name}: {target} cannot be written: {reason}; no files were written") from None
     except VerificationError as error:

@@ -1,4 +1,4 @@
-"""Folders that appear whole or not at all."""
+"""Write folders atomically."""
 
 import contextlib
 import os
@@ -9,20 +9,20 @@ import tempfile
 
 @contextlib.contextmanager
 def atomic_folder(target, overwrite=False):
-    """Give a temporary folder beside ``target``; when the block ends well, it takes the target's place.
+    """A context with a temporary folder beside ``target``, renamed to ``target`` when the block succeeds.
 
-    When the block raises, the temporary folder goes, and so do the parents that were made for it. What stood at
-    the target before is untouched until then.
+    If the block raises, the temporary folder and the parents that were created for it are removed. An existing target
+    is replaced only at the end.
 
     Args:
-        target: path of the folder to be.
-        overwrite: replace what is there.
+        target: path of the folder.
+        overwrite: replace an existing target.
 
     Yields:
         pathlib.Path of the temporary folder, empty, on the same file system. Its name begins with a dot.
 
     Raises:
-        FileExistsError: the target is there, and ``overwrite`` is false.
+        FileExistsError: the target exists, and ``overwrite`` is false.
     """
     target = pathlib.Path(target)
     _refuse_existing(target, overwrite)
@@ -45,7 +45,7 @@ def atomic_folder(target, overwrite=False):
 
 def _refuse_existing(target, overwrite):
     if not overwrite and (target.exists() or target.is_symlink()):
-        raise FileExistsError(f"{target} is there already")
+        raise FileExistsError(f"{target} exists")
 
 
 def _make_parents(folder):
@@ -56,7 +56,7 @@ def _make_parents(folder):
 
 
 def _move_into_place(temporary, target, overwrite):
-    # Again: it may have appeared while the block ran.
+    # Check again: it may have been created while the block ran.
     _refuse_existing(target, overwrite)
     if not target.exists() and not target.is_symlink():
         os.rename(temporary, target)

@@ -1,8 +1,9 @@
-"""Blurred faces from a folder of sharp ones: what full integer quantisation is fitted to and checked on."""
+"""Blurred faces from a folder of sharp ones, to calibrate and check full integer quantisation."""
 
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image
 
 from deblur_zoo.blur.kernels import standard_test_bank
 from deblur_zoo.data.face_store import central_crop, load_faces
@@ -55,8 +56,6 @@ def blurred_faces(folder, height, width, seed=0):
 
 
 def _resized(picture, height, width):
-    from PIL import Image
-
     if picture.shape[:2] == (height, width):
         return picture
     return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BICUBIC))

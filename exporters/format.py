@@ -1,4 +1,4 @@
-"""What every format offers to ``python -m exporters``."""
+"""The interface of an export format for ``python -m exporters``."""
 
 import pathlib
 from collections.abc import Callable
@@ -9,15 +9,15 @@ from deblur_zoo.files.command_line_tools import UsageError
 
 @dataclass(frozen=True)
 class Format:
-    """A format that presets are exported in.
+    """An export format.
 
     Attributes:
         name: on the command line, and of the folder between preset and version.
         export: ``export(model, path, overwrite=False, information=None, **options)`` writes into a new folder ``path``,
-            runs what it wrote in a fresh process, compares it with the model, and returns the comparisons, all passed.
+            runs the files in a fresh process, compares it with the model, and returns the comparisons, all passed.
             Each has a readable ``str()``. It raises ``exporters.verify.VerificationError`` where one fails, ValueError
-            for options or a model that the format does not take, OSError, and FileExistsError in particular; nothing
-            is left behind then. The information is what ``exporters.information`` makes.
+            for options or a model that the format does not take, OSError, and FileExistsError in particular; then no
+            files remain. The information is what ``exporters.information`` makes.
         check_backend: raises RuntimeError where Keras runs on a backend that the format is not written with, or a
             package is missing.
         define_flags: defines the format's own flags.
@@ -39,7 +39,7 @@ class Format:
         return pathlib.Path(out, preset, *([self.name] if self.own_folder else []), str(version))
 
     def refuse_flags(self, flags, chosen: str) -> None:
-        """Raise UsageError where a flag of this format was given, and another one is chosen."""
+        """Raise UsageError if a flag of this format was given for another format."""
         for name in self.flags:
             if flags[name].present:
                 raise UsageError(f"--{name} is for the format {self.name}, and --format is {chosen}")

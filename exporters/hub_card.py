@@ -55,7 +55,7 @@ takes `images` and gives `{output}`.
 {alignment}
 ## Limits
 
-- It was trained for one aligned face that fills the crop. Other photos run, but are not what it was measured on.
+- It was trained on crops filled by one aligned face, and measured only on these.
 {limit}
 
 ## Licence
@@ -63,12 +63,12 @@ takes `images` and gives `{output}`.
 {license}
 {paper}"""
 
-# What the card says of a kind of model.
+# Texts for each kind of model.
 TEXTS = {
     "deblurrer": {
         "purpose": "Removes motion blur from photos of faces.",
         "task": "image-deblurring",
-        "overview": "A network that takes blurred faces and gives restored ones.",
+        "overview": "A network that maps blurred faces to restored ones.",
         "usage": """\
 restored = model(tf.cast(face, tf.float32)[tf.newaxis] / 255)[0]
 tf.io.write_file("restored.png", tf.io.encode_png(tf.cast(tf.round(255 * restored), tf.uint8)))""",
@@ -76,13 +76,13 @@ tf.io.write_file("restored.png", tf.io.encode_png(tf.cast(tf.round(255 * restore
         "loss": "mse",
         "arguments": "blurred, sharp",
         "outputs": "float32 of the same shape, in [{low}, {high}]; with `training=True` not clipped to it.",
-        "limit": "- Details that the blur has destroyed are made up from other faces: what comes out is no evidence of "
-        "who somebody is.",
+        "limit": "- Details that the blur has destroyed are invented from other faces: a restored face does not prove "
+        "anyone's identity.",
     },
     "parser": {
         "purpose": "Labels the pixels of photos of faces.",
         "task": "image-segmentation",
-        "overview": "A network that takes faces, blurred or not, and gives each pixel's probabilities of the classes.",
+        "overview": "A network that computes class probabilities for each pixel of a face, blurred or not.",
         "usage": """\
 probabilities = model(tf.cast(face, tf.float32)[tf.newaxis] / 255)[0]
 labels = tf.cast(tf.argmax(probabilities, axis=-1), tf.uint8)
@@ -91,7 +91,7 @@ tf.io.write_file("labels.png", tf.io.encode_png(labels[..., tf.newaxis]))""",
         "loss": "sparse_categorical_crossentropy",
         "arguments": "faces, labels",
         "outputs": "float32 (N, H, W, {classes}), each pixel's sum 1. Channels: {labels}.",
-        "limit": "- What a face covers, or the light hides, it guesses.",
+        "limit": "- It guesses the labels of covered or dark parts.",
     },
 }
 

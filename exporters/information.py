@@ -1,4 +1,4 @@
-"""What an exported file says about itself: what to feed it, what comes out, and under which licence."""
+"""The description that an exported file carries: inputs, outputs, alignment, licence."""
 
 import deblur_zoo
 from deblur_zoo.faces import alignment

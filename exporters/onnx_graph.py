@@ -1,10 +1,11 @@
-"""What tf2onnx gets wrong in a graph, put right: sizes that pass through floats.
+"""Operations that ONNX lacks, and sizes that tf2onnx passes through floats.
 
-tf2onnx compares whole numbers, and takes their minimum and maximum, as float32. A converter to float16 then rounds the
-sizes of pictures, or makes infinity of them.
+tf2onnx compares integers, and takes their minimum and maximum, as float32. A converter to float16 then rounds image
+sizes or turns them into infinity.
 """
 
 import numpy as np
+import onnx
 
 COMPARISONS = ("Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual")
 _EXTREMES = ("Min", "Max")
@@ -19,8 +20,6 @@ def keep_whole_numbers(model):
     Raises:
         ValueError: a cast of whole numbers to float32 is left; the sentence names it.
     """
-    import onnx
-
     graph = model.graph
     kinds = _element_types(model)
     constants = {constant.name: constant for constant in graph.initializer}
@@ -53,9 +52,19 @@ def keep_whole_numbers(model):
     del graph.value_info[:]
 
 
-def _element_types(model):
-    import onnx
+def unknown_operations(graph):
+    """``type (name)`` of every node, in bodies of branches and loops too, that ONNX does not define."""
+    found = []
+    for node in graph.node:
+        if not onnx.defs.has(node.op_type, node.domain):
+            found.append(f"{node.op_type} ({node.name})")
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                found += unknown_operations(inner)
+    return found
 
+
+def _element_types(model):
     graph = onnx.shape_inference.infer_shapes(model).graph
     values = (*graph.value_info, *graph.input, *graph.output)
     kinds = {value.name: value.type.tensor_type.elem_type for value in values}
@@ -63,8 +72,6 @@ def _element_types(model):
 
 
 def _is_cast_to_float(node, kinds):
-    import onnx
-
     if node.op_type != "Cast" or kinds.get(node.input[0]) not in (onnx.TensorProto.INT32, onnx.TensorProto.INT64):
         return False
     return node.attribute[0].i == onnx.TensorProto.FLOAT
@@ -72,8 +79,6 @@ def _is_cast_to_float(node, kinds):
 
 def _as_whole(graph, constant, dtype):
     """The name of a constant's copy in whole numbers; float32 has rounded the largest ones up."""
-    import onnx
-
     name = f"{constant.name}_{np.dtype(dtype).name}"
     if all(other.name != name for other in graph.initializer):
         limits = np.iinfo(dtype)

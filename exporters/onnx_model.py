@@ -18,15 +18,14 @@ from deblur_zoo.files.atomic_file import atomic_path
 from exporters.atomic_folder import atomic_folder
 from exporters.format import Format
 from exporters.information import OUTPUTS
-from exporters.onnx_graph import keep_whole_numbers
 from exporters.requirements import require_packages, require_tensorflow
 from exporters.verify import VerificationError, float_cases, verify
 
-# tf2onnx's default, so its best tried one; of ONNX 1.10, so old runtimes read it too. No layer here needs a newer one.
+# tf2onnx's default and so its best-tested one; it is part of ONNX 1.10, so old runtimes read it.
 OPSET = 15
 DIMENSIONS = ("batch", "height", "width")
 TOLERANCE = 1e-3
-# A level of 8 bits: float16 has 11 significant bits, and a network adds many roundings up.
+# One 8-bit level: float16 has 11 significant bits, and rounding errors add up.
 FLOAT16_TOLERANCE = 1 / 255
 PACKAGES = ("tf2onnx", "onnx", "onnxruntime")
 PROGRAM = pathlib.Path(__file__).with_name("run_onnx.py")
@@ -39,15 +38,15 @@ def check_backend():
 
 
 def export(model, path, overwrite=False, information=None, float16=False):
-    """Write ``<model.name>.onnx`` and check what was written.
+    """Write ``<model.name>.onnx`` and verify it.
 
-    The files are written to a temporary folder beside, checked by ``onnx.checker``, run there by onnxruntime in a fresh
-    process, compared with the model, and the folder is renamed when all comparisons pass.
+    The files are written to a temporary folder, checked by ``onnx.checker``, run by onnxruntime in a fresh process and
+    compared with the model. The folder is renamed when all comparisons pass.
 
     Args:
         model: a built ``Deblurrer`` or parser (TensorFlow backend).
-        path: the folder to make; see ``FORMAT.target``.
-        overwrite: replace what is there already.
+        path: the folder to create; see ``FORMAT.target``.
+        overwrite: replace an existing folder.
         information: dict that JSON can hold, stored in the file's metadata_props as JSON under ``METADATA_KEY``;
             ``deblur_zoo.exported.onnx_file`` reads it.
         float16: also write ``<model.name>_float16.onnx``: weights and arithmetic of half precision, input and output
@@ -57,10 +56,9 @@ def export(model, path, overwrite=False, information=None, float16=False):
         list of ``exporters.verify.Compared``.
 
     Raises:
-        FileExistsError: the folder is there already, and ``overwrite`` is false.
+        FileExistsError: the folder exists, and ``overwrite`` is false.
         ValueError: tf2onnx cannot convert an operation of the model; the sentence names it.
-        exporters.verify.VerificationError: the written file is no valid ONNX or differs from the model; nothing is
-            left behind.
+        exporters.verify.VerificationError: the file is not valid ONNX or differs from the model; no files remain.
         RuntimeError: Keras runs on another backend than TensorFlow, or a package is missing.
     """
     check_backend()
@@ -92,7 +90,7 @@ def write(model, file, information=None):
 
     converted = convert(restore)
     for value in (*converted.graph.input, *converted.graph.output):
-        # Names in place of tf2onnx's numbers; the same for both, since the shapes are.
+        # Names instead of tf2onnx's numbers; the same for input and output, which have the same shape.
         for dimension, name in zip(value.type.tensor_type.shape.dim, DIMENSIONS, strict=False):
             dimension.dim_param = name
     _save(converted, file, description)
@@ -121,7 +119,7 @@ def _description(information):
 
 
 def _save(model, file, description):
-    """Write a model whole, with its description and its checksum."""
+    """Write a model with its description and checksum."""
     import onnx
 
     onnx.helper.set_model_props(model, {} if description is None else {METADATA_KEY: description})
@@ -137,6 +135,8 @@ def convert(function):
     """
     import tf2onnx
 
+    from exporters.onnx_graph import keep_whole_numbers, unknown_operations
+
     handlers = {name: (_floor_division, []) for name in ("FloorDiv", "FloorMod")}
     try:
         with _quiet("tf2onnx"):
@@ -146,11 +146,11 @@ def convert(function):
     except Exception as error:
         reason = (str(error).strip().splitlines() or ["no reason given"])[0]
         raise ValueError(f"tf2onnx cannot convert the model: {type(error).__name__}: {reason}") from error
-    # tf2onnx leaves what it does not know as it is.
-    unknown = _unknown_operations(converted.graph)
+    # tf2onnx leaves unknown operations unchanged.
+    unknown = unknown_operations(converted.graph)
     if unknown:
         raise ValueError(
-            f"tf2onnx has nothing in ONNX opset {OPSET} for the TensorFlow operation {', '.join(sorted(unknown))}"
+            f"ONNX opset {OPSET} has no equivalent of the TensorFlow operation {', '.join(sorted(unknown))}"
         )
     keep_whole_numbers(converted)
     return converted
@@ -180,20 +180,6 @@ def _floor_division(graph, node, name, _):
     graph.make_node("Div", [multiple, divisor], name=name, outputs=outputs, **form)
 
 
-def _unknown_operations(graph):
-    """``type (name)`` of every node, in bodies of branches and loops too, that ONNX does not define."""
-    import onnx
-
-    found = []
-    for node in graph.node:
-        if not onnx.defs.has(node.op_type, node.domain):
-            found.append(f"{node.op_type} ({node.name})")
-        for attribute in node.attribute:
-            for inner in (attribute.g, *attribute.graphs):
-                found += _unknown_operations(inner)
-    return found
-
-
 def _check_file(file):
     import onnx
 
@@ -202,12 +188,12 @@ def _check_file(file):
         onnx.checker.check_model(str(file), full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         reason = (str(error).strip().splitlines() or ["no reason given"])[0]
-        raise VerificationError(f"the written file is no valid ONNX: {reason}") from error
+        raise VerificationError(f"the file is not valid ONNX: {reason}") from error
 
 
 @contextlib.contextmanager
 def _quiet(name):
-    """Without a package's log lines: what matters in them is raised as an error here."""
+    """Silence a package's log: relevant problems are raised as errors here."""
     logger = logging.getLogger(name)
     level = logger.level
     logger.setLevel(logging.CRITICAL + 1)
@@ -219,7 +205,7 @@ def _quiet(name):
 
 def define_flags():
     """``--onnx_float16``."""
-    flags.DEFINE_bool("onnx_float16", False, "onnx: also write PRESET_float16.onnx, of half the size")
+    flags.DEFINE_bool("onnx_float16", False, "onnx: also write PRESET_float16.onnx, half the size")
 
 
 FORMAT = Format(

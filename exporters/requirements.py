@@ -1,10 +1,10 @@
-"""What a format needs to be written: Keras on TensorFlow, and packages of an extra."""
+"""Requirements of the export formats: Keras on TensorFlow, and packages of an extra."""
 
 import importlib.util
 
 
 def require_tensorflow(what):
-    """Raise RuntimeError where Keras runs on another backend; ``what`` begins the sentence, such as "an ONNX file"."""
+    """Raise RuntimeError if Keras runs on another backend; ``what`` begins the sentence, such as "an ONNX file"."""
     import keras
 
     if keras.backend.backend() != "tensorflow":
@@ -15,7 +15,7 @@ def require_tensorflow(what):
 
 
 def require_packages(what, packages, extra):
-    """Raise RuntimeError where a package is missing.
+    """Raise RuntimeError if a package is missing.
 
     Args:
         what: needs them, and begins the sentence.

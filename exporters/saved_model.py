@@ -1,6 +1,6 @@
 """TensorFlow SavedModel with a signature for float batches and one for encoded pictures.
 
-Of a deblurring model:
+Signatures of a deblurring model:
 
 ``serving_default``: ``images``, float32 (N, H, W, 3), RGB in [0, 1], any N, H, W from 1 up -> ``restored``, the same
 shape.
@@ -8,12 +8,12 @@ shape.
 ``serving_bytes``: ``encoded``, a batch of strings, each a JPEG or PNG file -> ``restored_bytes``, a batch of strings,
 each an 8-bit RGB PNG of its input's height and width. The pictures of a batch may differ in size; they are restored one
 by one. Grey becomes RGB, an alpha channel is dropped, 16-bit PNGs are read with 8 bits. EXIF data is neither read nor
-kept: rotate photos upright before sending them. A file that is no picture fails its whole batch.
+kept: send photos upright. One file that is not an image fails its whole batch.
 
-A parser's has ``serving_default`` alone, ``images`` -> ``probabilities``, float32 (N, H, W, classes).
+A parser has ``serving_default`` only, ``images`` -> ``probabilities``, float32 (N, H, W, classes).
 
-Beside the graph, in ``assets.extra``: ``tf_serving_warmup_requests``, requests that TensorFlow Serving runs before it
-says that the model is there, and ``deblur_zoo.json``, what the model is (see ``exporters.information``).
+``assets.extra`` has ``tf_serving_warmup_requests``, requests that TensorFlow Serving runs before it reports the model
+as available, and ``deblur_zoo.json``, the model's description (see ``exporters.information``).
 """
 
 import io
@@ -21,6 +21,7 @@ import json
 import pathlib
 
 import numpy as np
+from PIL import Image
 
 from deblur_zoo.exported.graph_operations import check_operations
 from deblur_zoo.exported.saved_model_folder import BYTES_SIGNATURE, FLOAT_SIGNATURE, INFORMATION_FILE, WARM_UP_FILE
@@ -44,30 +45,30 @@ def check_backend():
 
 
 def export(model, path, overwrite=False, information=None):
-    """Write a model and check what was written.
+    """Write a model and verify it.
 
-    The files are written to a temporary folder beside, run there in a fresh process, compared with the model, and
+    The files are written to a temporary folder, run in a fresh process and compared with the model. The folder is
     renamed when all comparisons pass.
 
     Args:
         model: a built ``Deblurrer`` or parser (TensorFlow backend).
-        path: the folder to make; see ``FORMAT.target``.
-        overwrite: replace what is there already.
+        path: the folder to create; see ``FORMAT.target``.
+        overwrite: replace an existing folder.
         information: JSON-serialisable dict for ``assets.extra/deblur_zoo.json``; None writes no such file.
 
     Returns:
         list of ``exporters.verify.Compared``.
 
     Raises:
-        FileExistsError: the folder is there already, and ``overwrite`` is false.
-        exporters.verify.VerificationError: the written files differ from the model; nothing is left behind.
+        FileExistsError: the folder exists, and ``overwrite`` is false.
+        exporters.verify.VerificationError: the written files differ from the model; no files remain.
         RuntimeError: Keras runs on another backend than TensorFlow.
         TypeError: the information is not JSON-serialisable.
     """
     check_backend()
     with atomic_folder(path, overwrite) as folder:
         write(model, folder)
-        # What the exporter writes, the library must take.
+        # The library must accept what the exporter writes.
         check_operations(folder)
         write_warm_up(model, folder)
         write_information(information, folder)
@@ -92,7 +93,7 @@ def write_warm_up(model, folder):
     """Write requests to each signature as TFRecords of tensorflow.serving.PredictionLog.
 
     The first calls of a graph allocate memory and choose kernels for their shapes; TensorFlow Serving makes these calls
-    before it sends users to a version.
+    before it routes traffic to a version.
 
     Args:
         model: the model.
@@ -114,7 +115,7 @@ def write_warm_up(model, folder):
 
 def warm_up_tensors():
     """(signature, argument, TensorProto) of each warm-up request: one face, a full batch, a PNG and a JPEG."""
-    # Grey faces: what a convolution costs does not depend on the values, and these take a few bytes.
+    # Grey faces: the cost of a convolution does not depend on the values, and these compress to a few bytes.
     floats = [protocol.filled_tensor(0.5, (count, CROP_SIZE, CROP_SIZE, 3)) for count in (1, LARGEST_BATCH)]
     files = [protocol.to_tensor([_grey_picture(form)]) for form in ("PNG", "JPEG")]
     return [(FLOAT_SIGNATURE, "images", tensor) for tensor in floats] + [
@@ -123,8 +124,6 @@ def warm_up_tensors():
 
 
 def _grey_picture(form):
-    from PIL import Image
-
     buffer = io.BytesIO()
     Image.fromarray(np.full((CROP_SIZE, CROP_SIZE, 3), 128, np.uint8)).save(buffer, form)
     return buffer.getvalue()
@@ -133,7 +132,7 @@ def _grey_picture(form):
 def write_information(information, folder):
     """Write ``assets.extra/deblur_zoo.json`` into a SavedModel's folder, unless the information is None.
 
-    It also gets "files", the sha256 of every other file of the folder, by which damage is found.
+    It also gets "files", the sha256 of every other file of the folder, which reveals damage.
     """
     if information is None:
         return
@@ -147,7 +146,7 @@ def write_information(information, folder):
 
 
 def signature_names(model):
-    """What is written of a model: files in and out only of what gives pictures."""
+    """The signatures of a model: ``serving_bytes`` only if its output is an image."""
     return (FLOAT_SIGNATURE, BYTES_SIGNATURE) if model.kind == "deblurrer" else (FLOAT_SIGNATURE,)
 
 
@@ -169,7 +168,7 @@ def bytes_signature(model):
     def restore_file(encoded):
         picture = tf.cond(
             tf.io.is_jpeg(encoded),
-            # The default, faster transform differs from other decoders by several grey levels.
+            # The faster default transform differs from other decoders by several grey levels.
             lambda: tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE"),
             lambda: tf.io.decode_png(encoded, channels=3),
         )
@@ -178,7 +177,7 @@ def bytes_signature(model):
 
     @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, name="encoded")])
     def restore_files(encoded):
-        # TensorFlow Serving's REST writes bytes as base64 only where the name ends so; otherwise no JSON comes out.
+        # TensorFlow Serving's REST API encodes bytes as base64 only if the name ends in _bytes; otherwise it fails.
         return {"restored_bytes": tf.map_fn(restore_file, encoded, fn_output_signature=tf.TensorSpec((), tf.string))}
 
     return restore_files

@@ -2,8 +2,8 @@
 
     docker compose -f OUT/serving/compose.yaml up --wait
 
-``models.config``, ``batching.config`` and ``monitoring.config`` are protocol buffers in text form; each file says why
-its values are what they are.
+``models.config``, ``batching.config`` and ``monitoring.config`` are protocol buffers in text form; each file
+explains its values.
 """
 
 import json
@@ -17,7 +17,7 @@ from deblur_zoo.files.atomic_file import atomic_path
 from deblur_zoo.serving import protocol
 from exporters.saved_model import LARGEST_BATCH
 
-# Not older than the TensorFlow that wrote the models: an older one may not know an operation. Up to 2.21 is accepted.
+# Not older than the TensorFlow that wrote the models (2.21 at most): an older one may lack an operation.
 IMAGE = "tensorflow/serving:2.21.0"
 GRPC_PORT, REST_PORT = 8500, 8501
 # Inside the container.
@@ -26,24 +26,24 @@ SERVING = "serving"
 METRICS = "/monitoring/prometheus/metrics"
 
 BATCHING = f"""\
-# tensorflow.serving.BatchingParameters. Requests that wait at the same time are put through the network together.
+# tensorflow.serving.BatchingParameters. Requests that wait at the same time run together.
 
 # Pictures in a batch; the warm-up records hold a batch of this size. A crop of 128x128 is 192 KiB as floats, so a batch
-# takes 3 MiB in and 3 MiB out. Send no more pictures than this in one request.
+# takes 3 MiB in and 3 MiB out. A request must not have more pictures than this.
 max_batch_size {{ value: {LARGEST_BATCH} }}
 
-# How long a lone request waits for company, in microseconds. 1 ms is little beside the network itself on a processor.
+# How long a request waits for others, in microseconds. 1 ms is little compared with the network on a CPU.
 batch_timeout_micros {{ value: 1000 }}
 
-# Batches that may wait before requests are refused: a client learns at once that it must slow down, and what waits
+# Batches that may wait before requests are rejected: clients learn at once that they must slow down, and the queue
 # stays below 32 * 3 MiB = 96 MiB for each signature.
 max_enqueued_batches {{ value: 32 }}
 
 # num_batch_threads is left out: the default is one for each processor core.
-# allowed_batch_sizes is left out: the networks take any size, and rounding up would compute pictures that nobody sent.
-# pad_variable_length_inputs is left out: padded pictures would come back padded. So all requests to serving_default
-# that may meet in a batch must have one height and width, such as 128x128 aligned crops; otherwise TensorFlow Serving
-# refuses the batch. serving_bytes takes any sizes, but a file that is no picture fails the requests that share its
+# allowed_batch_sizes is left out: the networks take any size, and rounding up would compute padding.
+# pad_variable_length_inputs is left out: padded pictures would come back padded. So concurrent requests to
+# serving_default must have the same height and width, such as 128x128 aligned crops; otherwise TensorFlow Serving
+# rejects the batch. serving_bytes takes any sizes, but one file that is not an image fails all requests in its
 # batch.
 """
 
@@ -51,7 +51,7 @@ MONITORING = f"""\
 # tensorflow.serving.MonitoringConfig: counters and latencies for Prometheus, on the REST port.
 prometheus_config {{
   enable: true
-  # TensorFlow Serving's own default, written out so that nobody has to look it up.
+  # TensorFlow Serving's default, written out for readers.
   path: "{METRICS}"
 }}
 """
@@ -66,15 +66,15 @@ COMPOSE = """\
 # docker compose -f compose.yaml up --wait
 services:
   deblur_zoo:
-    # A fixed version, and none older than the TensorFlow that wrote the models.
+    # A pinned version, not older than the TensorFlow that wrote the models.
     image: {image}
     restart: unless-stopped
     ports:
-      # gRPC and REST, from this machine only: TensorFlow Serving asks nobody for a password.
+      # gRPC and REST, from this machine only: TensorFlow Serving has no authentication.
       - "127.0.0.1:{grpc_port}:{inner_grpc_port}"
       - "127.0.0.1:{rest_port}:{inner_rest_port}"
     volumes:
-      # The folder above this file: all models, and this file's neighbours. The server only reads.
+      # The folder above this file, with all models, read-only.
       - type: bind
         source: ..
         target: {models}
@@ -107,7 +107,7 @@ HEALTH_CHECK = (
 def write(out, grpc_port=GRPC_PORT, rest_port=REST_PORT):
     """Write ``out/serving/{models,batching,monitoring}.config`` and ``compose.yaml``.
 
-    Each file appears whole or not at all and replaces an older one.
+    Each file is written atomically and replaces an older one.
 
     Args:
         out: folder of exported models, OUT of ``python -m exporters --out OUT``.
@@ -117,16 +117,16 @@ def write(out, grpc_port=GRPC_PORT, rest_port=REST_PORT):
         list of the paths written.
 
     Raises:
-        ValueError: no SavedModel below the folder, or ports that are not two different ones of 1 to 65535.
+        ValueError: the folder has no SavedModel, or the ports are not two different ones from 1 to 65535.
     """
     for port in (grpc_port, rest_port):
         if isinstance(port, bool) or not isinstance(port, int) or not 1 <= port <= 65535:
-            raise ValueError(f"a port is a whole number from 1 to 65535, not {port!r}")
+            raise ValueError(f"a port must be a whole number from 1 to 65535, got {port!r}")
     if grpc_port == rest_port:
-        raise ValueError(f"gRPC and REST need two ports, and both are {rest_port}")
+        raise ValueError(f"gRPC and REST need different ports; both are {rest_port}")
     models = [folder.name for folder in find_models(out)]
     if not models:
-        raise ValueError(f"{out} holds no SavedModel: NAME/VERSION/saved_model.pb is looked for")
+        raise ValueError(f"{out} has no SavedModel (NAME/VERSION/saved_model.pb)")
     folder = pathlib.Path(out, SERVING)
     folder.mkdir(exist_ok=True)
     texts = {

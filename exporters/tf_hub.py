@@ -1,6 +1,6 @@
 """Reusable TensorFlow 2 SavedModel for TensorFlow Hub, with its archive and its card.
 
-What is written: ``model/``, the SavedModel; ``NAME.tar.gz``, the same with the SavedModel at the archive's root; and
+Files: ``model/``, the SavedModel; ``NAME.tar.gz``, the same with the SavedModel at the archive's root; and
 ``card.md``, the Hub's markdown documentation. The loaded object has ``__call__(images, training=False)``,
 ``variables``, ``trainable_variables``, ``regularization_losses`` and the signature ``serving_default``. Source of the
 interface: TensorFlow Hub, "Reusable SavedModels".
@@ -21,7 +21,7 @@ FOLDER, CARD = "model", "card.md"
 PROGRAM = pathlib.Path(__file__).with_name("run_tf_hub.py")
 # tensorflow_hub imports the other two; newer setuptools have no pkg_resources.
 PACKAGES = ("tensorflow_hub", "tf_keras", "pkg_resources")
-# How the fresh process is asked to load and call what was written; see run_tf_hub.py.
+# The ways in which the fresh process loads and calls the files; see run_tf_hub.py.
 WAYS = (
     "hub.load(FOLDER)",
     "hub.load(ARCHIVE)",
@@ -35,28 +35,28 @@ TRAINING_WAYS = ("hub.load(FOLDER), training", "hub.KerasLayer(FOLDER), training
 def check_backend():
     """Raises RuntimeError where Keras runs on another backend than TensorFlow, or tensorflow_hub is missing."""
     saved_model.check_backend()
-    require_packages("checking what TF Hub gets", PACKAGES, "hub")
+    require_packages("verifying a TF Hub export", PACKAGES, "hub")
 
 
 def export(model, path, overwrite=False, information=None):
-    """Write a model for TensorFlow Hub and check what was written.
+    """Write a model for TensorFlow Hub and verify it.
 
     In a fresh process without this project, folder and archive are loaded with ``hub.load`` and ``hub.KerasLayer`` and
     compared with the model, and a step of fine-tuning must lower a loss.
 
     Args:
         model: a built ``Deblurrer`` or parser (TensorFlow backend).
-        path: the folder to make, named after the version; see ``FORMAT.target``.
-        overwrite: replace what is there already.
+        path: the folder to create, named after the version; see ``FORMAT.target``.
+        overwrite: replace an existing folder.
         information: JSON-serialisable dict (see ``exporters.information``) for the card and ``assets.extra``.
 
     Returns:
         list of ``exporters.verify.Compared``.
 
     Raises:
-        FileExistsError: the folder is there already, and ``overwrite`` is false.
+        FileExistsError: the folder exists, and ``overwrite`` is false.
         exporters.verify.VerificationError: the written files do not load, differ from the model, or cannot be
-            fine-tuned; nothing is left behind.
+            fine-tuned; no files remain.
         RuntimeError: Keras runs on another backend than TensorFlow, or tensorflow_hub is missing.
         TypeError: the information is not JSON-serialisable.
     """
@@ -92,7 +92,7 @@ def write(model, folder):
     pictures = tf.TensorSpec((None, None, None, 3), tf.float32, name="images")
     for training in (False, True):
         call.get_concrete_function(pictures, training=training)
-    # A trackable object that takes attributes and adds no variables of its own.
+    # A trackable object without variables of its own.
     reusable = tf.train.Checkpoint()
     reusable.__call__ = call
     reusable.variables = [variable.value for variable in model.variables]
@@ -115,14 +115,14 @@ def _regularization_loss(weight):
 
 
 def write_archive(folder, path):
-    """Pack a folder's content, the same files always into the same bytes: no times, owners or order of the disk.
+    """Pack a folder reproducibly: without times and owners, in a fixed order.
 
     Args:
         folder: what to pack; its content lies at the archive's root.
         path: of the ``.tar.gz``.
     """
     folder = pathlib.Path(folder)
-    # Folders too: TensorFlow Hub makes none that is not in the archive.
+    # Folders too: TensorFlow Hub does not create missing ones.
     entries = sorted(folder.rglob("*"), key=lambda entry: entry.relative_to(folder).as_posix())
     with (
         open(path, "wb") as file,

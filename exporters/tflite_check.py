@@ -15,7 +15,7 @@ REQUIRED = {"float32": 60.0, "float16": 50.0, "dynamic_int8": 35.0, "int8": 30.0
 
 @dataclass(frozen=True)
 class Checked:
-    """What was measured of a written file.
+    """Measurements of a file.
 
     Attributes:
         precision: one of ``exporters.tflite_model.PRECISIONS``.
@@ -72,12 +72,12 @@ def check(model, files, pictures):
         try:
             answers = run_fresh(path, PROGRAM, {"0/images": pictures})
         except VerificationError as error:
-            raise VerificationError(f"{precision}, which may be left out of the precisions: {error}") from error
+            raise VerificationError(f"{precision}, which --precisions can omit: {error}") from error
         restored = answers.get("0/images")
         if restored is None or restored.shape != expected.shape:
-            raise VerificationError(f"the {precision} file gave no picture of the right shape")
+            raise VerificationError(f"the output of the {precision} file has the wrong shape")
         if not np.isfinite(restored).all():
-            raise VerificationError(f"the {precision} file gave NaN or infinite values")
+            raise VerificationError(f"the output of the {precision} file has NaN or infinite values")
         times = tuple(1e3 * float(np.median(answers[f"seconds/{threads}"])) for threads in (1, 2))
         result = Checked(precision, worst_psnr(expected, restored), times, os.path.getsize(path))
         if not result.passed:

@@ -22,9 +22,11 @@ from absl import flags
 
 from deblur_zoo.exported.tflite_file import MEMBER
 from deblur_zoo.files.command_line_tools import UsageError
-from exporters import information as informations
 from exporters.atomic_folder import atomic_folder
+from exporters.calibration import blurred_faces
 from exporters.format import Format
+from exporters.information import OUTPUTS
+from exporters.information import information as preset_information
 from exporters.requirements import require_packages, require_tensorflow
 from exporters.tflite_check import check
 
@@ -37,7 +39,7 @@ LARGEST_SIDE = 2048
 def check_backend():
     """Raises RuntimeError where Keras runs on another backend than TensorFlow, or the interpreter is not installed."""
     require_tensorflow("a TFLite file")
-    require_packages("running a TFLite file before it is given", ("ai_edge_litert",), "tflite")
+    require_packages("verifying a TFLite file", ("ai_edge_litert",), "tflite")
 
 
 def export(model, path, overwrite=False, information=None, size=CROP, precisions=None, faces=None):
@@ -45,34 +47,32 @@ def export(model, path, overwrite=False, information=None, size=CROP, precisions
 
     Args:
         model: a built ``Deblurrer`` or parser (TensorFlow backend).
-        path: the folder to make; see ``FORMAT.target``. It gets ``NAME_HxW_PRECISION.tflite`` files and ``report.tsv``.
-        overwrite: replace what is there already.
+        path: the folder to create; see ``FORMAT.target``. It gets NAME_HxW_PRECISION.tflite files and report.tsv.
+        overwrite: replace an existing folder.
         information: what ``exporters.information`` makes; it travels inside each file.
         size: (height, width) in pixels.
         precisions: some of ``PRECISIONS``; None: all, ``int8`` only with ``faces``.
-        faces: folder of sharp aligned faces; blurred, they give ``int8`` its ranges, and every precision its test.
+        faces: folder of sharp aligned faces; blurred, they calibrate ``int8`` and test every precision.
 
     Returns:
-        list of ``exporters.tflite_check.Checked``, one a precision.
+        list of ``exporters.tflite_check.Checked``, one per precision.
 
     Raises:
-        FileExistsError: the folder is there already, and ``overwrite`` is false.
-        ValueError: an operator that is not builtin; no faces for ``int8``; sizes or precisions that are none.
-        exporters.verify.VerificationError: a written file differs too much; nothing is left behind.
+        FileExistsError: the folder exists, and ``overwrite`` is false.
+        ValueError: an operator that is not builtin, no faces for ``int8``, or an invalid size or precision.
+        exporters.verify.VerificationError: a file differs too much; no files remain.
         RuntimeError: as ``check_backend``.
     """
     check_backend()
     precisions = choose(precisions, faces)
     height, width = size
     if not all(isinstance(side, int) and 1 <= side <= LARGEST_SIDE for side in size):
-        raise ValueError(f"a size is from 1x1 to {LARGEST_SIDE}x{LARGEST_SIDE} pixels, not {height}x{width}")
+        raise ValueError(f"the size must be from 1x1 to {LARGEST_SIDE}x{LARGEST_SIDE} pixels, got {height}x{width}")
     calibration, pictures = None, example_pictures(size)
     if faces is not None:
-        from exporters.calibration import blurred_faces
-
         blurred = blurred_faces(faces, height, width)
         calibration, pictures = blurred.calibration, blurred.checked
-    information = information or informations.information(model.name)
+    information = information or preset_information(model.name)
     with atomic_folder(path, overwrite) as folder, saved_for_one_size(model, height, width) as saved:
         files = {}
         for precision in precisions:
@@ -96,21 +96,21 @@ def choose(precisions, faces):
         return PRECISIONS if faces is not None else PRECISIONS[:-1]
     unknown = [precision for precision in precisions if precision not in PRECISIONS]
     if unknown or not precisions:
-        raise ValueError(f"{(unknown or ['(none)'])[0]} is no precision; accepted: {', '.join(PRECISIONS)}")
+        raise ValueError(f"{(unknown or ['(none)'])[0]} is not a precision; accepted: {', '.join(PRECISIONS)}")
     if "int8" in precisions and faces is None:
-        raise ValueError("int8 takes its ranges from real faces: give a folder of sharp aligned ones")
+        raise ValueError("int8 is calibrated on real faces: pass a folder of sharp aligned faces")
     return tuple(precision for precision in PRECISIONS if precision in precisions)
 
 
 @contextlib.contextmanager
 def saved_for_one_size(model, height, width):
-    """A temporary SavedModel that takes one picture of one size; from a live model variable reads would stay."""
+    """A temporary SavedModel for one image of one size; converting a live model would keep variable reads."""
     import keras
     import tensorflow as tf
 
     @tf.function(input_signature=[tf.TensorSpec((1, height, width, 3), tf.float32, name="images")])
     def restore(images):
-        return {informations.OUTPUTS[model.kind]: model(images, training=False)}
+        return {OUTPUTS[model.kind]: model(images, training=False)}
 
     archive = keras.export.ExportArchive()
     archive.track(model)
@@ -129,8 +129,8 @@ def convert(saved, precision, calibration=None):
         calibration: float32 (N, H, W, 3), blurred faces; for ``int8``.
 
     Raises:
-        ValueError: an operator that is not builtin, named with the layers that need it; for ``int8``, a sum that the
-            interpreter cannot take, see ``dead_sums``.
+        ValueError: an operator that is not builtin, named with its layers; for ``int8``, a sum that the interpreter
+            rejects, see ``dead_sums``.
     """
     import tensorflow as tf
 
@@ -146,7 +146,7 @@ def convert(saved, precision, calibration=None):
         converter.representative_dataset = lambda: ([picture[None]] for picture in full_range(calibration))
     try:
         content = converter.convert()
-    except Exception as error:  # The converter's own class is private; whatever it raises is about the graph.
+    except Exception as error:  # The converter's exception class is private; anything it raises is about the graph.
         raise ValueError(conversion_problem(str(error))) from error
     foreign = foreign_operators(content)
     if foreign:
@@ -154,8 +154,8 @@ def convert(saved, precision, calibration=None):
     dead = dead_sums(content)
     if dead:
         raise ValueError(
-            f"{precision}, which may be left out of the precisions, needs features that vary: {', '.join(dead[:3])} "
-            "gives zeros for every calibration face, a range that the TFLite interpreter refuses"
+            f"{precision}, which --precisions can omit, needs features that vary: {', '.join(dead[:3])} "
+            "is zero for every calibration face, a range that the TFLite interpreter rejects"
         )
     return content
 
@@ -168,10 +168,10 @@ def full_range(pictures):
 
 
 def conversion_problem(text):
-    """One sentence from the converter's message: which operators, and of which layers."""
+    """One sentence from the converter's message: the operators and their layers."""
     operators = sorted(set(re.findall(r"'tf\.(\w+)' op is neither a custom op nor a flex op", text)))
     if not operators:
-        return f"the TFLite converter failed: {text.strip().splitlines()[0] if text.strip() else 'it said nothing'}"
+        return f"the TFLite converter failed: {text.strip().splitlines()[0] if text.strip() else 'no message'}"
     layers = []
     for location in re.findall(r'loc\((?:fused\[)?"([^"]+)"', text) + re.findall(r'"([^"]+/[^"]+)"', text):
         name = location.split("@")[0].split(":")[-1].strip("/")
@@ -192,7 +192,7 @@ def foreign_operators(content):
 
 
 def dead_sums(content):
-    """Names of a quantised file's sums that the interpreter cannot take because they are zero for every picture.
+    """Names of a quantised file's sums that the interpreter rejects because they are zero for every image.
 
     Its kernel of ADD ends the whole process unless twice the larger input's scale is below 2**20 times the result's
     (that of SUB does not). Where ReLUs are dead, the range of the result, and with it its scale, is next to nothing.
@@ -218,7 +218,7 @@ def dead_sums(content):
 
 
 def describe(information, precision, content):
-    """A preset's information with what is a TFLite file's own: precision, shapes and, for bytes, their meaning."""
+    """A preset's information plus a TFLite file's precision, shapes and quantisation."""
     tensors = {}
     for name, details in zip(("input", "output"), _tensors(content), strict=True):
         scale, zero_point = details["quantization"]
@@ -263,12 +263,12 @@ def example_pictures(size, count=4, seed=0):
 def define_flags():
     """``--size``, ``--precisions`` and ``--faces``."""
     flags.DEFINE_string(
-        "size", None, "tflite: height x width that the files take, such as 256 or 160x128 (default: 128)"
+        "size", None, "tflite: height x width of the files' input, such as 256 or 160x128 (default: 128)"
     )
     flags.DEFINE_list(
         "precisions", None, f"tflite: some of {', '.join(PRECISIONS)} (default: all, int8 only with --faces)"
     )
-    flags.DEFINE_string("faces", None, "tflite: folder of sharp aligned faces, which are blurred to fit int8's ranges")
+    flags.DEFINE_string("faces", None, "tflite: folder of sharp aligned faces, blurred to calibrate int8")
 
 
 def read_options(values):
@@ -279,8 +279,8 @@ def read_options(values):
         height, width = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
         if not (1 <= min(height, width) and max(height, width) <= LARGEST_SIDE):
             raise UsageError(
-                f"--size is a side such as 256, or height x width such as 160x128, up to {LARGEST_SIDE} pixels, not "
-                f"{values.size}"
+                f"--size must be a side such as 256, or height x width such as 160x128, up to {LARGEST_SIDE} pixels, "
+                f"got {values.size}"
             )
         options["size"] = (height, width)
     try:
@@ -288,7 +288,7 @@ def read_options(values):
     except ValueError as error:
         raise UsageError(f"--precisions, --faces: {error}") from None
     if values.faces is not None and not os.path.exists(values.faces):
-        raise UsageError(f"--faces: there is no {values.faces}")
+        raise UsageError(f"--faces: {values.faces} does not exist")
     return options
 
 

@@ -1,4 +1,4 @@
-"""Runs written files in a fresh process and compares what they give with the Keras model. For every format.
+"""Run exported files in a fresh process and compare the results with the Keras model's.
 
 A format brings a program (a Python file that imports nothing of this project) that is called as
 ``python PROGRAM WRITTEN REQUESTS.npz ANSWERS.npz``. For each i = 0, 1, ... the requests hold ``i/signature`` (text) and
@@ -15,6 +15,9 @@ import tempfile
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image
+
+from deblur_zoo.files import pictures as picture_files
 
 FLOAT_TOLERANCE = 1e-4
 GREY_LEVEL_TOLERANCE = 1
@@ -23,7 +26,7 @@ TIMEOUT_SECONDS = 900
 
 
 class VerificationError(Exception):
-    """The written files did not run, or give something else than the Keras model. Its text is one sentence."""
+    """The exported files did not run, or their results differ from the Keras model's. The text is one sentence."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Case:
 
     Attributes:
         signature: the name of the written function.
-        title: what is sent, for people.
+        title: description of the request.
         request: float32 (N, H, W, 3), or a list of N encoded pictures (bytes).
         expected: float32 (N, H, W, 3), or a list of N uint8 (H, W, 3).
         tolerance: the largest difference accepted, in the unit of ``expected``.
@@ -86,10 +89,6 @@ def float_cases(model, signature, shapes=FLOAT_SHAPES, tolerance=FLOAT_TOLERANCE
 def encoded_cases(model, signature, tolerance=GREY_LEVEL_TOLERANCE, seed=0):
     """Encoded pictures with the Keras model's outputs: JPEG and PNG, colour, grey and with an alpha channel, of
     several sizes, one by one and in one batch."""
-    from PIL import Image
-
-    from deblur_zoo.files import pictures as picture_files
-
     pixels = np.rint(255 * _test_pictures((1, 61, 83, 4), seed)[0]).astype(np.uint8)
     pictures = {
         "PNG": (pixels[..., :3], "PNG"),
@@ -126,7 +125,7 @@ def verify(written, program, cases, timeout=TIMEOUT_SECONDS):
         written: path of the exported file or folder.
         program: path of the Python file that runs this format (see above).
         cases: list of ``Case``.
-        timeout: seconds until the process is given up.
+        timeout: seconds until the process is killed.
 
     Returns:
         list of ``Compared``, all passed.
@@ -180,7 +179,7 @@ def run_fresh(written, program, requests, timeout=TIMEOUT_SECONDS):
     Args:
         written, program: paths.
         requests: dict of arrays, as above.
-        timeout: seconds until the process is given up.
+        timeout: seconds until the process is killed.
 
     Returns:
         dict of the arrays that the program wrote.
@@ -192,7 +191,7 @@ def run_fresh(written, program, requests, timeout=TIMEOUT_SECONDS):
     with tempfile.TemporaryDirectory(prefix="deblur_zoo_verify_") as folder:
         sent, received = pathlib.Path(folder, "requests.npz"), pathlib.Path(folder, "answers.npz")
         np.savez(sent, **requests)
-        # From another folder and without this project's path: only the written files can answer.
+        # From another folder and without this project's path, so that only the exported files can answer.
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         command = [sys.executable, str(program.resolve()), str(written.resolve()), str(sent), str(received)]
         try:
@@ -208,7 +207,7 @@ def run_fresh(written, program, requests, timeout=TIMEOUT_SECONDS):
         except subprocess.TimeoutExpired:
             raise VerificationError(f"the written files did not answer within {timeout} seconds") from None
         if finished.returncode or not received.exists():
-            last_words = (finished.stderr.strip().splitlines() or ["it said nothing"])[-1]
+            last_words = (finished.stderr.strip().splitlines() or ["no message"])[-1]
             raise VerificationError(
                 f"the written files do not run in a fresh process (exit code {finished.returncode}): {last_words}"
             )
@@ -229,8 +228,6 @@ def _answer(answers, index, case):
 
 
 def _difference(case, answer):
-    from deblur_zoo.files import pictures as picture_files
-
     if not isinstance(case.request, list):
         _check_form(case, answer, case.expected)
         return float(np.max(np.abs(answer - case.expected)))
@@ -239,7 +236,7 @@ def _difference(case, answer):
         try:
             picture = picture_files.decode(encoded)
         except ValueError as error:
-            raise VerificationError(f"{case.signature}: {case.title}: the answer is no picture: {error}") from error
+            raise VerificationError(f"{case.signature}: {case.title}: the answer is not an image: {error}") from error
         _check_form(case, picture, expected)
         differences.append(np.max(np.abs(picture.astype(int) - expected)))
     return float(max(differences))

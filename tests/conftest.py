@@ -1,11 +1,11 @@
 """What every test shares."""
 
-import importlib.util
 import os
-from pathlib import Path
 
 import numpy as np
 import pytest
+
+from tests import colour_profiles as module_of_profiles
 
 # Before any test imports TensorFlow, whose messages hide the report of a failure; and so that the commands that tests
 # start are as quiet as for a user who has not set it.
@@ -64,8 +64,5 @@ def tiny_preset(tmp_path, tiny_model):
 
 @pytest.fixture(scope="session")
 def colour_profiles():
-    """The module ``colour_profiles.py``, which writes profiles; tests are no package, so it is loaded by its path."""
-    spec = importlib.util.spec_from_file_location("colour_profiles", Path(__file__).parent / "colour_profiles.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    """The module that writes profiles."""
+    return module_of_profiles

@@ -1,18 +1,15 @@
 """The arrows of docs/architecture.md, the size of files, and how much an import costs."""
 
 import ast
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests import import_rules as rules
+
 ROOT = Path(__file__).parent.parent
-# Tests are no package, so the rules are loaded by their path.
-_spec = importlib.util.spec_from_file_location("import_rules", Path(__file__).parent / "import_rules.py")
-rules = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(rules)
 
 
 def dotted(path):

@@ -35,7 +35,7 @@ def main(module, calls):
             except SystemExit as end:
                 code = end.code
         results.append([code, error.getvalue()])
-    heavy = [name for name in ("tensorflow", "keras", "mtcnn", "cv2") if name in sys.modules]
+    heavy = [name for name in ("tensorflow", "keras", "mtcnn") if name in sys.modules]
     print(json.dumps([results, heavy]))
 
 

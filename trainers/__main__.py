@@ -2,10 +2,10 @@
 
     python -m trainers --preset one_step_lite --faces crops/train --development crops/development --out runs/lite
 
-Faces are crops of 128x128 or more, as `python -m deblur_zoo.faces --margin 16` writes them. The recipe that travels
-with the preset says everything else. The same command resumes a killed run. The run's folder gets the resolved
+Faces are crops of 128x128 or more, as `python -m deblur_zoo.faces --margin 16` writes them. The preset's recipe
+has all other settings. The same command resumes a killed run. The run's folder gets the resolved
 recipe, the log, the checkpoint and, in best.weights.h5, the best moving average of the weights, which
-deblur_zoo.load("runs/lite") gives; strip.png shows a few development faces blurred, restored and sharp. trainers.train
+deblur_zoo.load("runs/lite") loads; strip.png shows a few development faces blurred, restored and sharp. trainers.train
 is the same in Python. See docs/training.md.
 """
 
@@ -15,6 +15,8 @@ from absl import flags
 
 from deblur_zoo.files import command_line_tools
 from deblur_zoo.files.command_line_tools import UsageError
+from trainers.distribution.base import WorkerLost
+from trainers.runs.errors import CannotStart, RunStopped
 from trainers.training import train
 
 FLAGS = flags.FLAGS
@@ -28,34 +30,34 @@ flags.DEFINE_float(
     "pairs_share", None, "share of each batch that comes from --pairs, such as 0.5; default: the recipe's", 0, 1
 )
 flags.DEFINE_string("development", None, "folder of aligned crops of other people, to choose the best weights on")
-flags.DEFINE_string("out", None, "the run's folder; a run that is there already goes on")
+flags.DEFINE_string("out", None, "the run's folder; an existing run is resumed")
 flags.DEFINE_string("identity_network", None, "Keras file of a face recognition network, for the facial loss")
 flags.DEFINE_list("networks", [], "files of the recipe's other feature networks, as name=file, separated by commas")
-flags.DEFINE_string("recipe", None, "another recipe file than the preset's own")
-flags.DEFINE_string("init_from", None, "go on from these weights, with a warm-up: a preset, folder or .weights.h5 file")
+flags.DEFINE_string("recipe", None, "recipe file to use instead of the preset's")
+flags.DEFINE_string("init_from", None, "start from these weights, with a warm-up: a preset, folder or .weights.h5 file")
 flags.DEFINE_list("init_parts", [], "start parts of the model from other presets' parts, as part=preset")
-flags.DEFINE_integer("seed", None, "another seed than the recipe's")
-flags.DEFINE_integer("batch_size", None, "another batch size than the recipe's", lower_bound=1)
+flags.DEFINE_integer("seed", None, "seed to use instead of the recipe's")
+flags.DEFINE_integer("batch_size", None, "batch size to use instead of the recipe's", lower_bound=1)
 flags.DEFINE_enum(
-    "precision", None, ["float32", "mixed_bfloat16", "mixed_float16"], "another precision than the recipe's"
+    "precision", None, ["float32", "mixed_bfloat16", "mixed_float16"], "precision to use instead of the recipe's"
 )
 flags.DEFINE_list(
-    "steps", [], "other numbers of steps than the recipe's: stage=steps, separated by commas, or one number for the run"
+    "steps", [], "steps to use instead of the recipe's: stage=steps, separated by commas, or one number for the run"
 )
 flags.DEFINE_string("development_labels", None, "folder of the development faces' labels, to measure a parser")
-flags.DEFINE_integer("development_faces", 120, "how many development faces to measure on", lower_bound=1)
+flags.DEFINE_integer("development_faces", 120, "number of development faces to measure on", lower_bound=1)
 flags.DEFINE_enum(
     "distribution", "none", ["none", "mirrored", "multi_worker", "data_parallel"],
     "several GPUs of this machine (mirrored; data_parallel under JAX) or machines by TF_CONFIG (multi_worker)",
 )  # fmt: skip
 flags.DEFINE_enum(
     "render_on", "auto", ["auto", "host", "device"],
-    "where training pairs are blurred: by OpenCV in threads, or where the model is; auto: there on an accelerator",
+    "where training pairs are blurred: by OpenCV in threads, or on the model's device; auto: there on an accelerator",
 )  # fmt: skip
-flags.DEFINE_integer("replicas", None, "on how many devices; all GPUs where it is not given", lower_bound=1)
+flags.DEFINE_integer("replicas", None, "number of devices; default: all GPUs", lower_bound=1)
 flags.DEFINE_bool("tensorboard", False, "also write losses, rates, measurements and pictures for TensorBoard")
 flags.DEFINE_integer(
-    "verbose", None, "0 silent, 1 a progress bar, 2 a line an epoch; where not given: 1 on a terminal, 2 elsewhere",
+    "verbose", None, "0 silent, 1 a progress bar, 2 a line per epoch; default: 1 on a terminal, 2 elsewhere",
     lower_bound=0, upper_bound=2,
 )  # fmt: skip
 
@@ -68,10 +70,6 @@ def command(arguments):
     options = {name: FLAGS[name].value for name in inspect.signature(train).parameters}
     options |= {name: command_line_tools.table(name) for name in ("networks", "init_parts")}
     options["steps"] = _steps()
-    # Heavy imports wait until the flags are known to be good.
-    from trainers.distribution.base import WorkerLost
-    from trainers.runs.errors import CannotStart, RunStopped
-
     try:
         train(**options)
     except (CannotStart, RunStopped, WorkerLost) as error:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
+from trainers.runs.errors import CannotStart
+
 StrPath = str | os.PathLike
 
 
@@ -41,14 +43,14 @@ def train(
         preset: a name in ``deblur_zoo.list_models()``, or a folder with ``config.json`` and ``recipe.json``.
         faces: folders, packs or shards of aligned crops, as ``python -m deblur_zoo.faces --margin 16`` writes them.
         out: the run's folder. ``deblur_zoo.load(out)`` gives its best weights, during training too.
-        development: a folder of aligned crops of other people: measured on before the first step and now and then,
-            which decides what the best weights are.
+        development: a folder of aligned crops of other people: measured on before the first step and at
+            intervals, to choose the best weights.
         development_faces: how many of them are measured on.
         development_labels: a folder of their parsing labels, to measure a parser.
         labels: folders of parsing labels, one for each of ``faces``, for losses that need them.
         pairs: folders of blurred and sharp pairs, as ``python -m trainers.datasets.video_pairs`` writes them.
         pairs_share: the share of each batch that comes from ``pairs``, 0 to 1; None: the recipe's.
-        recipe: another recipe file than the preset's own.
+        recipe: a recipe file to use instead of the preset's.
         steps: training steps: of each named stage (0 leaves it out), or of the whole run, which the stages share as
             they share the recipe's; None: the recipe's.
         batch_size, precision, seed: in place of the recipe's.
@@ -58,18 +60,18 @@ def train(
         networks: files of the recipe's other feature networks, by name.
         distribution: several GPUs of this machine ("mirrored", or "data_parallel" under JAX) or several machines, by
             TF_CONFIG ("multi_worker").
-        replicas: on how many devices; None: all GPUs.
-        render_on: where training pairs are blurred: by OpenCV in threads ("host"), or where the model is ("device");
+        replicas: number of devices; None: all GPUs.
+        render_on: where training pairs are blurred: by OpenCV in threads ("host"), or on the model's device ("device");
             "auto": there on an accelerator.
         tensorboard: also write losses, rates, measurements and pictures for TensorBoard.
-        verbose: 0 silent, 1 a progress bar, 2 a line an epoch; None: 1 on a terminal, 2 elsewhere.
+        verbose: 0 silent, 1 a progress bar, 2 a line per epoch; None: 1 on a terminal, 2 elsewhere.
 
     Returns:
         ``out``.
 
     Raises:
         CannotStart: a ValueError: an option, a recipe or data that cannot be used; nothing was trained.
-        FileNotFoundError: a file or folder that is not there.
+        FileNotFoundError: a file or folder does not exist.
         RunStopped: a loss that is not finite, a full disk, or a folder that holds another run. The last good checkpoint
             stays; see ``trainers.runs.errors``.
         WorkerLost: another worker of a run on several machines has ended.
@@ -83,7 +85,6 @@ def train(
     for name in ("init_parts", "networks"):
         options[name] = {key: os.fspath(path) for key, path in (options[name] or {}).items()}
     # Heavy imports wait until training begins.
-    from trainers.runs.errors import CannotStart
     from trainers.runs.run import Run
 
     try:

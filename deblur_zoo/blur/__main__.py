@@ -10,7 +10,9 @@ The same flags give the same bank on every machine; train and test banks share n
 from pathlib import Path
 
 from absl import flags
+from tqdm import tqdm
 
+from deblur_zoo.blur.kernels import make_bank
 from deblur_zoo.files.command_line_tools import UsageError, run
 
 FLAGS = flags.FLAGS
@@ -52,10 +54,6 @@ def main(arguments):
         raise UsageError(f"--out must be given and end in .npz, got {FLAGS.out!r}.")
     if not Path(FLAGS.out).absolute().parent.is_dir():
         raise UsageError(f"The folder of --out does not exist: {Path(FLAGS.out).absolute().parent}")
-
-    from tqdm import tqdm
-
-    from deblur_zoo.blur.kernels import make_bank
 
     try:
         sizes = parse_sizes(FLAGS.sizes) if FLAGS.sizes is not None else None

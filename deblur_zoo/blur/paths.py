@@ -14,24 +14,10 @@ from functools import lru_cache
 
 import numpy as np
 
+# The length scale l and sigma_f of Schuler et al. 2016 for eq. (4) of the one-step paper.
 MATERN_LENGTH = 0.3
 MATERN_SIGMA = 0.25
 MATERN_STEP = 0.01
-
-
-def matern_covariance(t1, t2, length=MATERN_LENGTH, sigma=MATERN_SIGMA):
-    """Matern-5/2 covariance, eq. (4) of the one-step paper, with l and sigma_f of Schuler et al. 2016.
-
-    Args:
-        t1, t2: times, arrays that broadcast against each other.
-        length: length scale l, in units of time.
-        sigma: standard deviation sigma_f of a coordinate.
-
-    Returns:
-        The covariance of a coordinate at ``t1`` with itself at ``t2``.
-    """
-    distance = np.sqrt(5.0) * np.abs(np.asarray(t1) - np.asarray(t2)) / length
-    return sigma**2 * (1 + distance + distance**2 / 3) * np.exp(-distance)
 
 
 @lru_cache
@@ -106,7 +92,7 @@ class GaussianProcess:
             normals: (..., T, 3) independent standard normals.
 
         Returns:
-            (..., T): values at times 0, 0.01, ..., with the covariance of ``matern_covariance``.
+            (..., T): values at times 0, 0.01, ..., with the Matern-5/2 covariance of eq. (4).
         """
         transition, noise, stationary = _matern_recursion()
         state = _apply(stationary, normals[..., 0, :])

@@ -8,8 +8,13 @@
 (NAME_label.png) are included. The output is written atomically.
 """
 
-from absl import flags
+import logging
 
+from absl import flags
+from tqdm import tqdm
+
+from deblur_zoo.data.face_store import load_faces
+from deblur_zoo.data.packing import pack_faces
 from deblur_zoo.files import command_line_tools
 from deblur_zoo.files.command_line_tools import UsageError
 
@@ -34,13 +39,6 @@ LISTED = 20
 def main(arguments):
     command_line_tools.require_flags(arguments, "faces", "out")
     # Heavy imports after the flags have been checked.
-    import logging
-
-    from tqdm import tqdm
-
-    from deblur_zoo.data.face_store import load_faces
-    from deblur_zoo.data.packing import pack_faces
-
     # Skipped files are listed at the end.
     logging.getLogger("deblur_zoo.data").setLevel(logging.ERROR)
     try:

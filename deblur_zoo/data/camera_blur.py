@@ -7,6 +7,7 @@ applies to light, may vary over the image, and is followed by a sensor and a fil
 import math
 from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
 
 from deblur_zoo.blur import light, motion
@@ -132,8 +133,6 @@ def render(face, matrix, code, generator, settings, kernels, size, labels=None):
 
 def _through_files(picture, generator, settings):
     """Resize and compress an image."""
-    import cv2
-
     resized, factor, compressed, quality, early = generator.uniform(size=5)
     resized, compressed, early = resized < settings.resize_share, compressed < settings.jpeg_share, early < 0.5
     quality = round(settings.jpeg[0] + (settings.jpeg[1] - settings.jpeg[0]) * quality)
@@ -290,8 +289,6 @@ def outline(labels, side, size, generator):
     Returns:
         float32 (side, side) in [0, 1], with an edge about two pixels wide.
     """
-    import cv2
-
     centre, radii = np.array([0.5, 0.47]), np.array([0.36, 0.48])
     centre, radii = centre + generator.uniform(-0.03, 0.03, 2), radii * generator.uniform(0.9, 1.1, 2)
     head = None if labels is None else ((labels != FaceClass.BACKGROUND) & (labels != UNKNOWN)).astype(np.float32)

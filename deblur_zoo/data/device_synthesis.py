@@ -78,7 +78,7 @@ def warp_labels(labels, matrices, size):
     return _pick(labels, x, y)
 
 
-def degrade(sharp, kernels, sigma, keys):
+def blur_and_noise(sharp, kernels, sigma, keys):
     """Blur images and add noise, before clipping and rounding.
 
     Args:
@@ -118,7 +118,7 @@ def render(arrays, plan, size):
         pictures = ops.where(is_given, ops.take(arrays["pairs_sharp"], pair_index, axis=0), pictures)
     sharp = warp(pictures, plan["matrix"], size)
     kernels = ops.take(arrays["kernels"], plan["kernel"], axis=0)
-    blurred = ops.clip(ops.round(degrade(sharp, kernels, plan["sigma"], plan["key"])), 0, 255)
+    blurred = ops.clip(ops.round(blur_and_noise(sharp, kernels, plan["sigma"], plan["key"])), 0, 255)
     if given is not None:
         blurred_pairs = ops.take(arrays["pairs_blurred"], pair_index, axis=0)
         blurred = ops.where(is_given, warp(blurred_pairs, plan["matrix"], size), blurred)

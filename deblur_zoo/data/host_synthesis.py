@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 
+import cv2
 import numpy as np
 
 from deblur_zoo.data import host_blur
@@ -36,8 +37,6 @@ def warp(face, matrix, size):
     Returns:
         uint8 (size, size, 3).
     """
-    import cv2
-
     x, y = _coordinates(matrix, size)
     # OpenCV's internal form: integer pixels, and an index into its table of bilinear weights.
     pixel = np.empty((size, size, 2), np.int16)
@@ -61,8 +60,6 @@ def warp_labels(labels, matrix, size):
     Returns:
         uint8 (size, size).
     """
-    import cv2
-
     x, y = _coordinates(matrix, size)
     pixel = np.empty((size, size, 2), np.int16)
     for axis, coordinate in enumerate((x, y)):
@@ -71,7 +68,7 @@ def warp_labels(labels, matrix, size):
     return cv2.remap(labels, pixel, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT_101)
 
 
-def degrade(sharp, kernel, sigma, key):
+def blur_and_noise(sharp, kernel, sigma, key):
     """Blur an image and add noise, before clipping and rounding.
 
     Args:
@@ -115,7 +112,7 @@ def render(face, kernel, plan, size, labels=None, mirrored_classes=None):
     if plan["unblurred"]:
         blurred = sharp
     else:
-        blurred = round_to_bytes(degrade(sharp, kernel, plan["sigma"], plan["key"]))
+        blurred = round_to_bytes(blur_and_noise(sharp, kernel, plan["sigma"], plan["key"]))
         if "jpeg_quality" in plan:
             blurred = host_blur.jpeg(blurred, int(plan["jpeg_quality"]))
     if labels is None:

@@ -3,6 +3,7 @@
 Bilinear, mirrored border (REFLECT_101). Matrices are as in ``blur.motion``: output pixel to input position.
 """
 
+import cv2
 import numpy as np
 
 
@@ -17,8 +18,6 @@ def mean_of_warps(picture, matrices, size):
     Returns:
         float32 (size, size, C).
     """
-    import cv2
-
     total = np.zeros((size, size, picture.shape[2]), np.float32)
     for matrix in matrices:
         cv2.accumulate(
@@ -64,8 +63,6 @@ def filled_behind(picture, mask, reach=41):
     Returns:
         float32 (H, W, 3).
     """
-    import cv2
-
     outside = (cv2.dilate(mask, np.ones((5, 5), np.uint8)) < 0.02).astype(np.float32)
     if not outside.any():
         return picture
@@ -89,8 +86,6 @@ def mean_of_displacements(picture, matrix, fields, amounts, size):
     Returns:
         float32 (size, size, C).
     """
-    import cv2
-
     matrix = np.asarray(matrix, np.float32)
     y, x = np.mgrid[:size, :size].astype(np.float32)
     still = np.stack([x, y], axis=-1) @ matrix[:, :2].T + matrix[:, 2]

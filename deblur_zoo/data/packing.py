@@ -5,6 +5,7 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from deblur_zoo.data import containers, tfrecords
 from deblur_zoo.data.face_store import load_faces, read_samples
@@ -112,8 +113,6 @@ def pack_faces(sources, out, format=None, labels=None, quality=None, shards=8, m
 def _encode(sample, quality):
     data = sample.data
     if quality is not None:
-        from PIL import Image
-
         buffer = BytesIO()
         Image.fromarray(np.ascontiguousarray(sample.crop)).save(buffer, "WEBP", quality=quality)
         data = buffer.getvalue()

@@ -12,6 +12,7 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from deblur_zoo.data import containers, tfrecords
 from deblur_zoo.files import pictures as picture_files
@@ -187,8 +188,6 @@ def decode_label(data):
     Raises:
         ValueError: any other mode or format; colours are not classes, and lossy formats change them.
     """
-    from PIL import Image
-
     try:
         with Image.open(BytesIO(data), formats=("PNG",)) as image:
             if image.mode not in ("L", "P"):

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from google.protobuf.message import DecodeError
+
 ENDING = ".tfrecord"
 
 
@@ -83,8 +85,6 @@ def read_shard(path):
 
 
 def _parse(tf, content, number):
-    from google.protobuf.message import DecodeError
-
     try:
         features = tf.train.Example.FromString(content).features.feature
     except DecodeError:

@@ -11,8 +11,14 @@ of images made worse by blur kernel size, or with --protocol camera by kind of b
 import os
 import pathlib
 
+import numpy as np
 from absl import flags
 
+from deblur_zoo.evaluation import table
+from deblur_zoo.evaluation.camera_protocol import CameraProtocol
+from deblur_zoo.evaluation.contact_sheet import contact_sheet
+from deblur_zoo.evaluation.preset_measurement import PresetMeasurement
+from deblur_zoo.evaluation.protocol import KernelSizes
 from deblur_zoo.files import command_line_tools
 from deblur_zoo.files.command_line_tools import UsageError
 
@@ -47,9 +53,6 @@ flags.DEFINE_integer("sheet_faces", 24, "faces on the contact sheet", lower_boun
 def measure(arguments):
     """Check the flags, measure, print and write. Returns the exit code."""
     _check_flags(arguments)
-    from deblur_zoo.evaluation import table
-    from deblur_zoo.evaluation.preset_measurement import PresetMeasurement
-
     try:
         task = PresetMeasurement(
             FLAGS.preset,
@@ -74,11 +77,7 @@ def measure(arguments):
 
 def _protocol():
     if FLAGS.protocol == "camera":
-        from deblur_zoo.evaluation.camera_protocol import CameraProtocol
-
         return CameraProtocol.of_shards(FLAGS.pairs, FLAGS.kinds)
-    from deblur_zoo.evaluation.protocol import KernelSizes
-
     return KernelSizes(kernels_per_size=FLAGS.kernels_per_size, sigma=FLAGS.sigma)
 
 
@@ -105,9 +104,6 @@ def _check_flags(arguments):
 
 
 def _write_sheet(model, faces, protocol, measurement):
-    import numpy as np
-
-    from deblur_zoo.evaluation.contact_sheet import contact_sheet
     from deblur_zoo.evaluation.measurement import restore
 
     # Alternate between groups, with pairs spread over each.

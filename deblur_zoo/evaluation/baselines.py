@@ -10,11 +10,14 @@ mean PSNR, whose constants ``BASELINES`` uses.
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from absl import flags
+from tqdm import tqdm
 
+from deblur_zoo.evaluation.faces import Faces
+from deblur_zoo.evaluation.protocol import KernelSizes
 from deblur_zoo.files import command_line_tools
 from deblur_zoo.files.command_line_tools import UsageError
 
@@ -161,10 +164,6 @@ def candidates(baseline, faces, protocol, progress=False):
     Returns:
         list of (constants, mean PSNR in dB).
     """
-    from dataclasses import replace
-
-    from tqdm import tqdm
-
     from deblur_zoo.evaluation.measurement import evaluate
 
     batches = list(protocol.batches(faces))
@@ -184,9 +183,6 @@ def described(constants):
 def choose(arguments):
     """Measure the candidates and print them. Returns the exit code."""
     command_line_tools.require_flags(arguments, "faces")
-    from deblur_zoo.evaluation.faces import Faces
-    from deblur_zoo.evaluation.protocol import KernelSizes
-
     try:
         faces = Faces(flags.FLAGS.faces, flags.FLAGS.limit).faces
         print("| method | constants | mean PSNR, dB | |\n|---|---|---|---|")

@@ -1,6 +1,7 @@
 """Many faces in one image for visual inspection: blurred above restored above sharp."""
 
 import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 
 from deblur_zoo.files import pictures
 
@@ -61,8 +62,6 @@ def tile_origin(row, column, height, width, scale=2):
 
 
 def _block(rows, captions, columns, scale):
-    from PIL import Image, ImageDraw, ImageFont
-
     _, height, width, _ = rows["blurred"].shape
     bottom, right = tile_origin(len(rows), columns, height, width, scale)
     canvas = Image.new("RGB", (right, bottom + CAPTION_HEIGHT), (_BACKGROUND,) * 3)

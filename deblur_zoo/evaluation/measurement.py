@@ -11,14 +11,13 @@ from functools import partial
 import keras
 import numpy as np
 from keras import ops
+from tqdm import tqdm
 
 from deblur_zoo import execution
 from deblur_zoo.evaluation.protocol import KernelSizes
-from deblur_zoo.files.pictures import in_batches
+from deblur_zoo.files.batches import in_batches
 from deblur_zoo.metrics.identity import identity_cosine
-from deblur_zoo.metrics.image_quality import psnr, ssim
-
-PSNR_CAP = 60.0
+from deblur_zoo.metrics.image_quality import PSNR_CAP, psnr, ssim
 
 
 @dataclass(frozen=True)
@@ -166,7 +165,7 @@ def evaluate(
 
 def restore(model, faces, batch_size=16):
     """A model's output for uint8 faces (N, H, W, 3), rounded to uint8."""
-    return in_batches(lambda part: _run(model, part), faces, batch_size)
+    return in_batches(lambda part: _run(model, part), batch_size, faces)
 
 
 def _run(model, images, *kernels):
@@ -196,6 +195,4 @@ def _score(sharp, estimate, embed, sharp_embeddings):
 
 
 def _progress_bar(shown, total):
-    from tqdm import tqdm
-
     return tqdm(total=total, unit="face", disable=None if shown else True)

@@ -15,8 +15,20 @@ from pathlib import Path
 
 from absl import flags
 
+from deblur_zoo import zoo
+from deblur_zoo.evaluation import results_document, results_measurements, speed
+from deblur_zoo.evaluation.baselines import BASELINES
+from deblur_zoo.evaluation.camera_protocol import CameraProtocol
+from deblur_zoo.evaluation.faces import Faces
+from deblur_zoo.evaluation.groups import BOOTSTRAP, PATTERN, groups_of
+from deblur_zoo.evaluation.protocol import KernelSizes
+from deblur_zoo.evaluation.results_measurements import PresetMeasures, baseline_restoration
+from deblur_zoo.execution import compiled
 from deblur_zoo.files import command_line_tools
+from deblur_zoo.files.atomic_file import atomic_path
+from deblur_zoo.files.checksum import sha256_of
 from deblur_zoo.files.command_line_tools import UsageError
+from deblur_zoo.zoo import presets
 
 
 def make(settings):
@@ -33,14 +45,6 @@ def make(settings):
         FileNotFoundError, ValueError: bad input; no files are written.
         ImportError: a package for the baselines or the intervals is not installed.
     """
-    from deblur_zoo import zoo
-    from deblur_zoo.evaluation import results_document, results_measurements
-    from deblur_zoo.evaluation.camera_protocol import CameraProtocol
-    from deblur_zoo.evaluation.faces import Faces
-    from deblur_zoo.evaluation.protocol import KernelSizes
-    from deblur_zoo.files.atomic_file import atomic_path
-    from deblur_zoo.zoo import presets
-
     path = Path(settings["out"])
     json_path = path.with_suffix(".json")
     index = presets.read_json(zoo.hub_folder() / "index.json")["presets"]
@@ -86,8 +90,6 @@ def _check_packages():
 
 
 def _groups(faces, pattern):
-    from deblur_zoo.evaluation.groups import BOOTSTRAP, groups_of
-
     groups = groups_of(faces.paths, pattern)
     by_group = {group: groups.count(group) for group in sorted(set(groups))}
     return groups, {"data": faces.data, "faces_by_group": by_group, "pattern": pattern, "bootstrap": BOOTSTRAP}
@@ -96,9 +98,7 @@ def _groups(faces, pattern):
 def _identity_network(path):
     if not path:
         return None, None
-    from deblur_zoo.execution import compiled
     from deblur_zoo.features.identity import IdentityNetwork
-    from deblur_zoo.files.checksum import sha256_of
 
     return compiled(IdentityNetwork(path)), sha256_of(path)
 
@@ -106,9 +106,6 @@ def _identity_network(path):
 def _measure_presets(rows, trained, chosen, of, faces, grouped, protocol, camera, embed):
     """Measure the chosen presets; keep valid measurements of the others."""
     import keras
-
-    from deblur_zoo.evaluation import speed
-    from deblur_zoo.evaluation.results_measurements import PresetMeasures
 
     timed = {"machine": speed.machine(), "backend": keras.backend.backend(), "batch_sizes": list(speed.BATCH_SIZES)}
     of_camera = {"data": faces.data, "protocol": camera.describe()}
@@ -132,9 +129,6 @@ def _measure_presets(rows, trained, chosen, of, faces, grouped, protocol, camera
 
 
 def _measure_baselines(rows, of, faces, protocol, embed):
-    from deblur_zoo.evaluation.baselines import BASELINES
-    from deblur_zoo.evaluation.results_measurements import baseline_restoration
-
     for name, baseline in BASELINES.items():
         measure = partial(baseline_restoration, name, faces, protocol, embed)
         # It has constants instead of weights.
@@ -195,8 +189,6 @@ def results(arguments):
 
 
 def main():
-    from deblur_zoo.evaluation.groups import PATTERN
-
     flags.DEFINE_string("faces", None, "folder of aligned sharp crops that no preset was trained on")
     flags.DEFINE_string("identity_network", None, "Keras file of a face recognition network, for the identity cosine")
     flags.DEFINE_string("groups_faces", None, "folder of aligned sharp crops whose names contain people's groups")

@@ -4,7 +4,9 @@ import json
 from functools import cached_property
 
 from deblur_zoo import zoo
+from deblur_zoo.evaluation import table
 from deblur_zoo.evaluation.baselines import BASELINES
+from deblur_zoo.evaluation.groups import gains_by_group
 from deblur_zoo.files.atomic_file import atomic_path
 from deblur_zoo.files.pictures import repeated
 from deblur_zoo.zoo import presets
@@ -101,7 +103,6 @@ class PresetMeasures:
 
     def camera(self, faces, protocol, passes=1):
         """By kind of blur, as from ``table.summary``, with one or more passes."""
-        from deblur_zoo.evaluation import table
         from deblur_zoo.evaluation.measurement import evaluate
 
         restored = repeated(self._model.run, passes)
@@ -118,7 +119,6 @@ class PresetMeasures:
 
     def groups(self, faces, groups, protocol):
         """Gains by group; see ``groups.gains_by_group``."""
-        from deblur_zoo.evaluation.groups import gains_by_group
         from deblur_zoo.evaluation.measurement import evaluate
 
         measurement = evaluate(self._model.run, faces.faces, protocol, sharp_in=False, progress=self._progress)
@@ -144,8 +144,6 @@ def baseline_restoration(name, faces, protocol, embed=None, progress=True):
 
 def summary(measurement):
     """``table.summary`` without the parts already in "of", and with versions."""
-    from deblur_zoo.evaluation import table
-
     found = table.summary(measurement)
     wanted = ("pairs", "overall", "by_kernel_size", "sharp_in")
     return {**{name: found[name] for name in wanted}, "versions": table.versions()}

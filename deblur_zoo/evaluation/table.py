@@ -10,6 +10,7 @@ import platform
 
 import numpy as np
 
+import deblur_zoo
 from deblur_zoo.files import command_line_tools
 from deblur_zoo.files.atomic_file import atomic_path
 from deblur_zoo.files.command_line_tools import UsageError
@@ -79,8 +80,6 @@ def _scores(scores):
 def versions():
     """Versions of the packages that computed the numbers."""
     import keras
-
-    import deblur_zoo
 
     found = {
         "deblur_zoo": deblur_zoo.__version__,

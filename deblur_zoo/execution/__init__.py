@@ -88,10 +88,23 @@ def _current_network(model):
     return network if same else None
 
 
-def _backend():
+def backend_name(what="deblur_zoo", accepted=("tensorflow", "jax", "torch")):
+    """The name of Keras' backend.
+
+    Args:
+        what: needs one of the accepted backends, and begins the error's sentence.
+        accepted: names.
+
+    Raises:
+        ValueError: another backend.
+    """
     import keras
 
     name = keras.backend.backend()
-    if name not in ("tensorflow", "jax", "torch"):
-        raise ValueError(f"deblur_zoo runs on Keras' backends tensorflow, jax and torch, not on {name!r}")
-    return importlib.import_module(f"deblur_zoo.execution.{name}")
+    if name not in accepted:
+        raise ValueError(f"{what} runs on the Keras backends {', '.join(accepted)}, not on {name!r}")
+    return name
+
+
+def _backend():
+    return importlib.import_module(f"deblur_zoo.execution.{backend_name()}")

@@ -1,6 +1,6 @@
-"""Exported files as models again: a SavedModel, TFLite or ONNX file in, an object with ``deblur`` out.
+"""Load exported SavedModel, TFLite and ONNX files as objects with ``deblur``.
 
-Each format has a module with ``information(path)`` and ``open_runner(path)``; it imports its interpreter when asked.
+Each format has a module with ``information(path)`` and ``open_runner(path)``; its interpreter is imported on first use.
 """
 
 import importlib
@@ -26,7 +26,7 @@ ENDINGS = {
 
 
 class ExportedDeblurrer:
-    """An exported deblurring model. It takes and gives NumPy arrays; it can be run, but not trained.
+    """An exported deblurring model. It maps NumPy arrays to NumPy arrays and cannot be trained.
 
     Attributes:
         name: the preset's name.
@@ -52,7 +52,7 @@ class ExportedDeblurrer:
             float32 array of the same shape, in [0, 1].
 
         Raises:
-            TypeError: pictures that are not of floating point, and would be clipped to white.
+            TypeError: an integer array, which would be clipped to white.
             ValueError: another shape, a size that the file does not take, or ``training``.
         """
         forks.check()
@@ -74,13 +74,13 @@ class ExportedDeblurrer:
         return self(images)
 
     def deblur(self, pictures: Pictures, batch_size: int = 16, passes: int = 1) -> Array:
-        """Restore a picture or a batch and give it back in the form it came in; see ``Deblurrer.deblur``.
+        """Restore an image or a batch and return it in its original form; see ``Deblurrer.deblur``.
 
         Args:
             pictures: a path, a PIL image, or an array of shape (H, W), (H, W, C) or (N, H, W, C), C in 1, 3, 4;
                 uint8, uint16 or float in [0, 1].
-            batch_size: how many images go through at once.
-            passes: how many times they do.
+            batch_size: images per forward pass.
+            passes: how many times the network is applied.
 
         Returns:
             uint8 array of the input's shape.
@@ -92,7 +92,7 @@ class ExportedDeblurrer:
 
 
 def reader_of(path: StrPath) -> str | None:
-    """Name of the module that reads an exported file or folder; None where the path is none."""
+    """Name of the module that reads an exported file or folder; None if the path is neither."""
     path = Path(path)
     if path.is_dir():
         return SAVED_MODEL if saved_model_folder.find(path) else None
@@ -107,13 +107,13 @@ def open_exported(path: StrPath) -> ExportedDeblurrer:
         path: a .tflite or .onnx file, a SavedModel's folder, a folder of its versions, or a .tar.gz of it.
 
     Raises:
-        ValueError: none of these, damaged, or not written by this library's exporters.
+        ValueError: another kind of file, a damaged one, or one that this library's exporters did not write.
         ImportError: the format's interpreter is not installed.
     """
     module = reader_of(path)
     if module is None:
         raise ValueError(
-            f"{path} is no exported model; a SavedModel's folder or .tar.gz, a .tflite or an .onnx file is accepted"
+            f"{path} is not an exported model: a SavedModel's folder or .tar.gz, a .tflite or an .onnx file"
         )
     reader = importlib.import_module(module)
     information = reader.information(path)

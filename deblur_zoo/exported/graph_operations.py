@@ -1,13 +1,15 @@
-"""Which operations a SavedModel may run: those of networks and of picture files in memory.
+"""The operations that a SavedModel may run: those of networks and of image files in memory.
 
 A SavedModel is a program. TensorFlow has operations that read and write files, open connections or call Python, and
-some run as soon as a model is loaded. What the exporters write needs none of them.
+some run as soon as a model is loaded. Our exports need none of them.
 """
 
 from pathlib import Path
 
-# What runs when a model is called. The networks of this project need about sixty of these; others of the same kind are
-# listed so that new layers and other versions of TensorFlow find theirs.
+from google.protobuf.message import DecodeError
+
+# The networks of this project need about sixty of these; similar ones are listed for new layers and other versions of
+# TensorFlow.
 ALLOWED = frozenset(
     """
     Abs Add AddN AddV2 All Any ArgMax ArgMin Assert AssignAddVariableOp AssignSubVariableOp AssignVariableOp AvgPool
@@ -28,26 +30,24 @@ ALLOWED = frozenset(
     TopKV2 Transpose TruncateDiv Unpack VarHandleOp VarIsInitializedOp VariableShape Where While ZerosLike
     """.split()
 )
-# Objects of a SavedModel that hold values and functions. Others, such as tables, run functions when they are loaded.
+# Objects of a SavedModel that have values and functions. Others, such as tables, run functions on loading.
 _OBJECTS = frozenset(("user_object", "variable", "function", "bare_concrete_function", "constant"))
 _USER_OBJECTS = frozenset(("_generic_user_object", "trackable_list_wrapper", "trackable_dict_wrapper", "signature_map",
                            "trackable_tuple_wrapper"))  # fmt: skip
 
 
 def check_operations(folder):
-    """Read a SavedModel's graph and refuse what could do more than compute.
+    """Check a SavedModel's graph for operations that could do more than compute.
 
-    The two functions that save and restore variables, which every SavedModel holds, may work on files: TensorFlow loads
-    a model without them. They are refused where anything that can be called leads to them.
+    The two functions that save and restore variables, which every SavedModel has, may use files: TensorFlow loads a
+    model without them. They are rejected if any function that can be called reaches them.
 
     Args:
         folder: with ``saved_model.pb``.
 
     Raises:
-        ValueError: another operation or object than the allowed ones, which the sentence names, or a file that is not a
-            SavedModel of TensorFlow 2.
+        ValueError: an operation or object that is not allowed, or a file that is not a SavedModel of TensorFlow 2.
     """
-    from google.protobuf.message import DecodeError
     from tensorflow.core.protobuf import saved_model_pb2
 
     model = saved_model_pb2.SavedModel()
@@ -55,7 +55,7 @@ def check_operations(folder):
         model.ParseFromString(Path(folder, "saved_model.pb").read_bytes())
     except DecodeError as error:
         raise ValueError(f"its saved_model.pb is damaged: {error}") from None
-    # TensorFlow runs the others as those of TensorFlow 1: everything at once.
+    # TensorFlow runs other files as in TensorFlow 1: everything at once.
     if len(model.meta_graphs) != 1 or not model.meta_graphs[0].HasField("object_graph_def"):
         raise ValueError("it is not a SavedModel of TensorFlow 2")
     (graph,) = model.meta_graphs
@@ -73,7 +73,7 @@ def check_operations(folder):
 def _called(graph):
     """Names of the operations of every function that can be called, directly or through others."""
     library = {function.signature.name: function for function in graph.graph_def.library.function}
-    # TensorFlow may run one function in the place of another that says so.
+    # TensorFlow may substitute one function for another that allows it.
     if any("api_implements" in function.attr for function in library.values()):
         raise ValueError("it holds a function that may take another's place")
     waiting = list(graph.object_graph_def.concrete_functions)

@@ -1,7 +1,7 @@
 """Reads the ONNX files that ``exporters.onnx_model`` writes, with onnxruntime alone.
 
-Nothing is unpickled, no library of operators is loaded, and files beside it that an ONNX file may name for its weights
-are not opened: ours hold all their weights. A file ends with the sha256 of what comes before, which is checked first.
+Nothing is unpickled, operator libraries are not loaded, and external weight files are not opened: ours contain all
+their weights. A file ends with the sha256 of everything before it, which is checked first.
 """
 
 import hashlib
@@ -17,10 +17,10 @@ CHECKSUM_KEY = b"deblur_zoo_sha256"
 
 
 def sealed(content):
-    """An ONNX file's bytes with one more entry of ``metadata_props`` behind them: the sha256 of these bytes.
+    """An ONNX file's bytes with the sha256 of these bytes appended as an entry of ``metadata_props``.
 
-    A protocol buffer's repeated field may go on at the end, so every ONNX reader takes the result. It cannot stand
-    elsewhere: the bytes that it is made of would change with it.
+    Entries of a protocol buffer's repeated field may follow at the end, so every ONNX reader accepts the result.
+    Anywhere else the entry would change the bytes that it describes.
     """
     return content + _seal(content)
 
@@ -46,7 +46,7 @@ def information(path):
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: no ONNX file, one that is truncated or was altered, or one that was not written by this project.
+        ValueError: not an ONNX file that this project wrote, or a truncated or altered one.
         ImportError: onnxruntime is not installed.
     """
     # Nothing is run: optimising would take most of the time.
@@ -54,7 +54,7 @@ def information(path):
 
 
 def open_runner(path):
-    """Make a function of an ONNX file.
+    """A function that runs an ONNX file.
 
     Args:
         path: of the .onnx file.
@@ -90,20 +90,20 @@ def _open(path, optimize):
         raise ImportError("an ONNX file needs onnxruntime to run: pip install 'deblur-zoo[onnx]'") from None
     with open(path, "rb") as file:
         content = file.read()
-    foreign = f"{path} is no ONNX file that deblur-zoo wrote"
+    foreign = f"{path} is not an ONNX file that deblur-zoo wrote"
     if content[-_SEAL_LENGTH:] != _seal(content[:-_SEAL_LENGTH]):
         raise ValueError(f"{foreign}, or it is damaged or was altered: it does not end with its sha256")
     options = onnxruntime.SessionOptions()
-    # Errors arrive as exceptions.
+    # Errors are raised as exceptions.
     options.log_severity_level = 4
-    # Where weights in other files would be sought: below a file there is nothing.
+    # Where external weights would be searched: a file has no folder below it.
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", path)
     if not optimize:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
         session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:
-        # onnxruntime's errors have no common class of their own.
+        # onnxruntime's errors have no common base class.
         reason = (str(error).strip().splitlines() or ["no reason given"])[0]
         raise ValueError(f"{foreign}, or it is damaged: {reason}") from None
     stored = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
@@ -114,7 +114,7 @@ def _open(path, optimize):
     except (ValueError, RecursionError):
         stored = None
     if not isinstance(stored, dict):
-        raise ValueError(f"{foreign}: what its metadata holds under {METADATA_KEY!r} is no JSON object")
+        raise ValueError(f"{foreign}: its metadata entry {METADATA_KEY!r} is not a JSON object")
     for kind, values, name in (("input", session.get_inputs(), INPUT), ("output", session.get_outputs(), OUTPUT)):
         forms = [(value.name, value.type, len(value.shape or ()), (value.shape or [])[-1:]) for value in values]
         if forms != [(name, "tensor(float)", 4, [3])] and stored.get("kind", "deblurrer") == "deblurrer":

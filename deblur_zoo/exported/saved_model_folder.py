@@ -1,7 +1,7 @@
-"""SavedModels that the exporters wrote, read back: what they are, and a function that runs them.
+"""Read SavedModels that the exporters wrote: their description, and a function that runs them.
 
-A SavedModel is a program: its graph may hold any operation of TensorFlow, those that read and write files too. Models
-with other operations than those of networks are refused before TensorFlow loads them (``graph_operations.py``).
+A SavedModel is a program: its graph may have any TensorFlow operation, including those that read and write files.
+Models with operations that networks do not need are rejected before TensorFlow loads them (``graph_operations.py``).
 """
 
 import contextlib
@@ -16,9 +16,9 @@ from deblur_zoo.files.archives import unpack
 from deblur_zoo.files.checksum import sha256_of
 
 FORMAT_VERSION = 1
-# Inside the SavedModel, where TensorFlow keeps what is not the graph's.
+# Where a SavedModel keeps files that are not part of the graph.
 INFORMATION_FILE = Path("assets.extra", "deblur_zoo.json")
-# What TensorFlow Serving runs before it says that a version is there.
+# Requests that TensorFlow Serving runs before it reports a version as available.
 WARM_UP_FILE = Path("assets.extra", "tf_serving_warmup_requests")
 MODEL_FILE = "saved_model.pb"
 FLOAT_SIGNATURE, BYTES_SIGNATURE = "serving_default", "serving_bytes"
@@ -35,13 +35,13 @@ def information(path):
         path: as for ``open_runner``.
 
     Raises:
-        FileNotFoundError: nothing is there.
-        ValueError: no SavedModel, or not one of deblur-zoo; its information is damaged or of a newer format.
+        FileNotFoundError: the path does not exist.
+        ValueError: not a SavedModel of deblur-zoo, or its information is damaged or of a newer format.
     """
     with _saved_model(path) as folder:
         file = folder / INFORMATION_FILE
         if not file.is_file():
-            raise ValueError(f"{path} is no SavedModel that deblur-zoo wrote: it has no {INFORMATION_FILE}.")
+            raise ValueError(f"{path} is not a SavedModel that deblur-zoo wrote: it has no {INFORMATION_FILE}.")
         try:
             if file.stat().st_size > _LARGEST_INFORMATION:
                 raise ValueError("it is larger than 1 MB")
@@ -61,16 +61,16 @@ def open_runner(path):
     """A function that restores batches with a SavedModel.
 
     Args:
-        path: a folder with ``saved_model.pb``; a folder of versions, of which the highest number is taken; a ``tf_hub``
-            folder, which holds ``model/``; or a ``.tar.gz`` of a SavedModel.
+        path: a folder with ``saved_model.pb``; a folder of versions (the highest is loaded); a ``tf_hub`` folder,
+            which has ``model/``; or a ``.tar.gz`` of a SavedModel.
 
     Returns:
         function from float32 (N, H, W, 3), RGB in [0, 1], to the same.
 
     Raises:
-        FileNotFoundError: nothing is there.
-        ValueError: no SavedModel, a damaged or altered one, one whose graph holds operations that the exporters do not
-            write, or one with another signature; an archive that is not safe to unpack.
+        FileNotFoundError: the path does not exist.
+        ValueError: not a SavedModel, damaged or altered, with operations that the exporters do not write, with another
+            signature, or an archive that is not safe to unpack.
     """
     import tensorflow as tf
 
@@ -83,7 +83,7 @@ def open_runner(path):
         try:
             loaded = tf.saved_model.load(str(folder))
         except Exception as error:
-            # TensorFlow raises a dozen unrelated kinds for damaged files.
+            # TensorFlow raises a dozen unrelated exceptions for damaged files.
             raise ValueError(f"{path} is damaged and cannot be loaded: {_first_line(error)}") from error
     signatures = getattr(loaded, "signatures", {})
     if FLOAT_SIGNATURE not in signatures:
@@ -113,7 +113,7 @@ def _check_files(folder, path):
     recorded = information(folder).get("files", {})
     if not isinstance(recorded, dict):
         raise ValueError(f"{path}: {INFORMATION_FILE} is damaged: 'files' is not an object.")
-    # Only names of what is here: others could lead out of the folder.
+    # Only names of existing files: others could lead out of the folder.
     found = {file.relative_to(folder).as_posix(): file for file in folder.rglob("*") if file.is_file()}
     for name, sha256 in recorded.items():
         if name not in found or sha256_of(found[name]) != sha256:
@@ -134,7 +134,7 @@ def _first_line(error):
 
 @contextlib.contextmanager
 def _saved_model(path):
-    """Give the folder with ``saved_model.pb``; an archive is unpacked for the time of the block."""
+    """The folder with ``saved_model.pb``; an archive is unpacked for the duration of the block."""
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"There is no file or directory {path}.")
@@ -146,22 +146,22 @@ def _saved_model(path):
             unpack(path, folder, str(path), _LARGEST_MODEL)
             yield _find(folder, path)
     else:
-        raise ValueError(f"{path} is no SavedModel: a folder or a .tar.gz of one is needed.")
+        raise ValueError(f"{path} is not a SavedModel: a folder or a .tar.gz of one is needed.")
 
 
 def find_versions(base_path):
-    """Dict of version number to folder, for the folders below ``base_path`` whose name is a whole number of 64 bits."""
+    """Dict of version number to folder, for the folders in ``base_path`` whose name is a 64-bit whole number."""
     try:
         children = list(Path(base_path).iterdir())
     except (FileNotFoundError, NotADirectoryError):
         return {}
     named = [child for child in children if child.name.isascii() and child.name.isdigit()]
-    # As TensorFlow Serving: a larger number is no version.
+    # As in TensorFlow Serving: larger numbers are not versions.
     return {int(child.name): child for child in named if int(child.name) <= LARGEST_VERSION and child.is_dir()}
 
 
 def find_models(folder):
-    """Folders below ``folder`` that hold a numbered version with a SavedModel, sorted; hidden ones are left out."""
+    """Folders in ``folder`` with a numbered version of a SavedModel, sorted; hidden ones are skipped."""
     return [
         child
         for child in sorted(Path(folder).iterdir())
@@ -171,7 +171,7 @@ def find_models(folder):
 
 
 def find(folder):
-    """The folder with ``saved_model.pb``: this one, its ``model/``, or those of its highest version; None: nowhere."""
+    """The folder with ``saved_model.pb``: this one, its ``model/`` or its highest version; None if there is none."""
     versions = find_versions(folder)
     highest = versions[max(versions)] if versions else folder
     candidates = (folder, folder / "model", highest, highest / "model")
@@ -181,5 +181,5 @@ def find(folder):
 def _find(folder, path):
     found = find(folder)
     if found is None:
-        raise ValueError(f"{path} is no SavedModel: neither it nor a version in it has a saved_model.pb.")
+        raise ValueError(f"{path} is not a SavedModel: neither it nor a version in it has a saved_model.pb.")
     return found

@@ -1,4 +1,4 @@
-"""TFLite files that ``exporters`` wrote: one picture size; ``deblur_zoo.json`` in a zip archive behind the graph."""
+"""TFLite files that ``exporters`` wrote: one image size; ``deblur_zoo.json`` in a zip archive after the graph."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ LARGEST_INFORMATION = 1_000_000
 
 
 def information(path):
-    """What a file says about itself.
+    """The description that a file carries.
 
     Returns:
         dict; see ``exporters.information``.
@@ -33,9 +33,9 @@ def information(path):
             content = json.loads(archive.read(MEMBER))
         size, sha256 = int(content["graph"]["bytes"]), content["graph"]["sha256"]
         data = path.read_bytes()[:size]
-    # The reader of zip archives raises some ten kinds of exceptions at bytes that it does not expect.
+    # The zip reader raises about ten kinds of exceptions on invalid bytes.
     except Exception as error:
-        raise ValueError(f"{path} is no TFLite file that deblur-zoo wrote, or it is truncated: {error}.") from error
+        raise ValueError(f"{path} is not a TFLite file that deblur-zoo wrote, or it is truncated: {error}.") from error
     if hashlib.sha256(data).hexdigest() != sha256:
         raise ValueError(f"{path} is damaged or was altered: its graph's sha256 is not the recorded one.")
     return content
@@ -49,12 +49,12 @@ def open_runner(path, threads=None):
         threads: number of threads; None: one for each core, at most 4.
 
     Returns:
-        function of float32 (N, H, W, 3) in [0, 1], H and W the file's, to the same. Pictures go through one by one,
-        those of other threads too: an interpreter holds one picture. It raises ValueError for another size.
+        function of float32 (N, H, W, 3) in [0, 1], H and W the file's, to the same. Images are processed one by one,
+        also across threads: an interpreter has room for one. It raises ValueError for another size.
 
     Raises:
         ImportError: the interpreter is not installed.
-        ValueError: the interpreter does not take the file.
+        ValueError: the interpreter rejects the file.
     """
     try:
         from ai_edge_litert.interpreter import Interpreter

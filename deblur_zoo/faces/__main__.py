@@ -1,40 +1,46 @@
-"""Cut the faces out of a folder of photos, in the canonical alignment.
+"""Crop the faces of a folder of photos, in the canonical alignment.
 
     python -m deblur_zoo.faces --photos photos --out crops --margin 16
 
-Of a photo with several faces the largest near the middle is taken; --all_faces takes them all. The crops keep the
-sub-folder and the name of the photo. report.tsv in the crops' folder says for each photo what became of it. The same
-command goes on where a killed run stopped.
+If a photo has several faces, the largest near the middle is cropped, or all of them with --all_faces. Crops keep the
+photo's sub-folder and name. report.tsv in the crops' folder has the outcome of each photo. Run the same command to
+resume after an interruption.
 """
 
 import os
 
 from absl import flags
+from tqdm import tqdm
 
 from deblur_zoo.faces.acceptance import Rules
+from deblur_zoo.faces.folder import Settings, align_folder
 from deblur_zoo.files import command_line_tools, pictures
 from deblur_zoo.files.command_line_tools import UsageError
+from deblur_zoo.files.resumable_folder import REPORT
 
 FLAGS = flags.FLAGS
 _RULES = Rules()
-flags.DEFINE_string("photos", None, "folder of photos; sub-folders are searched too")
+flags.DEFINE_string("photos", None, "folder of photos, searched recursively")
 flags.DEFINE_string("out", None, "folder for the crops and report.tsv")
 flags.DEFINE_integer("size", 128, "side of the canonical crop in pixels", lower_bound=16, upper_bound=2048)
-flags.DEFINE_integer("margin", 0, "pixels added on every side, as room for augmentation", 0, 1024)
-flags.DEFINE_enum("format", "webp", ["webp", "png"], "kind of picture file")
-flags.DEFINE_integer("quality", 100, "of WebP: 100 is lossless", lower_bound=1, upper_bound=100)
+flags.DEFINE_integer("margin", 0, "context added on every side for augmentation, in pixels", 0, 1024)
+flags.DEFINE_enum("format", "webp", ["webp", "png"], "file format of the crops")
+flags.DEFINE_integer("quality", 100, "WebP quality; 100 is lossless", lower_bound=1, upper_bound=100)
 flags.DEFINE_bool("all_faces", False, "crop every face of a photo; the names end in -face1, -face2, ...")
 flags.DEFINE_list(
-    "longest_sides", None, "photos are shrunk to this side for detection; further numbers are tried where no face is "
+    "longest_sides", None, "photos are downscaled to this side for detection; further numbers are tried if no face is "
     "found (default: 320,1024; with --all_faces 1280)"
 )  # fmt: skip
-flags.DEFINE_integer("max_pixels", pictures.MAXIMUM_PIXELS, "larger photos are left out; memory grows with them", 1)
-flags.DEFINE_float("minimum_confidence", _RULES.minimum_confidence, "of the detector", 0, 1)
+flags.DEFINE_integer("max_pixels", pictures.MAXIMUM_PIXELS, "larger photos are skipped; memory grows with the size", 1)
+flags.DEFINE_float("minimum_confidence", _RULES.minimum_confidence, "minimum confidence of the detector", 0, 1)
 flags.DEFINE_float(
-    "maximum_residual", _RULES.maximum_residual, "distance of the points from their places, as a share of the size", 0
+    "maximum_residual",
+    _RULES.maximum_residual,
+    "maximum distance of the points from their canonical places, as a share of the size",
+    0,
 )
-flags.DEFINE_float("maximum_enlargement", _RULES.maximum_enlargement, "how many times a face may be enlarged", 0)
-flags.DEFINE_float("minimum_inside", _RULES.minimum_inside, "share of the crop that lies inside the photo", 0, 1)
+flags.DEFINE_float("maximum_enlargement", _RULES.maximum_enlargement, "maximum factor of enlarging a face", 0)
+flags.DEFINE_float("minimum_inside", _RULES.minimum_inside, "minimum share of the crop inside the photo", 0, 1)
 
 LISTED = 20
 
@@ -42,13 +48,8 @@ LISTED = 20
 def align_photos(arguments):
     """Check the flags, then align. Returns the exit code."""
     command_line_tools.require_flags(arguments, "photos", "out")
-    # The detector's code is TensorFlow's; what is written here is for every backend.
+    # The detector needs TensorFlow; the crops are for every backend.
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    # Heavy imports wait until the flags are known to be good.
-    from tqdm import tqdm
-
-    from deblur_zoo.faces.folder import REPORT, Settings, align_folder
-
     settings = Settings(
         size=FLAGS.size,
         margin=FLAGS.margin,
@@ -84,7 +85,7 @@ def align_photos(arguments):
 def _longest_sides():
     texts = FLAGS.longest_sides or (["1280"] if FLAGS.all_faces else ["320", "1024"])
     if not all(text.isdecimal() and 64 <= int(text) <= 8192 for text in texts):
-        raise UsageError(f"--longest_sides takes whole numbers from 64 to 8192, not {','.join(texts)}")
+        raise UsageError(f"--longest_sides must be whole numbers from 64 to 8192, got {','.join(texts)}")
     return tuple(sorted(map(int, texts)))
 
 

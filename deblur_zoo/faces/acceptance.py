@@ -1,4 +1,4 @@
-"""Which of the faces found in a photo become crops, and why the others do not."""
+"""Which of the detected faces are cropped, and why the others are not."""
 
 from dataclasses import dataclass
 
@@ -10,13 +10,13 @@ from deblur_zoo.faces.warp import rotation_of, scale_of, share_inside
 
 @dataclass(frozen=True)
 class Rules:
-    """Limits that a face must keep to be used.
+    """Limits for using a face.
 
     Attributes:
         minimum_confidence: the detector's confidence, in [0, 1].
         maximum_residual: root mean square distance of the five points from their canonical places after the
             similarity fit, as a share of the crop's size. Profiles and wrong points exceed it.
-        maximum_enlargement: how many times a face may be enlarged to fill the crop.
+        maximum_enlargement: largest factor of enlarging a face to fill the crop.
         minimum_inside: share of the canonical crop (without margin) that lies inside the photo.
     """
 
@@ -70,10 +70,10 @@ def refusal(fit, rules):
 
 
 def main_face(faces, shape, minimum_confidence=0.0):
-    """The face that a portrait is of: large and near the middle.
+    """The main face of a photo: large and near the middle.
 
-    A face counts by its area, down to half of it for a face in the photo's corner. Uncertain ones count only
-    where there are no others.
+    Faces are ranked by area, weighted down to one half in the photo's corners. Uncertain faces are used only in
+    the absence of others.
 
     Args:
         faces: non-empty list of Face.

@@ -2,8 +2,8 @@
 
 Points are ordered left eye, right eye, nose tip, left mouth corner, right mouth corner, where left is left
 in the image, and given as fractions (x, y) of the crop's width and height. The values are the medians over
-the 128x128 images that Shen et al. (2018, 2020) published, so their public test set fits as it is.
-Only numbers stand here; detecting and warping live in ``deblur_zoo.faces``.
+the 128x128 images that Shen et al. (2018, 2020) published, so their public test set fits unchanged.
+Detection and warping are in other modules of ``deblur_zoo.faces``.
 """
 
 import numpy as np

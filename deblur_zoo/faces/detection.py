@@ -1,8 +1,8 @@
-"""Find faces and five points in each.
+"""Detect faces and five points in each.
 
 The detector is MTCNN (Zhang et al. 2016, Joint Face Detection and Alignment using Multitask Cascaded Convolutional
-Networks) as the ``mtcnn`` package implements it, with its own weights. It finds some faces that are turned far, and
-puts their points as if they were upright; ``faces.orientation`` puts that right.
+Networks) as the ``mtcnn`` package implements it, with its own weights. For some faces that are
+rotated far it returns upright points; ``faces.orientation`` corrects them.
 """
 
 import functools
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -17,8 +18,8 @@ from deblur_zoo.annotations import Array
 from deblur_zoo.faces import orientation
 from deblur_zoo.files import forks
 
-# The smallest face that MTCNN looks for, in pixels of the picture that it is given. Its pyramid breaks with other
-# values: a level can come out smaller than the network's 12 pixels, and the error is taken for "no face".
+# The smallest face that MTCNN looks for, in pixels of its input. Its pyramid breaks with other values: a level can be
+# smaller than the network's 12 pixels, and MTCNN reports the error as "no face".
 SMALLEST_FACE = 20
 
 
@@ -29,7 +30,7 @@ class Face:
     Attributes:
         box: float64 (4,): left, top, right, bottom. May reach beyond the photo.
         points: float64 (5, 2) of (x, y) in the order of ``deblur_zoo.faces.alignment.POINT_NAMES``.
-        confidence: the detector's, in [0, 1]; less where it is unclear which way up the face is.
+        confidence: the detector's, in [0, 1]; reduced if the face's orientation is ambiguous.
     """
 
     box: np.ndarray
@@ -42,13 +43,13 @@ class Face:
 
 
 class Detector:
-    """MTCNN behind a resizing of the photo; the networks are loaded with the first photo.
+    """MTCNN on downscaled photos; the networks are loaded on first use.
 
     Args:
-        longest_sides: photos whose longer side exceeds the first number are shrunk to it before detection, which
-            bounds the time. Where no face is found, the next number is tried. Faces under 20 pixels in the
-            shrunk photo are not found. (320, 1024) suits portraits, (1280,) groups.
-        minimum_confidence: faces below are left out. MTCNN itself reports none below 0.8.
+        longest_sides: photos whose longer side exceeds the first number are downscaled to it, which bounds the time.
+            If no face is found, the next number is tried. Faces under 20 pixels in the downscaled photo are missed.
+            (320, 1024) suits portraits, (1280,) groups.
+        minimum_confidence: faces below are discarded. MTCNN itself reports none below 0.8.
 
     Raises:
         ValueError: a side is under 64.
@@ -72,7 +73,7 @@ class Detector:
 
         Raises:
             ValueError: not such an array.
-            RuntimeError: Keras runs on another backend than TensorFlow, which the detector needs.
+            RuntimeError: Keras runs on another backend than TensorFlow.
         """
         photo = as_rgb(image)
         longer = max(photo.shape[:2])
@@ -83,8 +84,6 @@ class Detector:
         return sorted(faces, key=lambda face: -face.area)
 
     def _find(self, image: Array, scale: float) -> list[Face]:
-        import cv2
-
         forks.guard()
         if self._network is None:
             self._network = _mtcnn()
@@ -94,7 +93,7 @@ class Detector:
             size = max(1, round(width * scale)), max(1, round(height * scale))
             small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
         factors = np.array([small.shape[1] / width, small.shape[0] / height])
-        # The pyramid of a picture that is hardly larger than the smallest face is empty.
+        # The pyramid of an image that is hardly larger than the smallest face is empty.
         missing = np.maximum(2 * SMALLEST_FACE - np.array(small.shape[:2]), 0)
         if missing.any():
             small = cv2.copyMakeBorder(small, 0, int(missing[0]), 0, int(missing[1]), cv2.BORDER_REPLICATE)
@@ -119,7 +118,7 @@ class Detector:
 def _mtcnn() -> Any:
     import keras
 
-    # Its code mixes Keras with TensorFlow, whatever Keras runs on.
+    # MTCNN mixes Keras with TensorFlow, whatever the backend.
     if keras.backend.backend() != "tensorflow":
         raise RuntimeError(
             f"face detection needs Keras on TensorFlow, and KERAS_BACKEND is {keras.backend.backend()}: run it with "
@@ -139,7 +138,7 @@ def _detector(longest_sides: tuple[int, ...], minimum_confidence: float) -> Dete
 
 
 def detect(image: ArrayLike, longest_sides: Sequence[int] = (1280,), minimum_confidence: float = 0.9) -> list[Face]:
-    """Faces in a photo, the largest first; arguments and errors as for ``Detector``, which is kept for the next call.
+    """Faces in a photo, the largest first; arguments and errors as for ``Detector``, which is kept for later calls.
 
     Returns:
         list of Face; empty if there is none.

@@ -1,31 +1,33 @@
-"""Align a folder of photos into a folder of crops; a killed run goes on where it stopped."""
+"""Align a folder of photos into a folder of crops; an interrupted run can be resumed."""
 
 import hashlib
-import json
 import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from PIL import Image
+from tqdm import tqdm
+
 from deblur_zoo.annotations import Array, StrPath
 from deblur_zoo.faces import acceptance, journal
 from deblur_zoo.faces.alignment import CROP_SIZE
-from deblur_zoo.faces.detection import Face, as_rgb
+from deblur_zoo.faces.detection import Detector, Face, as_rgb
 from deblur_zoo.faces.journal import NOT_USED, UNREADABLE, USED, Row
 from deblur_zoo.faces.warp import align
 from deblur_zoo.files import pictures
 from deblur_zoo.files.atomic_file import atomic_path, ends_a_run
 from deblur_zoo.files.folders import without_results
-
-REPORT, SETTINGS = "report.tsv", "settings.json"
+from deblur_zoo.files.resumable_folder import ResumableFolder
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What decides about the crops of a run; kept beside them, since crops made otherwise are not mixed with them.
+    """The settings that determine a run's crops; stored beside them, so that crops of other settings are not mixed in.
 
     Attributes:
         size, margin: of the crops, in pixels, as in ``warp.align``.
@@ -47,11 +49,11 @@ class Settings:
 
 @dataclass(frozen=True)
 class Summary:
-    """What a run came to.
+    """The outcome of a run.
 
     Attributes:
         photos: number of photos.
-        taken_over: how many of them were finished by an earlier run.
+        taken_over: how many of them an earlier run had finished.
         crops: number of crops.
         left_out: list of (photo, reason), sorted.
     """
@@ -74,39 +76,34 @@ def align_folder(
     progress: Callable[..., Any] | None = None,
     maximum_pixels: int = pictures.MAXIMUM_PIXELS,
 ) -> Summary:
-    """Cut the faces out of all photos in a folder and its sub-folders.
+    """Crop the faces of all photos in a folder and its sub-folders.
 
-    Crops keep the sub-folder and the stem of the photo's name. ``out`` also gets report.tsv, a row a face, and
-    settings.json. Photos that an earlier run finished are passed over, unless they or their crops have changed.
+    Crops keep the sub-folder and the stem of the photo's name. ``out`` also gets report.tsv, with a row per face,
+    and settings.json. Photos that an earlier run finished are skipped unless they or their crops have changed.
 
     Args:
         photos: folder.
-        out: folder for the crops; made if missing.
+        out: folder for the crops; created if missing.
         settings: Settings, or None for the defaults.
-        detector: function of a uint8 (H, W, 3) photo that gives a list of Face; ``detection.Detector`` if None.
-        progress: function (total, done) -> context manager giving an object with ``update(n)``, such as tqdm.
-        maximum_pixels: larger photos are left out.
+        detector: function of a uint8 (H, W, 3) photo that returns a list of Face; ``detection.Detector`` if None.
+        progress: function (total, initial) -> context manager of an object with ``update(n)``, such as tqdm.
+        maximum_pixels: larger photos are skipped.
 
     Returns:
         Summary.
 
     Raises:
-        FileNotFoundError: the folder is missing or holds no pictures.
-        NotADirectoryError: a file where a folder should be.
-        ValueError: ``out`` is ``photos``, or holds crops of another folder or made with other settings, or pictures
-            of other origin.
+        FileNotFoundError: the folder does not exist or has no images.
+        NotADirectoryError: ``photos`` or ``out`` is a file.
+        ValueError: ``out`` is ``photos``, or has crops of another folder or other settings, or files of other origin.
     """
     photos, out, settings = Path(photos), Path(out), settings or Settings()
     paths = _list_photos(photos, out)
-    record = _as_json(photos, settings)
-    _check_out(out, json.loads(record))
-    out.mkdir(parents=True, exist_ok=True)
-    for leftover in out.rglob(".partial-*"):
-        leftover.unlink()
-    old = journal.read(out / REPORT)
-    if not (out / SETTINGS).exists():
-        with atomic_path(out / SETTINGS) as temporary:
-            temporary.write_text(record)
+    # With the folder of the photos: photos of two folders can have the same names.
+    record = {"photos": str(photos.resolve()), **asdict(settings)}
+    results = ResumableFolder(out, "crops", record, journal.COLUMNS)
+    results.open()
+    old = journal.read(results.report)
     names = [path.relative_to(photos).as_posix() for path in paths]
     # Photos that are gone keep their crops, and so their names.
     stems = output_stems(sorted({*names, *old}))
@@ -116,23 +113,19 @@ def align_folder(
             if row.crop:
                 (out / row.crop).unlink(missing_ok=True)
     rows = [row for name in finished for row in finished[name]]
-    journal.write(out / REPORT, rows)
+    results.write_report(journal.table(rows))
     if detector is None:
-        from deblur_zoo.faces.detection import Detector
-
-        # The rules judge the confidence afterwards, so that the report tells it.
+        # The rules check the confidence later, so that the report includes it.
         detector = Detector(settings.longest_sides, minimum_confidence=0.8)
     waiting = [name for name in names if name not in finished]
-    with (
-        open(out / REPORT, "ab", buffering=0) as report,
-        (progress or _Silent)(total=len(names), initial=len(names) - len(waiting)) as bar,
-    ):
+    progress = progress or partial(tqdm, disable=True)
+    with progress(total=len(names), initial=len(names) - len(waiting)) as bar:
         for name in waiting:
             new = _align_photo(photos / name, name, out, stems[name], settings, detector, maximum_pixels)
-            report.write(journal.encode(new))
+            results.append(journal.table(new))
             rows += new
             bar.update(1)
-    journal.write(out / REPORT, rows)
+    results.write_report(journal.table(rows))
     return Summary(
         photos=len(names),
         taken_over=len(names) - len(waiting),
@@ -142,7 +135,7 @@ def align_folder(
 
 
 def output_stems(names):
-    """Paths of the crops, without ending, for photos' paths (POSIX, with ending): the same stem where it is free.
+    """Paths of the crops, without ending, for photos' paths (POSIX, with ending): the same stem if it is free.
 
     Photos of one folder whose names differ only in the ending (or in case) keep their endings: a.jpg and a.png give
     a.jpg and a.png; so do photos whose stem could be that of another photo's second face.
@@ -167,40 +160,15 @@ def _list_photos(photos, out):
         if not out.is_dir():
             raise NotADirectoryError(f"{out} is a file, not a folder for crops")
         if out.resolve() == photos.resolve():
-            raise ValueError(f"the crops need another folder than that of the photos, {photos}")
+            raise ValueError(f"the folder for the crops must differ from that of the photos, {photos}")
         paths = without_results(paths, photos, out)
     if not paths:
         raise FileNotFoundError(f"there are no pictures ({', '.join(pictures.WRITE_FORMATS)}) in {photos}")
     return paths
 
 
-def _check_out(out, wanted):
-    if (out / SETTINGS).exists():
-        try:
-            stored = json.loads((out / SETTINGS).read_text())
-            differing = [key for key in wanted if stored.get(key) != wanted[key]]
-        except (ValueError, AttributeError):
-            raise ValueError(
-                f"{out / SETTINGS} is damaged: remove it with the crops, or choose another folder"
-            ) from None
-        if differing == ["photos"]:
-            raise ValueError(f"{out} holds crops of the photos in {stored.get('photos')}: choose another folder")
-        if differing or stored.keys() != wanted.keys():
-            raise ValueError(
-                f"{out} holds crops made with other settings ({', '.join(differing) or 'of another version'}): "
-                "repeat those, or choose another folder"
-            )
-    elif out.exists() and pictures.holds_pictures(out):
-        raise ValueError(f"{out} holds pictures that this command did not write: choose an empty or new folder")
-
-
-def _as_json(photos, settings):
-    # With the folder's name: photos of two folders can have the same names.
-    return json.dumps({"photos": str(photos.resolve()), **asdict(settings)}, indent=2) + "\n"
-
-
 def _is_finished(photos, out, name, rows, stems, settings):
-    """Whether an earlier run's rows of a photo still hold."""
+    """Whether an earlier run's rows of a photo are still valid."""
     if any(row.status == UNREADABLE for row in rows):
         return False
     try:
@@ -234,7 +202,7 @@ def _align_photo(path, name, out, stem, settings, detector, maximum_pixels):
     """Rows of one photo; its crops are written."""
     try:
         data = pictures.read_bytes(path)
-        # Not from the path once more: the digest is of what was aligned.
+        # Not from the path again: the digest must be of the bytes that were aligned.
         image = as_rgb(pictures.decode(data, maximum_pixels))
     except (ValueError, OSError, MemoryError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
@@ -283,8 +251,6 @@ def _align_photo(path, name, out, stem, settings, detector, maximum_pixels):
 def _write_crop(path, crop, settings):
     path.parent.mkdir(parents=True, exist_ok=True)
     if settings.format == "webp" and settings.quality < 100:
-        from PIL import Image
-
         buffer = BytesIO()
         Image.fromarray(crop).save(buffer, "WEBP", quality=settings.quality, method=4)
         data = buffer.getvalue()
@@ -296,19 +262,3 @@ def _write_crop(path, crop, settings):
 
 def _digest(path):
     return hashlib.sha256(pictures.read_bytes(path)).hexdigest()
-
-
-class _Silent:
-    """Progress shown to nobody."""
-
-    def __init__(self, total, initial):
-        del total, initial
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        return False
-
-    def update(self, n):
-        pass

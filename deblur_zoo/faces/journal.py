@@ -1,10 +1,8 @@
-"""The report of an alignment run: one row a face, appended as the run goes, so that a killed run can go on."""
+"""The report of an alignment run: a row per face."""
 
-import csv
-import io
-from dataclasses import asdict, dataclass, fields
+from dataclasses import astuple, dataclass, fields
 
-from deblur_zoo.files.atomic_file import atomic_path
+from deblur_zoo.files.resumable_folder import read_report
 
 USED, NOT_USED, UNREADABLE = "used", "not used", "unreadable"
 
@@ -46,45 +44,21 @@ COLUMNS = [field.name for field in fields(Row)]
 def read(path):
     """Complete photos of a report: dict from photo to its list of rows.
 
-    A last line cut short, and a photo of whose rows some are missing, are left out.
+    Photos with missing rows are left out.
 
     Raises:
-        ValueError: the file is no such report.
+        ValueError: the file has other columns.
     """
-    if not path.exists():
-        return {}
     photos = {}
-    # File names need not be valid UTF-8.
-    with open(path, newline="", encoding="utf-8", errors="surrogateescape") as file:
-        lines = csv.reader(file, delimiter="\t")
-        if next(lines, COLUMNS) != COLUMNS:
-            raise ValueError(f"{path} is not a report of this command: move it away or choose another folder")
-        for values in lines:
-            if len(values) == len(COLUMNS):
-                row = Row(*values)
-                photos.setdefault(row.photo, []).append(row)
+    for values in read_report(path, COLUMNS):
+        row = Row(*values)
+        photos.setdefault(row.photo, []).append(row)
     return {photo: rows for photo, rows in photos.items() if _complete(rows)}
 
 
-def write(path, rows):
-    """Write a whole report, sorted by photo; complete or not at all."""
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(_encode([COLUMNS]) + encode(sorted(rows, key=_place)))
-
-
-def encode(rows):
-    """Rows as they are appended to a report, bytes."""
-    return _encode([list(asdict(row).values()) for row in rows])
-
-
-def _place(row):
-    return row.photo, int(row.face.split("/")[0])
-
-
-def _encode(lines):
-    text = io.StringIO()
-    csv.writer(text, delimiter="\t", lineterminator="\n").writerows(lines)
-    return text.getvalue().encode("utf-8", "surrogateescape")
+def table(rows):
+    """The values of rows, sorted by photo."""
+    return [astuple(row) for row in sorted(rows, key=lambda row: (row.photo, int(row.face.split("/")[0])))]
 
 
 def _complete(rows):

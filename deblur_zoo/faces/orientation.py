@@ -1,9 +1,9 @@
-"""Which way up a found face is.
+"""The orientation of a detected face.
 
-A landmark network that was trained on upright faces gives upright points whatever it is shown: of a head that stands on
-its head it takes the mouth for the eyes, as certain as ever. But where it is right, it stays right when the picture is
-turned a little; where it is wrong, its points turn with the picture's frame. So the face is shown in many turns, and
-the turns vote for the rotation that their points have in the photo.
+A landmark network that was trained on upright faces returns upright points for any input: on an upside-down face it
+takes the mouth for the eyes, with high confidence. But a right answer stays right if the image is rotated a little,
+while the points of a wrong one rotate with the frame. So the network sees the face at many angles, and each result
+votes for the rotation that its points have in the photo.
 """
 
 import numpy as np
@@ -29,12 +29,12 @@ _NEAR, _UPRIGHT = 12, 30
 
 
 def checked(image, box, points, network):
-    """Points of a face that are right if it is turned, and how certain they are.
+    """Corrected points of a face that may be rotated, and their certainty.
 
     Args:
         image: uint8 (H, W, 3).
         box: (4,), left, top, right, bottom in pixels of the image.
-        points: float64 (5, 2) that were found as if the face was upright.
+        points: float64 (5, 2), detected as if the face were upright.
         network: function of uint8 (n, SIDE, SIDE, 3) to scores (n,) and points (n, 5, 2) in pixels of the patches.
 
     Returns:

@@ -1,10 +1,12 @@
-"""Cut a face out of a photo in the canonical alignment, and paste it back."""
+"""Crop a face from a photo in the canonical alignment, and paste it back."""
 
 import math
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 from numpy.typing import ArrayLike
+from PIL import Image
 
 from deblur_zoo.annotations import Array
 from deblur_zoo.faces.alignment import CROP_SIZE, canonical_points, similarity_transform
@@ -12,7 +14,7 @@ from deblur_zoo.files.pictures import LUMA
 
 
 def align(image: ArrayLike, points: ArrayLike, size: int = CROP_SIZE, margin: int = 0) -> tuple[Array, Array]:
-    """Cut out a face in the canonical alignment.
+    """Crop a face in the canonical alignment.
 
     Args:
         image: uint8 (H, W) or (H, W, C), C = 1, 3 or 4.
@@ -21,7 +23,7 @@ def align(image: ArrayLike, points: ArrayLike, size: int = CROP_SIZE, margin: in
         margin: pixels added on every side.
 
     Returns:
-        crop: uint8, (size + 2 margin) square, channels as in ``image``. What lies outside the photo is mirrored.
+        crop: uint8, (size + 2 margin) square, channels as in ``image``. Pixels outside the photo are mirrored.
         matrix: float64 (2, 3), photo to crop: ``crop_xy = photo_xy @ matrix[:, :2].T + matrix[:, 2]``.
 
     Raises:
@@ -39,8 +41,8 @@ def align(image: ArrayLike, points: ArrayLike, size: int = CROP_SIZE, margin: in
 def warp(image: ArrayLike, matrix: ArrayLike, side: int) -> Array:
     """Resample a photo into a square, mirrored at its borders (OpenCV REFLECT_101), without aliasing.
 
-    A photo that is to be shrunk is first resampled on a grid so much finer that no photo pixel is passed over, and
-    that is reduced with a cubic kernel widened by the same factor.
+    To downscale a photo, it is first resampled on a finer grid that skips no photo pixel, and the result is reduced
+    with a cubic kernel widened by the same factor.
 
     Args:
         image: uint8 or float32 (H, W) or (H, W, C), C = 1, 3 or 4.
@@ -53,9 +55,6 @@ def warp(image: ArrayLike, matrix: ArrayLike, side: int) -> Array:
     Raises:
         ValueError: another shape or kind of array.
     """
-    import cv2
-    from PIL import Image
-
     image = np.asarray(image)
     if image.dtype not in (np.uint8, np.float32) or image.size == 0 or image.shape[2:] not in ((), (1,), (3,), (4,)):
         raise ValueError(
@@ -79,7 +78,7 @@ def warp(image: ArrayLike, matrix: ArrayLike, side: int) -> Array:
 
 
 def paste_back(image: ArrayLike, crop: ArrayLike, matrix: ArrayLike, feather: float | None = None) -> Array:
-    """Put a crop (restored, say) in its place in the photo, blended over at its edges.
+    """Paste a crop, such as a restored one, into the photo, blended at its edges.
 
     Args:
         image: uint8 (H, W), (H, W, 3) or (H, W, 4). An alpha channel is kept; a grey photo gets the crop's luma.
@@ -138,8 +137,6 @@ def warp_back(crop: Array, matrix: Array, shape: Sequence[int]) -> tuple[tuple[s
         patch: float32 (h, w, C), the crop on that rectangle.
         positions: float64 (h, w, 2), (x, y) of each of its pixels in the crop.
     """
-    import cv2
-
     left, top, right, bottom = crop_bounds(matrix, crop.shape[0], shape)
     # Photo coordinates are those inside the rectangle.
     local = matrix.copy()
@@ -186,9 +183,7 @@ def share_inside(matrix: ArrayLike, size: int, margin: int, shape: Sequence[int]
 
 
 def _reduced(image: Array, matrix: Array) -> tuple[Array, Array]:
-    """Shrink by a whole factor first where the face is so large that the finer grid would be huge."""
-    import cv2
-
+    """Downscale by a whole factor first if the face is so large that the finer grid would be huge."""
     factor = int(1 / scale_of(matrix) / 2)
     if factor < 2:
         return image, matrix

@@ -5,6 +5,7 @@ import math
 import zipfile
 from pathlib import Path
 
+import h5py
 import numpy as np
 
 # Pickles, which can run any code when read.
@@ -54,8 +55,6 @@ def read_keras_layers(path, skip=()):
     Raises:
         ValueError: the file is broken or has another layout.
     """
-    import h5py
-
     try:
         with h5py.File(path, "r") as file:
             root = file["model_weights"] if "model_weights" in file else file

@@ -1,4 +1,4 @@
-"""Archives from elsewhere, unpacked without trusting them."""
+"""Unpack untrusted archives."""
 
 import contextlib
 import gzip
@@ -16,7 +16,7 @@ _MAXIMUM_HEADERS = 1 << 20
 
 
 class _Refused(ValueError):
-    """An archive that is not unpacked; the text says why."""
+    """An archive is rejected; the text says why."""
 
 
 def unpack(archive, folder, name, maximum_bytes):
@@ -26,7 +26,7 @@ def unpack(archive, folder, name, maximum_bytes):
         archive: path of the archive.
         folder: where to; it must not exist.
         name: what to call the archive in error messages.
-        maximum_bytes: the most that all files may have together.
+        maximum_bytes: limit for all files together.
 
     Raises:
         ValueError: not such an archive, damaged, too large, with more than 1,000 files and folders or more than 1 MiB
@@ -146,7 +146,7 @@ def _zip_members(archive, name):
                 continue
             if stat.S_ISLNK(member.external_attr >> 16):
                 raise _Refused(f"{name} holds {member.filename!r}, which is neither a file nor a folder.")
-            # Others may ask for gigabytes before they give a byte.
+            # Other methods may allocate gigabytes before they produce a byte.
             if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 raise _Refused(f"{name} holds {member.filename!r}, which is compressed by something else than deflate.")
             yield member.filename, opened.open(member)

@@ -1,4 +1,4 @@
-"""Writing a file so that it is there complete or not at all."""
+"""Write files atomically."""
 
 import errno
 import os
@@ -6,22 +6,22 @@ import secrets
 from contextlib import contextmanager
 from pathlib import Path
 
-# Faults of the place and not of the file: the next file would meet them too.
+# Errors of the disk or folder: the next file would fail too.
 _NO_FURTHER = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 def ends_a_run(error):
-    """Whether an OSError of writing one file (disk full, no permission) would meet every other file too."""
+    """Whether an OSError of writing one file (disk full, no permission) would affect every other file too."""
     return error.errno in _NO_FURTHER
 
 
 @contextmanager
 def atomic_path(target):
-    """Give a temporary path beside ``target``; when the block ends well, what was written there becomes ``target``.
+    """A context with a temporary path beside ``target``, renamed to ``target`` when the block succeeds.
 
-    The temporary name is hidden and keeps the end of the target's name, since some writers choose the format by it.
-    If the block raises, the temporary file is removed and an older ``target`` stays as it was. An OSError that names
-    no file, as that of a full disk, names the target then.
+    The temporary name is hidden and ends like the target's name, from which some writers choose the format. If the
+    block raises, the temporary file is removed and an older ``target`` stays. An OSError without a file name, such as
+    that of a full disk, gets the target's.
 
     Raises:
         FileNotFoundError: the folder of ``target`` does not exist.
@@ -30,7 +30,7 @@ def atomic_path(target):
     target = Path(target)
     if not target.absolute().parent.is_dir():
         raise FileNotFoundError(f"There is no folder {target.parent} to write {target.name} into.")
-    # The end of the name only: with the whole of it a long name would pass the file system's 255 bytes.
+    # Only the end of the name: the whole could exceed the file system's 255 bytes.
     temporary = target.with_name(f".partial-{secrets.token_hex(4)}-{target.name[-40:]}")
     try:
         yield temporary

@@ -1,4 +1,4 @@
-"""What every command line of the project shares: one clear sentence and exit code 2 on bad input."""
+"""Shared by all command lines: one clear sentence and exit code 2 for invalid input."""
 
 import importlib
 import io
@@ -12,7 +12,7 @@ from deblur_zoo.files import tensorflow_messages
 
 
 class UsageError(Exception):
-    """Bad input from the person at the command line; its text is the one sentence that they see."""
+    """Invalid input at the command line; the text is the sentence that the user sees."""
 
 
 def run(main, name):
@@ -71,7 +71,7 @@ def _import_own(modules):
 
 
 def require_flags(arguments, *names):
-    """For a command that takes everything by flags: refuse other arguments, and flags left out.
+    """Reject positional arguments and missing flags, for a command that takes only flags.
 
     Args:
         arguments: the non-flag arguments.
@@ -81,7 +81,7 @@ def require_flags(arguments, *names):
         UsageError: an argument, or the first missing flag.
     """
     if arguments:
-        raise UsageError(f"unexpected argument {arguments[0]!r}; everything is given by flags, see --help")
+        raise UsageError(f"unexpected argument {arguments[0]!r}; this command accepts only flags, see --help")
     for name in names:
         if not flags.FLAGS[name].value:
             raise UsageError(f"--{name} is missing; see --help")

@@ -1,6 +1,6 @@
-"""Encoded pictures and PIL images to pixels: upright, in sRGB, or one sentence that says why not.
+"""Decode image files and PIL images to upright sRGB pixels, or raise a one-sentence error.
 
-What is accepted stands in docs/pictures.md; an animation or a file of several pages gives its first picture.
+docs/pictures.md lists what is accepted; of an animation or a multi-page file the first image is read.
 """
 
 import os
@@ -14,7 +14,7 @@ from PIL import ExifTags, Image
 
 from deblur_zoo.files.colours import ColourProfile
 
-# A named list: Pillow's full one holds formats that start other programs (EPS) or reach for other files.
+# An explicit list: some of Pillow's formats start other programs (EPS) or open other files.
 READ_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 MAXIMUM_PIXELS = 64_000_000
 _ORIENTATION = 0x0112
@@ -32,7 +32,7 @@ _UPRIGHT = {
 
 
 class TooManyPixels(ValueError):
-    """A picture is larger than is accepted."""
+    """An image has more pixels than are accepted."""
 
 
 def check_pixels(name, height, width, maximum_pixels):
@@ -46,8 +46,8 @@ class Decoded:
     """A picture, upright.
 
     Attributes:
-        pixels: sRGB, uint8 (H, W) for grey, (H, W, 3), or (H, W, 4) with alpha; uint16 or float32 (H, W) where the file
-            has grey that 8 bits do not hold.
+        pixels: sRGB, uint8 (H, W) for grey, (H, W, 3), or (H, W, 4) with alpha; uint16 or float32 (H, W) if the file
+            has grey values beyond 8 bits.
         grey: whether the colours of (H, W, 4) are known to be equal.
         profile: ColourProfile that results can be given back in, or None.
         own: uint8 pixels in the colours of ``profile``, alpha left out; None without one.
@@ -94,7 +94,7 @@ def _decode(file, name, maximum_pixels, as_stored):
         image = Image.open(file, formats=READ_FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise TooManyPixels(f"{name} has more than the {maximum_pixels:,} pixels that are accepted.") from None
-    except Exception:  # Damaged files make Pillow raise nearly anything.
+    except Exception:  # Pillow raises nearly any exception for damaged files.
         raise ValueError(f"{name} is not a picture that can be read ({', '.join(READ_FORMATS)}).") from None
     with image:
         return decode_image(image, name, maximum_pixels, as_stored)
@@ -107,7 +107,7 @@ def decode_image(image, name, maximum_pixels, as_stored=False):
         image: PIL image, not necessarily loaded.
         name: what to call it in error messages.
         maximum_pixels: the most that are accepted.
-        as_stored: leave a colour profile alone, for pixels that are no colours (label maps).
+        as_stored: leave a colour profile alone, for pixels that are not colours (label maps).
 
     Raises:
         ValueError: empty, too large, damaged, with a damaged colour profile, or of a kind that is not read.
@@ -119,26 +119,26 @@ def decode_image(image, name, maximum_pixels, as_stored=False):
     try:
         profile = None if as_stored else _profile(image)
     except ValueError as error:
-        raise ValueError(f"{name}: {error}. Convert it to sRGB, or put the profile right.") from error
+        raise ValueError(f"{name}: {error}. Convert it to sRGB, or correct the profile.") from error
     try:
         inverted = image.format == "TIFF" and _is_inverted_tiff(image)
         image.load()
         if image.mode == "CMYK" and profile:
-            # Results are RGB, so that they are not given back in this profile.
+            # Results are RGB, so they cannot be returned in this profile.
             pixels, grey, profile = profile.to_srgb(np.asarray(image)), False, None
         else:
             pixels, grey = _pixels(image)
         if inverted:
             pixels = np.iinfo(pixels.dtype).max - pixels
     except MemoryError:
-        raise ValueError(f"{name} has {width}x{height} pixels, for which there is not enough memory.") from None
-    except Exception as error:  # Damaged files make Pillow raise nearly anything.
+        raise ValueError(f"{name} has {width}x{height} pixels, too many for the available memory.") from None
+    except Exception as error:  # Pillow raises nearly any exception for damaged files.
         raise ValueError(
             f"{name} is damaged or of a kind that cannot be read ({str(error) or type(error).__name__})."
         ) from error
     try:
         orientation = image.getexif().get(_ORIENTATION)
-    except Exception:  # Malformed EXIF can raise anything, and the picture itself is sound.
+    except Exception:  # Malformed EXIF data can raise anything, but the image itself is intact.
         orientation = None
     if orientation in _UPRIGHT:
         pixels = _UPRIGHT[orientation](pixels)
@@ -156,7 +156,7 @@ def to_uint8(pixels):
 
 
 def _is_inverted_tiff(image):
-    """Whether a TIFF's grey pixels are to be inverted after Pillow; kinds that Pillow reads wrongly are refused."""
+    """Whether to invert a TIFF's grey pixels after Pillow; raises ValueError for kinds that Pillow reads wrongly."""
     tags = image.tag_v2
     bits = max(tags.get(_BITS, (1,)))
     if any(format not in (1, 3, 4) for format in tags.get(_SAMPLE_FORMAT, (1,))):
@@ -191,7 +191,7 @@ def _is_adobe_rgb(image):
     """Whether a camera wrote Adobe RGB and says so in EXIF data only (DCF 2.0: interoperability index R03)."""
     try:
         return image.getexif().get_ifd(ExifTags.IFD.Interop).get(1) == "R03"
-    except Exception:  # Malformed EXIF can raise anything, and the picture itself is sound.
+    except Exception:  # Malformed EXIF data can raise anything, but the image itself is intact.
         return False
 
 

@@ -1,9 +1,9 @@
 """Presets from a URI: a local folder or archive, or one fetched over HTTPS and kept in a cache.
 
 A URI names an archive (``.tar.gz``, ``.tgz`` or ``.zip``) that holds one preset, or a base under which ``config.json``
-and the weight file lie. What was fetched once is taken from the cache from then on; it is kept only if its weight file
-is the one that its config names. A URI that states its archive's sha256 keeps the archive too, and each time what was
-unpacked is compared with it.
+and the weight file lie. Presets are cached after the first download, if the weight file matches the sha256 in their
+config. If a URI states its archive's sha256, the archive is cached too and the unpacked files are compared with it on
+each use.
 """
 
 import hashlib
@@ -47,7 +47,7 @@ def fetch(uri, maximum_bytes=MAXIMUM_BYTES):
         Path of a directory. Fetched ones lie in ``cache_folder()``; remove them there to fetch again.
 
     Raises:
-        FileNotFoundError: nothing is there.
+        FileNotFoundError: the file, directory or address does not exist.
         ValueError: a kind of URI that is not accepted, a wrong checksum, an unsafe or damaged archive, one that is too
             large, no preset, or, with ``#sha256=``, a cache that was altered.
         ConnectionError: the server cannot be reached, answers with an error, or breaks off.
@@ -188,7 +188,7 @@ def _weights_entry(folder, address):
         if not re.fullmatch(r"[0-9a-f]{64}", weights["sha256"]):
             raise ValueError("the weight file's sha256 is not stated in lower-case hexadecimal")
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ValueError(f"{address}/config.json is no preset's config: {error}.") from error
+        raise ValueError(f"{address}/config.json is not a preset's config: {error}.") from error
     return weights
 
 

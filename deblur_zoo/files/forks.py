@@ -1,6 +1,6 @@
-"""An error instead of a wait without end where a loaded model is used in a forked process.
+"""Raise an error if a loaded model is used in a forked process, which would hang.
 
-TensorFlow, JAX, LiteRT and onnxruntime run a network in threads of their own, and a fork copies none of them.
+TensorFlow, JAX, LiteRT and onnxruntime run a network in their own threads, and a fork does not copy threads.
 """
 
 import os

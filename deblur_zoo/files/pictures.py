@@ -1,8 +1,8 @@
-"""Picture files, PIL images and arrays to one form, and back to the form they came in.
+"""Convert image files, PIL images and arrays to one form, and results back to the original form.
 
-The one form is float32 RGB in [0, 1], layout (N, H, W, 3), sRGB. Files come upright (EXIF orientation applied) and
+That form is float32 sRGB in [0, 1], layout (N, H, W, 3). Files come upright (EXIF orientation applied) and
 without their colour profile, as 8 bit: 16-bit RGB files are read by their high bytes, 16-bit grey ones in full.
-docs/pictures.md has what is accepted.
+docs/pictures.md lists what is accepted.
 """
 
 import dataclasses
@@ -16,9 +16,10 @@ from PIL import Image
 
 from deblur_zoo.files import decoding
 from deblur_zoo.files.atomic_file import atomic_path
+from deblur_zoo.files.batches import in_batches
 from deblur_zoo.files.colours import ColourProfile
 from deblur_zoo.files.decoding import MAXIMUM_PIXELS, TooManyPixels, check_pixels, to_uint8
-from deblur_zoo.files.folders import find_files, list_files
+from deblur_zoo.files.folders import list_files
 
 WRITE_FORMATS = {
     ".png": "PNG",
@@ -43,7 +44,7 @@ _ACCEPTED_ARRAYS = "arrays of shape (H, W), (H, W, C) or (N, H, W, C) with C = 1
 
 @dataclass(frozen=True)
 class Picture:
-    """Pictures ready for a model, and what is needed to give a result back in the form they came in.
+    """Images ready for a model, and what converts a result back to their original form.
 
     Attributes:
         rgb: float32 (N, H, W, 3) in [0, 1].
@@ -62,7 +63,7 @@ class Picture:
     own: np.ndarray | None = None
 
     def rebuild(self, rgb):
-        """Give ``rgb`` the shape that this picture came in.
+        """Give ``rgb`` the original shape of this image.
 
         Args:
             rgb: float (N, H, W, 3) in [0, 1] (clipped), of the same size as ``self.rgb``.
@@ -78,7 +79,7 @@ class Picture:
         if rgb.shape != self.rgb.shape:
             raise ValueError(f"The result has shape {rgb.shape}, the picture has {self.rgb.shape}.")
         if not np.isfinite(rgb).all():
-            raise ValueError("The result holds NaN or infinity and is no picture.")
+            raise ValueError("The result has NaN or infinite values and is not an image.")
         if self.grey:
             rgb = (rgb @ LUMA)[..., None]
         pixels = np.rint(np.clip(rgb, 0, 1) * 255).astype(np.uint8)
@@ -89,8 +90,8 @@ class Picture:
     def save(self, path, rgb):
         """Write a result as a picture file, in the colour profile that this picture's file has.
 
-        Colours outside sRGB, which ``rgb`` cannot hold, are the picture's own where the result is near to it; where a
-        channel has changed by 32 levels or more, nothing of them is left. A format without profiles gets sRGB.
+        Colours outside sRGB, which ``rgb`` cannot represent, are taken from the image where the result is close to it,
+        and not at all where a channel has changed by 32 levels or more. A format without profiles gets sRGB.
 
         Args:
             path: its ending names the format.
@@ -129,7 +130,7 @@ def load(source, maximum_pixels=MAXIMUM_PIXELS):
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: no picture, damaged or too large, or an array of another shape, kind or range.
+        ValueError: not an image, damaged or too large, or an array of another shape, type or range.
         TypeError: none of the accepted kinds.
     """
     if isinstance(source, (str, os.PathLike)):
@@ -158,10 +159,10 @@ def load_to_restore(source, maximum_pixels=MAXIMUM_RESTORED_PIXELS):
 
 
 def repeated(function, passes):
-    """A function that applies another one several times, each time to what it gave before.
+    """A function that applies another one several times in succession.
 
     Raises:
-        ValueError: passes that are not a whole number of at least 1.
+        ValueError: ``passes`` is not a whole number of at least 1.
     """
     if isinstance(passes, bool) or not isinstance(passes, int) or passes < 1:
         raise ValueError(f"passes is a whole number of at least 1, not {passes!r}.")
@@ -175,12 +176,12 @@ def repeated(function, passes):
 
 
 def restored(source, function, batch_size):
-    """Put a picture or a batch through a function and give the result back in the form it came in.
+    """Apply a function to an image or a batch and return the result in the original form.
 
     Args:
         source: as for ``load``.
         function: of float32 (n, H, W, 3) in [0, 1], n up to ``batch_size``, to an array of the same shape.
-        batch_size: how many images are given at once.
+        batch_size: images per call.
 
     Returns:
         uint8 array of the input's shape; see ``Picture.rebuild``.
@@ -189,13 +190,7 @@ def restored(source, function, batch_size):
         FileNotFoundError, ValueError, TypeError: as ``load``, and what the function raises.
     """
     picture = load_to_restore(source)
-    return picture.rebuild(in_batches(function, picture.rgb, batch_size))
-
-
-def in_batches(function, images, batch_size):
-    """What a function gives for parts of ``images`` of up to ``batch_size``, joined along the first axis."""
-    starts = range(0, len(images), batch_size)
-    return np.concatenate([function(images[start : start + batch_size]) for start in starts])
+    return picture.rebuild(in_batches(function, batch_size, picture.rgb))
 
 
 def read(path, maximum_pixels=MAXIMUM_PIXELS, as_stored=False):
@@ -204,7 +199,7 @@ def read(path, maximum_pixels=MAXIMUM_PIXELS, as_stored=False):
     Args:
         path: of the file.
         maximum_pixels: larger ones are refused.
-        as_stored: leave a colour profile alone, for pixels that are no colours, such as label maps.
+        as_stored: leave a colour profile alone, for pixels that are not colours, such as label maps.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -260,7 +255,7 @@ def encode(pixels, format="png", profile=None):
 
 
 def write(path, pixels, profile=None):
-    """Write uint8 pixels to a picture file, in the format that the path's ending names; complete or not at all.
+    """Write uint8 pixels to a picture file, in the format of the path's ending, atomically.
 
     Args:
         path: of the file.
@@ -290,11 +285,6 @@ def list_pictures(folder):
         FileNotFoundError, NotADirectoryError: there is no such folder.
     """
     return list_files(folder, WRITE_FORMATS)
-
-
-def holds_pictures(folder):
-    """Whether there are picture files in a folder or its sub-folders; raises as ``list_pictures``."""
-    return bool(find_files(folder, WRITE_FORMATS)[0])
 
 
 def _from_decoded(decoded):

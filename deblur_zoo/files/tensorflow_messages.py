@@ -1,4 +1,4 @@
-"""Keeps TensorFlow's messages about its start off standard error."""
+"""Keep TensorFlow's start-up messages off standard error."""
 
 import faulthandler
 import importlib.util

@@ -1,48 +1,43 @@
 """Observe the layers inside a model while it runs."""
 
 import contextlib
-import threading
-from unittest import mock
+import contextvars
+import functools
 
-from keras import layers
-
-from deblur_zoo.layers import resampling
+_observe = contextvars.ContextVar("observe", default=None)
 
 
 @contextlib.contextmanager
-def watch_layer_calls(kinds, observe):
-    """Observe every call of layers of some classes that the current thread makes inside the ``with`` block.
-
-    A convolution computed by ``resampling.convolve_doubled`` counts as called. Other threads may run models at the same
-    time.
+def watch_layer_calls(model, kinds, observe):
+    """Observe a model's layers while the current thread runs it inside the ``with`` block.
 
     Args:
-        kinds: layer classes, including ``keras.layers.Conv2D``.
-        observe: function (the class among ``kinds``, layer, inputs, outputs), called after the layer.
+        model: a built model. It must not be watched twice at the same time; other threads may run it.
+        kinds: tuple of layer classes.
+        observe: function (layer, inputs, outputs), called after each call of a layer of these classes, and after a
+            computation that stands for one and calls ``report_call``.
     """
-    thread = threading.get_ident()
-
-    def watched(kind):
-        original = kind.call
-
-        def call(self, inputs, *args, **kwargs):
-            outputs = original(self, inputs, *args, **kwargs)
-            if threading.get_ident() == thread:
-                observe(kind, self, inputs, outputs)
-            return outputs
-
-        return mock.patch.object(kind, "call", call)
-
-    convolve_doubled = resampling.convolve_doubled
-
-    def convolve(convolution, features):
-        outputs = convolve_doubled(convolution, features)
-        if threading.get_ident() == thread:
-            observe(layers.Conv2D, convolution, features, outputs)
-        return outputs
-
-    with contextlib.ExitStack() as patches:
-        for kind in kinds:
-            patches.enter_context(watched(kind))
-        patches.enter_context(mock.patch.object(resampling, "convolve_doubled", convolve))
+    watched = [layer for layer in model._flatten_layers() if isinstance(layer, kinds)]
+    for layer in watched:
+        # Keras looks up a layer's call on the layer itself.
+        layer.call = functools.partial(_call_and_report, layer, layer.call)
+    token = _observe.set(observe)
+    try:
         yield
+    finally:
+        _observe.reset(token)
+        for layer in watched:
+            del layer.call
+
+
+def report_call(layer, inputs, outputs):
+    """Tell who watches the current thread's layers that a layer, or a computation with its weights, has run."""
+    observe = _observe.get()
+    if observe is not None:
+        observe(layer, inputs, outputs)
+
+
+def _call_and_report(layer, call, inputs, *args, **kwargs):
+    outputs = call(inputs, *args, **kwargs)
+    report_call(layer, inputs, outputs)
+    return outputs

@@ -2,6 +2,8 @@
 
 from keras import ops
 
+from deblur_zoo.layers.layer_calls import report_call
+
 
 def halve(images):
     """Halve height and width: each pixel is the mean of 2x2.
@@ -31,7 +33,7 @@ def convolve_doubled(convolution, features):
 
     Args:
         convolution: a built 3x3 ``Conv2D`` with padding "same", without stride or dilation. Only its weights are used;
-            the layer itself does not run.
+            the layer itself does not run, but counts as called in ``watch_layer_calls``.
         features: float (N, H, W, C).
 
     Returns:
@@ -52,7 +54,10 @@ def convolve_doubled(convolution, features):
     )
     # Interleave rows and columns of the four results.
     result = ops.reshape(ops.stack(rows, axis=2), (-1, 2 * height, 2 * width, convolution.filters))
-    return result if convolution.bias is None else result + ops.cast(convolution.bias, result.dtype)
+    if convolution.bias is not None:
+        result += ops.cast(convolution.bias, result.dtype)
+    report_call(convolution, features, result)
+    return result
 
 
 def _halves(kernel, axis):

@@ -1,7 +1,6 @@
 """Pixel losses. Each takes (truth, estimate), float (N, H, W, C), and gives one value per image, float32 (N,)."""
 
 import math
-from collections.abc import Callable, Sequence
 
 from keras import ops
 
@@ -53,35 +52,3 @@ def total_variation(truth: Tensor, estimate: Tensor) -> Tensor:
     horizontal = ops.square(estimate[:, :, 1:, :] - estimate[:, :, :-1, :])
     vertical = ops.square(estimate[:, 1:, :, :] - estimate[:, :-1, :, :])
     return (ops.sum(horizontal, axis=(1, 2, 3)) + ops.sum(vertical, axis=(1, 2, 3))) / pixels
-
-
-def multi_scale(
-    loss: Callable[..., Tensor],
-    truths: Sequence[Tensor],
-    estimates: Sequence[Tensor],
-    *others: Sequence[Tensor],
-    weights: Sequence[float] | None = None,
-) -> Tensor:
-    """Sum of a loss over the scales of an image (Shen et al. 2020, eq. 5, where it is l1 at half and full scale).
-
-    Args:
-        loss: function of (truth, estimate, ...) that returns (N,).
-        truths, estimates: sequences of images, one per scale.
-        others: further arguments of the loss, such as masks, as sequences with one entry per scale.
-        weights: factor of each scale; None for 1.
-
-    Returns:
-        float32 (N,).
-
-    Raises:
-        ValueError: empty sequences, or sequences of different lengths.
-    """
-    sequences = (truths, estimates, *others)
-    if weights is not None:
-        sequences = (*sequences, weights)
-    lengths = [len(sequence) for sequence in sequences]
-    if lengths[0] == 0 or len(set(lengths)) > 1:
-        raise ValueError(f"A multi-scale loss needs one entry per scale in every sequence, got the lengths {lengths}.")
-    factors = [1.0] * lengths[0] if weights is None else weights
-    scales = zip(truths, estimates, *others, strict=True)
-    return sum(factor * loss(*scale) for factor, scale in zip(factors, scales, strict=True))

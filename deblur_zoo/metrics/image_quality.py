@@ -10,6 +10,8 @@ from keras import ops
 
 from deblur_zoo.annotations import Array, Tensor
 
+# In dB, for averages: equal images have an infinite PSNR, and rounding one image to 8 bits limits it to 59 dB.
+PSNR_CAP = 60.0
 SSIM_TAPS = 11
 SSIM_SIGMA = 1.5
 _C1, _C2 = 0.01**2, 0.03**2

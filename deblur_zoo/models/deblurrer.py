@@ -20,7 +20,7 @@ from deblur_zoo.models.from_preset import FromPreset
 
 
 def check_whole_numbers(owner: str, minimum: int = 1, **values: Any) -> None:
-    """Refuse constructor arguments that are not whole numbers, or sequences of them, of at least ``minimum``.
+    """Reject constructor arguments that are not whole numbers, or sequences of them, of at least ``minimum``.
 
     Raises:
         ValueError: a sentence that begins with ``owner`` and names the argument.
@@ -32,10 +32,10 @@ def check_whole_numbers(owner: str, minimum: int = 1, **values: Any) -> None:
 
 
 def check_images(owner: str, images: Tensor) -> None:
-    """Refuse anything but a batch of float RGB pictures; integers would silently be clipped to white.
+    """Reject anything but a batch of float RGB images; integers would silently be clipped to white.
 
     Raises:
-        TypeError: no array or tensor, or one that is not of floating point.
+        TypeError: not an array or tensor, or not floating point.
         ValueError: another shape than (N, H, W, 3), or Keras is set to "channels_first".
     """
     check_data_format()
@@ -64,7 +64,7 @@ def crop(features: Tensor, images: Tensor, divisor: int = 1) -> Tensor:
 
 
 class Deblurrer(FromPreset, ForkCheckedModel):
-    """A model that takes blurred faces and gives restored ones.
+    """A model that maps blurred faces to restored ones.
 
     Subclasses set ``size_divisor`` and implement ``restore``. The base class mirrors the border up to the
     divisor, crops back, and clips to [0, 1] outside training; inside training the output stays unclipped, so
@@ -77,7 +77,7 @@ class Deblurrer(FromPreset, ForkCheckedModel):
 
     def __init__(self, **kwargs: Any) -> None:
         check_data_format()
-        # Images stay float32 under mixed precision: a residual added in bfloat16 would round the picture itself.
+        # Images stay float32 under mixed precision: adding a residual in bfloat16 would round the image itself.
         kwargs.setdefault("autocast", False)
         super().__init__(**kwargs)
 
@@ -106,7 +106,7 @@ class Deblurrer(FromPreset, ForkCheckedModel):
         return restored if training else ops.clip(restored, 0.0, 1.0)
 
     def training_outputs(self, images: Tensor, training: bool = True) -> dict[str, Tensor]:
-        """What losses compare. Methods whose losses need more than the restored image give more.
+        """The tensors that losses compare. Methods whose losses need more than the restored image return more.
 
         Args:
             images: float (N, H, W, 3), RGB in [0, 1].
@@ -128,21 +128,22 @@ class Deblurrer(FromPreset, ForkCheckedModel):
         return tuple(input_shape)
 
     def deblur(self, pictures: Pictures, batch_size: int = 16, passes: int = 1) -> Array:
-        """Restore a picture or a batch and give it back in the form it came in.
+        """Restore an image or a batch and return it in its original form.
 
         Args:
             pictures: a path, a PIL image, or an array of shape (H, W), (H, W, C) or (N, H, W, C), C in 1, 3, 4;
                 uint8, uint16 or float in [0, 1].
-            batch_size: how many images go through the network at once.
-            passes: how many times they do. ``docs/results.md`` has what a second pass gains or costs, by kind of blur.
+            batch_size: images per forward pass.
+            passes: how many times the network is applied. ``docs/results.md`` has what a second pass gains or costs, by
+                kind of blur.
 
         Returns:
             uint8 array of the input's shape. Grey stays grey; an alpha channel is passed through.
 
         Raises:
-            FileNotFoundError: there is no such file.
-            ValueError: not a picture, larger than is restored (docs/pictures.md), a shape that is no image, NaN, values
-                out of range, or passes that are not a whole number of at least 1.
+            FileNotFoundError: the file does not exist.
+            ValueError: not an image, one that is too large (docs/pictures.md), an invalid shape, NaN, values out of
+                range, or ``passes`` that are not a whole number of at least 1.
         """
         return picture_files.restored(pictures, picture_files.repeated(self.run, passes), batch_size)
 

@@ -9,6 +9,7 @@ from deblur_zoo import execution
 from deblur_zoo.annotations import Array, Pictures, Tensor
 from deblur_zoo.files import forks
 from deblur_zoo.files import pictures as picture_files
+from deblur_zoo.files.batches import in_batches
 from deblur_zoo.models.deblurrer import check_images
 from deblur_zoo.models.fork_checked import ForkCheckedModel
 from deblur_zoo.models.from_preset import FromPreset
@@ -75,11 +76,7 @@ class Parser(FromPreset, ForkCheckedModel):
             ValueError: not an image, an unsupported shape, NaN, or values out of range.
         """
         picture = picture_files.load_to_restore(pictures)
-        labels = picture_files.in_batches(
-            lambda batch: np.argmax(self.run(batch), axis=-1).astype(np.uint8),
-            picture.rgb,
-            batch_size,
-        )
+        labels = in_batches(lambda batch: np.argmax(self.run(batch), axis=-1).astype(np.uint8), batch_size, picture.rgb)
         return labels if len(picture.shape) == 4 else labels[0]
 
     def get_config(self) -> dict[str, Any]:

@@ -7,9 +7,8 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from deblur_zoo.layers import resampling
 from deblur_zoo.layers.channel_attention import channel_attention as attend
-from deblur_zoo.layers.resampling import double
+from deblur_zoo.layers.resampling import convolve_doubled, double
 
 # Slope of the leaky ReLU in the heads.
 SLOPE = 0.2
@@ -144,9 +143,7 @@ class DenseBlock(layers.Layer):
                     hidden = attend(hidden, self.gains)
                 if self.smoothing is not None:
                     hidden = self.smoothing(hidden)
-            # Called through its module, so that multiply-adds can be counted.
-            doubles = self.doubled and i == 1
-            hidden = resampling.convolve_doubled(convolution, hidden) if doubles else convolution(hidden)
+            hidden = convolve_doubled(convolution, hidden) if self.doubled and i == 1 else convolution(hidden)
         shortcut = self.shortcut(features)
         if self.doubled:
             features, shortcut = double(features), double(shortcut)

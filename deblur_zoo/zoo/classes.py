@@ -1,6 +1,6 @@
 """The classes that presets and recipes may name: the zoo's, and those that the user has registered with Keras.
 
-No file makes the library import a module.
+A file can never make the library import a module.
 """
 
 import importlib
@@ -15,7 +15,7 @@ CLASSES = {
     "TwoStepGan": "deblur_zoo.models.two_step_gan",
     "Umsn": "deblur_zoo.models.umsn",
 }
-# Networks that only train others: a recipe may name them, a preset may not.
+# Networks that are used only in training: a recipe may name them, a preset may not.
 TRAINING_CLASSES = {
     "ConditionalDiscriminator": "deblur_zoo.models.two_step_gan_discriminator",
     "FaceDiscriminator": "deblur_zoo.models.semantic_face_discriminator",
@@ -60,7 +60,7 @@ def class_name(model_class):
     import keras
 
     name = model_class.__name__
-    # The module too: somebody else's OneStep is not ours.
+    # Compare the module too: another package's OneStep is not ours.
     if CLASSES.get(name) == model_class.__module__:
         return name
     if not issubclass(model_class, _bases()):
@@ -82,7 +82,7 @@ def _bases():
 
 
 def check_no_modules(content, where):
-    """Refuse serialised objects that name a module outside Keras, which Keras might import to rebuild them.
+    """Reject serialised objects that name a module outside Keras, which Keras might import to rebuild them.
 
     Args:
         content: what was read from JSON.

@@ -1,4 +1,4 @@
-"""Golden outputs: pictures and what a preset makes of them, so that a server or a port can be checked without Keras.
+"""Golden outputs: images and a preset's results for them, to check a server or a port without Keras.
 
 ``hub_models/<preset>/golden.npz`` holds "images", uint8 (N, H, W, 3); "restored", uint16 of the same shape, 65535 for
 1.0; "weights_sha256", of the weights that it was made with. ``python -m trainers.publishing.publish`` writes it.
@@ -34,7 +34,7 @@ class Golden:
 
 
 def pictures(count=COUNT, size=SIZE, seed=0):
-    """Drawn pictures that look to a network like something blurred: soft discs on shades, with a little noise.
+    """Synthetic blurred images: soft discs on gradients, with a little noise.
 
     Returns:
         uint8 (count, size, size, 3), RGB; the same on every machine.
@@ -54,7 +54,7 @@ def pictures(count=COUNT, size=SIZE, seed=0):
 
 
 def write(model, folder, weights_sha256):
-    """Run a model on ``pictures`` and write its golden outputs into a preset's folder, complete or not at all.
+    """Run a model on ``pictures`` and write its golden outputs into a preset's folder, atomically.
 
     Args:
         model: a ``Deblurrer`` with the preset's weights, as they were written.
@@ -81,7 +81,7 @@ def read(preset):
         preset: a name in ``list_models()``, a preset's folder, or a ``golden.npz`` file.
 
     Raises:
-        FileNotFoundError: the preset has none, or there is no such file.
+        FileNotFoundError: the preset has none, or the file does not exist.
         ValueError: an unknown preset; a damaged file, or one that holds something else.
     """
     path = Path(preset)
@@ -92,7 +92,7 @@ def read(preset):
     try:
         with np.load(path, allow_pickle=False) as content:
             images, restored, sha256 = (content[key] for key in ("images", "restored", "weights_sha256"))
-    # The readers of zip files and arrays raise some ten kinds of exceptions at bytes that they do not expect.
+    # The readers of zip files and arrays raise about ten kinds of exceptions on invalid bytes.
     except Exception as error:
         raise ValueError(f"{path} holds no golden outputs, or is damaged: {error}.") from error
     kinds = (images.dtype, restored.dtype)

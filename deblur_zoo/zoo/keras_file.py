@@ -1,4 +1,4 @@
-"""Models of the zoo out of the ``.keras`` files that ``model.save`` writes."""
+"""Load models of the zoo from the ``.keras`` files that ``model.save`` writes."""
 
 import importlib
 import json
@@ -19,7 +19,7 @@ def load_keras_file(path):
         path: of the file.
 
     Raises:
-        ValueError: no such file of Keras, a damaged one, or one whose model is neither a deblurrer nor a parser.
+        ValueError: not such a file, damaged, or its model is neither a deblurrer nor a parser.
     """
     import keras
 
@@ -32,7 +32,7 @@ def load_keras_file(path):
                 raise ValueError("its config.json is larger than 1 MB")
             name = str(json.loads(archive.read("config.json"))["registered_name"])
     except (OSError, ValueError, KeyError, TypeError, NotImplementedError, RecursionError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} is no file that model.save wrote, or it is damaged: {error}.") from None
+        raise ValueError(f"{path} is not a file that model.save wrote, or it is damaged: {error}.") from None
     package, _, ours = name.rpartition(">")
     if package == keras_classes.PACKAGE and ours in keras_classes.MODULES:
         importlib.import_module(keras_classes.MODULES[ours])
@@ -45,6 +45,6 @@ def load_keras_file(path):
     try:
         return keras.saving.load_model(path, compile=False)
     except Exception as error:
-        # Damage shows as errors of zip, JSON, HDF5 and Keras, which have no common class.
+        # Damage raises errors of zip, JSON, HDF5 and Keras, which have no common base class.
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ValueError(f"{path} is damaged and cannot be loaded: {reason}") from error

@@ -1,4 +1,4 @@
-"""Exact count of a model's multiply-adds, from the layers that really run."""
+"""Exact count of a model's multiply-adds, from the layers that run."""
 
 import numpy as np
 from keras import layers
@@ -40,10 +40,10 @@ _RULES = {
 
 
 class _Inference(layers.Layer):
-    """A layer that runs a model and leaves the shape of its output to be found by that."""
+    """A layer that runs a model; Keras infers the output's shape by running it."""
 
     def __init__(self, model):
-        # Not as a layer of this one, which would build it.
+        # Hidden from Keras, which would build it as a sub-layer.
         super().__init__(autocast=False)
         self._run = lambda images: model(images, training=False)
 
@@ -70,15 +70,15 @@ def count_multiply_adds(model, height=128, width=128):
     """
     used, total = set(), 0
 
-    def count(kind, layer, inputs, outputs):
+    def count(layer, inputs, outputs):
         # A doubled convolution counts as the convolution that it stands for, not as the fewer multiply-adds it makes.
         nonlocal total
-        positions, kernels = _RULES[kind]
+        positions, kernels = next(rule for kind, rule in _RULES.items() if isinstance(layer, kind))
         arrays = [getattr(layer, kernel) for kernel in kernels]
         total += positions(layer, inputs, outputs) * sum(int(np.prod(array.shape)) for array in arrays)
         used.update(map(id, arrays))
 
-    with watch_layer_calls(_RULES, count):
+    with watch_layer_calls(model, tuple(_RULES), count):
         # A layer called on a symbolic image runs its network once without computing anything.
         _Inference(model)(layers.Input(batch_shape=(1, height, width, 3), dtype="float32"))
     for variable in model.trainable_variables:

@@ -1,4 +1,4 @@
-"""The number of weights of a network, found without making them: a config from elsewhere may ask for any number."""
+"""Count a network's weights without allocating them: an untrusted config may ask for any number."""
 
 import math
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +26,7 @@ class _Built(layers.Layer):
 
 
 def check_network_size(model_class, arguments, most_weights):
-    """Refuse arguments of a network that is too large, before it takes memory or time.
+    """Reject arguments of a network that is too large, before it takes memory or time.
 
     Args:
         model_class: class of a ``Deblurrer`` or parser.
@@ -48,7 +48,7 @@ def check_network_size(model_class, arguments, most_weights):
             repeats *= max(1, value)
     if repeats > MOST_REPEATS:
         raise ValueError(f"parts of it are repeated {repeats:,} times; up to {MOST_REPEATS:,} are accepted")
-    # In a thread of its own: Keras lists uninitialised variables by thread and would create them with the next model.
+    # In its own thread: Keras lists uninitialised variables per thread and would create them with the next model.
     with ThreadPoolExecutor(1) as thread:
         count = thread.submit(_count_weights, model_class, arguments).result()
     if count > most_weights:
@@ -56,7 +56,7 @@ def check_network_size(model_class, arguments, most_weights):
 
 
 def _count_weights(model_class, arguments):
-    # Variables of this scope have a shape and take no memory.
+    # Variables in this scope have a shape but no memory.
     with keras.StatelessScope(initialize_variables=False):
         model = model_class(**arguments)
         side = model.size_divisor

@@ -28,7 +28,7 @@ WEIGHTS_FILE = "model.weights.h5"
 RUN_FILE, BEST_WEIGHTS_FILE, LAST_WEIGHTS_FILE = "run.json", "best.weights.h5", "last.weights.h5"
 _NAME = r"[A-Za-z0-9_.-]+"
 _LARGEST_CONFIG = 1_000_000
-# What every Keras model takes; a preset does not set it.
+# Arguments of every Keras model; a preset does not set them.
 _KERAS_ARGUMENTS = ("self", "name", "trainable", "dtype", "autocast")
 # How many weights a preset from elsewhere may have where no weight file says it: ten times the largest preset's.
 LARGEST_UNTRAINED = 400_000_000
@@ -52,7 +52,7 @@ def read_json(path):
 
 
 def check_format_version(content, path):
-    """Refuse a file that a later version of the library wrote, and one that states no version."""
+    """Reject a file of a later version of the library, or without a version."""
     version = content.get("format_version")
     if type(version) is not int or version < 1:
         raise ValueError(f"{path} states no format_version; {FORMAT_VERSION} is accepted.")
@@ -78,7 +78,7 @@ def read_config(folder):
     elif (folder / RUN_FILE).is_file():
         path, config = folder / RUN_FILE, _config_of_run(folder)
     else:
-        raise FileNotFoundError(f"The directory {folder} has no config.json and so is no preset.")
+        raise FileNotFoundError(f"The directory {folder} has no config.json, so it is not a preset.")
     check_format_version(config, path)
     name = config.get("class")
     # Those of the zoo without importing them.
@@ -113,7 +113,7 @@ def _config_of_run(folder):
     config = record.get("model")
     if not isinstance(config, dict):
         raise ValueError(
-            f"{folder} holds a run that an earlier version began, which does not say what network it trains: give its "
+            f"{folder} holds a run that an earlier version began, which does not record its network: run its "
             "training command again, which adds that."
         )
     name, weights, reason = folder.resolve().name, folder / BEST_WEIGHTS_FILE, "its first measurement writes them"
@@ -122,7 +122,7 @@ def _config_of_run(folder):
         weights, reason = folder / LAST_WEIGHTS_FILE, "without development faces they are written at its end"
     config = {**config, "name": name if re.fullmatch(_NAME, name) else config.get("name")}
     if not weights.is_file():
-        return {**config, "weights": None, "without_weights": f"It is a training run without any yet: {reason}."}
+        return {**config, "weights": None, "without_weights": f"It is a training run that has none yet: {reason}."}
     entry = {"file": weights.name, "sha256": sha256_of(weights), "bytes": weights.stat().st_size, "dtype": "float32"}
     return {**config, "weights": entry}
 
@@ -142,7 +142,7 @@ def build_model(config, most_weights=None):
     from deblur_zoo.layers.data_format import check_data_format
     from deblur_zoo.zoo.network_size import check_network_size
 
-    # Else these would be taken for faults of the arguments.
+    # Otherwise these would be reported as invalid arguments.
     forks.guard()
     check_data_format()
     model_class = class_named(config["class"])
@@ -158,7 +158,7 @@ def build_model(config, most_weights=None):
             check_network_size(model_class, config["arguments"], most_weights)
         model = model_class(name=config["name"], **config["arguments"])
         model.build((None, None, None, 3))
-    # Layers and backends raise kinds of their own at numbers that they do not expect.
+    # Layers and backends raise their own exceptions for invalid numbers.
     except Exception as error:
         raise ValueError(f"The preset {config['name']!r} has invalid arguments: {error}") from error
     return model
@@ -225,12 +225,12 @@ def save_preset(
     paper: Mapping[str, Any] | None = None,
     license: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Write ``config.json`` and, unless ``weights`` is false, float16 weights; each file complete or not at all.
+    """Write ``config.json`` and, unless ``weights`` is false, float16 weights; each file atomically.
 
     Args:
         model: a built model of the zoo, or of your own subclass of ``Deblurrer``, registered by
             ``@keras.saving.register_keras_serializable(package="...")``, whose ``get_config`` gives every argument.
-        folder: the preset directory; made if it is not there. Other files in it are left alone.
+        folder: the preset directory; created if missing. Other files in it are left alone.
         name: the preset's name; the folder's where it is not given.
         weights: write the weights; otherwise the preset is marked as untrained.
         without_weights: for an untrained preset, a sentence that says why and which preset to use instead.
@@ -302,12 +302,12 @@ def _arguments(model):
 
 
 def _check_rebuilt(model, config):
-    """Refuse a model whose class makes another network of its arguments."""
+    """Reject a model whose class builds another network from its arguments."""
     rebuilt = build_model(config)
     shapes = [[tuple(weight.shape) for weight in network.weights] for network in (model, rebuilt)]
     if shapes[0] != shapes[1]:
         raise ValueError(
-            f"{type(model).__name__} cannot be saved as a preset: its get_config() gives arguments that make another "
+            f"{type(model).__name__} cannot be saved as a preset: its get_config() returns arguments of another "
             f"network ({len(shapes[1])} weights, not {len(shapes[0])}, or of other shapes)."
         )
 

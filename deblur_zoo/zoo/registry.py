@@ -4,7 +4,7 @@
     describe("one_step_lite")  parameters, multiply-adds, how it was trained, what it reaches
     load("one_step_lite")      the model
 
-Presets lie in the package ``hub_models``: ``index.json`` and a directory each.
+Presets are in the package ``hub_models``: ``index.json`` and a directory for each.
 """
 
 import difflib
@@ -49,7 +49,7 @@ _RECORDS = ("training", "measured")
 
 @dataclass(frozen=True)
 class Description:
-    """What there is to say about a preset without running it.
+    """A preset's description, from its files.
 
     Attributes:
         name: the preset's name.
@@ -122,12 +122,12 @@ def preset_folder(source: StrPath) -> Path:
 
     Args:
         source: a name in ``list_models()``; a directory with ``config.json``; a training run's folder; or a URI
-            (``file://``, or ``https://`` of an archive or of a directory, fetched once into the cache). A name wins
-            over a directory called the same.
+            (``file://``, or ``https://`` of an archive or of a directory, fetched once into the cache). A name takes
+            precedence over a directory of the same name.
 
     Raises:
-        FileNotFoundError: no such directory, or nothing at the URI.
-        ValueError: none of these; the sentence lists near names.
+        FileNotFoundError: the directory or the URI does not exist.
+        ValueError: anything else; the sentence lists similar names.
         ConnectionError: the server cannot be reached.
         TypeError: neither a string nor a path.
     """

@@ -1,4 +1,4 @@
-"""Weight files: Keras' ``.weights.h5``, stored as float16, checked before anything is taken from them."""
+"""Weight files: Keras' ``.weights.h5``, stored as float16, checked before they are loaded."""
 
 import collections
 import io
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 # What a file has at most for each weight: float32 and the states of an optimiser; and beside them, names and groups.
 _BYTES_PER_WEIGHT, _LARGEST_OVERHEAD = 32, 64 << 20
-# A compiled model's file also holds its optimiser, which is no part of the network.
+# A compiled model's file also has its optimiser, which is not part of the network.
 _OPTIMIZER = "optimizer"
 # Names of layers in older files to today's: PyTorch's modules have methods of the older names.
 _RENAMED = {"half": "half_scale", "double": "doubling"}
 
 
 class _Refused(ValueError):
-    """A weight file that is not loaded; the text says why."""
+    """A weight file is rejected; the text says why."""
 
 
 class _Memory(io.BytesIO):
@@ -40,8 +40,8 @@ class _Memory(io.BytesIO):
 def weight_bytes(model):
     """A model's weights as the bytes of a ``.weights.h5`` file.
 
-    On a disk that fills, HDF5 ends the process with a segmentation fault: so it writes into memory, and the bytes go to
-    the disk afterwards.
+    HDF5 ends the process with a segmentation fault if the disk is full, so it writes to memory, and the bytes are
+    written to disk afterwards.
     """
     file = _Memory()
     model.save_weights(file)
@@ -49,7 +49,7 @@ def weight_bytes(model):
 
 
 def save_weights_float16(model: "keras.Model", path: StrPath) -> None:
-    """Write a built model's weights with every float rounded to float16; complete or not at all.
+    """Write a built model's weights with every float rounded to float16, atomically.
 
     The same weights give the same bytes, and ``load_weights`` or Keras' own reader takes the file. float16 rounds
     to 11 significant bits: half the size for an error of at most 0.05 % a weight.
@@ -102,10 +102,10 @@ def load_weights(model: "keras.Model", path: StrPath, sha256: str | None = None)
     Args:
         model: a built ``keras.Model``.
         path: the file.
-        sha256: what the file must have, in lower-case hexadecimal; None: whatever it has.
+        sha256: expected digest in lower-case hexadecimal; None: any.
 
     Raises:
-        FileNotFoundError: there is no such file.
+        FileNotFoundError: the file does not exist.
         ValueError: not a weight file, damaged, of another network, with NaN or infinite weights, or one that Keras does
             not take as a whole.
     """
@@ -144,9 +144,9 @@ def _load_copy(model, copy, path):
                     power += _power(values)
     except _Refused:
         raise
-    # h5py raises some ten kinds of exceptions at bytes that it does not expect.
+    # h5py raises about ten kinds of exceptions on invalid bytes.
     except Exception as error:
-        raise ValueError(f"{path} is not a weight file that can be read: it is damaged or no HDF5.") from error
+        raise ValueError(f"{path} is not a weight file that can be read: it is damaged, or not HDF5.") from error
     try:
         _rename_layers(copy)
         model.load_weights(copy)

@@ -32,7 +32,7 @@ def device_outputs(faces, labels, kernels, mirrored_classes, size, plan, compile
         "normal": random_normal.standard_normal_tensors(tensors["key"], (size, size, 3)),
         "normal_odd": random_normal.standard_normal_tensors(tensors["key"], (7, 5, 3)),
         "warped": sharp,
-        "degraded": device_synthesis.degrade(sharp, kernels, tensors["sigma"], tensors["key"]),
+        "degraded": device_synthesis.blur_and_noise(sharp, kernels, tensors["sigma"], tensors["key"]),
         "blurred": blurred,
         "sharp": rendered_sharp,
         "labels": rendered_labels,

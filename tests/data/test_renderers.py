@@ -14,17 +14,11 @@ from deblur_zoo.blur.kernels import make_bank
 from deblur_zoo.data import host_synthesis
 from deblur_zoo.data.augmentation import Augmentation
 from deblur_zoo.data.synthesis import PairMaker, Synthesis
+from tests.data import render_on_backend
 
 HERE = Path(__file__).parent
 SIZE = 40
 COUNT = 12
-
-
-def load_script():
-    specification = importlib.util.spec_from_file_location("render_on_backend", HERE / "render_on_backend.py")
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +51,7 @@ def inputs(maker):
 
 @pytest.fixture(scope="module")
 def on_tensorflow(maker, plans):
-    return load_script().device_outputs(**inputs(maker), plan=plans)
+    return render_on_backend.device_outputs(**inputs(maker), plan=plans)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +59,7 @@ def on_tensorflow_compiled(maker, plans):
     import tensorflow as tf
 
     compile = lambda function: tf.function(function, jit_compile=True)  # noqa: E731
-    return load_script().device_outputs(**inputs(maker), plan=plans, compile=compile)
+    return render_on_backend.device_outputs(**inputs(maker), plan=plans, compile=compile)
 
 
 @pytest.fixture(scope="module")
@@ -130,9 +124,9 @@ def test_degraded_host_picture_equals_scipy(maker, plans):
     sharp = host_synthesis.warp(maker.faces[0], plans["matrix"][0], SIZE)
     kernel, key = maker.kernel(plans["kernel"][0]), plans["key"][0]
     blurred = [ndimage.convolve(sharp[..., c].astype(np.float64), kernel, mode="mirror") for c in range(3)]
-    without = host_synthesis.degrade(sharp, kernel, 0.0, key)
+    without = host_synthesis.blur_and_noise(sharp, kernel, 0.0, key)
     np.testing.assert_allclose(without / 255, np.stack(blurred, -1) / 255, atol=1e-6)
-    noise = (host_synthesis.degrade(sharp, kernel, 0.1, key) - without) / 25.5
+    noise = (host_synthesis.blur_and_noise(sharp, kernel, 0.1, key) - without) / 25.5
     assert abs(noise.std() - 1) < 0.05 and abs(noise.mean()) < 0.06
 
 
@@ -157,7 +151,7 @@ def test_device_equals_host(backend, request, maker, plans):
         np.testing.assert_array_equal(device["sharp"][i], sharp)
         np.testing.assert_array_equal(device["labels"][i], labels)
         kernel = maker.kernel(plans["kernel"][i])
-        degraded = host_synthesis.degrade(sharp, kernel, plans["sigma"][i], plans["key"][i])
+        degraded = host_synthesis.blur_and_noise(sharp, kernel, plans["sigma"][i], plans["key"][i])
         np.testing.assert_allclose(device["degraded"][i] / 255, degraded / 255, atol=1e-5)
         if plans["unblurred"][i]:
             np.testing.assert_array_equal(device["blurred"][i], sharp)

@@ -16,14 +16,12 @@ import pytest
 
 from deblur_zoo import execution
 from deblur_zoo.models.one_step import OneStep
+from tests.execution import checks_on_backend as checks
 
 if keras.backend.backend() != "tensorflow":
     pytest.skip("the other backends have processes of their own", allow_module_level=True)
 
 ROOT = Path(__file__).parents[2]
-_spec = importlib.util.spec_from_file_location("checks", Path(__file__).with_name("checks_on_backend.py"))
-checks = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(checks)
 
 
 @pytest.fixture

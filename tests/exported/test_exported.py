@@ -53,7 +53,7 @@ def test_which_module_reads_what(tmp_path):
     for name in ("model", "served", "hub", "hub/2"):
         assert exported.reader_of(tmp_path / name) == exported.SAVED_MODEL
     assert exported.reader_of(tmp_path / "other") is None and exported.reader_of(tmp_path / "missing.onnx") is None
-    with pytest.raises(ValueError, match="d.zip is no exported model; a SavedModel's folder"):
+    with pytest.raises(ValueError, match="d.zip is not an exported model"):
         exported.open_exported(tmp_path / "d.zip")
     with pytest.raises(ValueError, match="is a file, not a preset: .* saved .keras models and exported SavedModels"):
         zoo.load(tmp_path / "d.zip")

@@ -87,7 +87,7 @@ def test_damaged_folders_give_one_sentence(written, tmp_path, kind, recorded):
         # Nothing to compare the files with.
         (folder / saved_model_folder.INFORMATION_FILE).write_text(json.dumps(INFORMATION))
     damage(folder, kind)
-    sentence = "the sha256 of|is no SavedModel" if recorded else "is damaged|is refused, since|is no SavedModel"
+    sentence = "the sha256 of|is not a SavedModel" if recorded else "is damaged|is refused, since|is not a SavedModel"
     with pytest.raises(ValueError, match=f"tiny .*({sentence})") as raised:
         saved_model_folder.open_runner(folder)
     assert len(str(raised.value).splitlines()) == 1
@@ -107,7 +107,7 @@ def test_other_signatures_are_refused(tmp_path):
 @pytest.mark.parametrize(
     "content, sentence",
     [
-        (None, "is no SavedModel that deblur-zoo wrote"),
+        (None, "is not a SavedModel that deblur-zoo wrote"),
         ("{", "deblur_zoo.json is damaged"),
         ("[]", "deblur_zoo.json is damaged"),
         ("{}", "deblur_zoo.json is damaged"),

@@ -89,7 +89,7 @@ def test_half_precision_that_differs_leaves_nothing(model, tmp_path, monkeypatch
         right(source, file, information)
 
     monkeypatch.setattr(onnx_model, "write_float16", write_other_weights)
-    with pytest.raises(verify.VerificationError, match="differ from the Keras model .* float16, .* difference 0.01"):
+    with pytest.raises(verify.VerificationError, match="float16, .*0.01"):
         onnx_model.export(model, tmp_path / "1", float16=True)
     assert list(tmp_path.iterdir()) == []
 
@@ -119,7 +119,7 @@ def test_a_size_that_must_be_a_float_is_refused():
     def mean(values):
         return tf.reduce_sum(values) / tf.cast(tf.shape(values)[0], tf.float32)
 
-    with pytest.raises(ValueError, match="passes whole numbers through floats at "):
+    with pytest.raises(ValueError, match="through floats"):
         onnx_model.convert(mean)
 
 
@@ -162,7 +162,7 @@ def test_wrong_written_weights_are_found_and_leave_the_old_version(model, tmp_pa
     with pytest.raises(FileExistsError):
         onnx_model.export(model, old)
     for path, overwrite in ((old, True), (tmp_path / "new" / "onnx" / "1", False)):
-        with pytest.raises(verify.VerificationError, match="differ from the Keras model .* difference 0.002"):
+        with pytest.raises(verify.VerificationError, match="difference 0.002"):
             onnx_model.export(model, path, overwrite)
     found = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*"))
     assert found == ["small", "small/onnx", "small/onnx/1", "small/onnx/1/small.onnx"]
@@ -176,7 +176,7 @@ def test_an_invalid_file_is_refused(model, tmp_path, monkeypatch):
         onnx.save(onnx.helper.make_model(graph), str(file))
 
     monkeypatch.setattr(onnx_model, "write", write_nonsense)
-    with pytest.raises(verify.VerificationError, match="the written file is no valid ONNX: "):
+    with pytest.raises(verify.VerificationError, match="not valid ONNX"):
         onnx_model.export(model, tmp_path / "1")
     assert list(tmp_path.iterdir()) == []
 
@@ -201,9 +201,7 @@ def test_an_operation_that_onnx_lacks_is_named():
         with tf.name_scope("odd_layer"):
             return tf.math.digamma(values)
 
-    with pytest.raises(
-        ValueError, match=r"in ONNX opset 15 for the TensorFlow operation Digamma \(odd_layer/Digamma\)$"
-    ):
+    with pytest.raises(ValueError, match=r"opset 15.* Digamma \(odd_layer/Digamma\)"):
         onnx_model.convert(special)
 
 
@@ -217,13 +215,13 @@ def test_information_that_json_cannot_hold_is_refused_before_any_work(model, tmp
 def test_a_missing_package_is_named_with_the_extra(monkeypatch, package):
     found = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == package else found(name))
-    with pytest.raises(RuntimeError, match=rf"needs {package}, .*: pip install 'deblur-zoo\[onnx\]'$"):
+    with pytest.raises(RuntimeError, match=rf"{package}.*'deblur-zoo\[onnx\]'"):
         onnx_model.check_backend()
 
 
 def test_another_backend_is_refused(monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
-    with pytest.raises(RuntimeError, match="Keras runs on jax: set KERAS_BACKEND=tensorflow"):
+    with pytest.raises(RuntimeError, match="KERAS_BACKEND=tensorflow"):
         onnx_model.check_backend()
 
 

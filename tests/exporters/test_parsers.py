@@ -44,7 +44,7 @@ def batch(parser):
 
 
 def refused(path):
-    with pytest.raises(ValueError, match="is an exported parser, not a deblurrer"):
+    with pytest.raises(ValueError, match="parser, not a deblurrer"):
         exported.open_exported(path)
 
 

@@ -140,7 +140,7 @@ def test_wrong_written_weights_are_found_and_leave_the_old_version(model, tmp_pa
     monkeypatch.setattr(saved_model, "write", write_one_wrong_weight)
     with pytest.raises(FileExistsError):
         saved_model.export(model, old)
-    with pytest.raises(VerificationError, match="differ from the Keras model .* serving_default: .* difference 0.001"):
+    with pytest.raises(VerificationError, match="serving_default: .*0.001"):
         saved_model.export(model, old, overwrite=True)
     found = [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")]
     assert found == ["small", "small/1", "small/1/saved_model.pb"]

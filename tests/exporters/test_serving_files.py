@@ -161,7 +161,7 @@ def test_files_are_replaced_whole(out, monkeypatch):
 
 @pytest.mark.parametrize(
     "ports, sentence",
-    [((0, 8501), "from 1 to 65535, not 0"), ((8500, 70000), "not 70000"), ((8500, 8500), "two ports, and both are")],
+    [((0, 8501), "from 1 to 65535, got 0"), ((8500, 70000), "got 70000"), ((8500, 8500), "both are 8500")],
 )
 def test_bad_ports_write_nothing(out, ports, sentence):
     with pytest.raises(ValueError, match=sentence):
@@ -170,6 +170,6 @@ def test_bad_ports_write_nothing(out, ports, sentence):
 
 
 def test_no_model(tmp_path):
-    with pytest.raises(ValueError, match="holds no SavedModel"):
+    with pytest.raises(ValueError, match="no SavedModel"):
         serving_files.write(tmp_path)
     assert list(tmp_path.iterdir()) == []

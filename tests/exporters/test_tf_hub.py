@@ -205,7 +205,7 @@ class Wrong:
 
 def test_fine_tuning_that_does_not_work_is_found():
     run_tf_hub.check_training(Wrong(1.0), "right")
-    with pytest.raises(SystemExit, match="up: a step of fine-tuning did not lower the loss: 0"):
+    with pytest.raises(SystemExit, match="up: .*fine-tuning"):
         run_tf_hub.check_training(Wrong(-1.0), "up")
     with pytest.raises(SystemExit, match="flat: the loss has no gradient"):
         run_tf_hub.check_training(Wrong(0.0), "flat")
@@ -262,7 +262,7 @@ def test_failure_leaves_nothing(tiny_model, tmp_path, monkeypatch):
 
 def test_missing_packages_are_named(monkeypatch):
     monkeypatch.setattr(tf_hub, "PACKAGES", ("keras", "no_such_package"))
-    with pytest.raises(RuntimeError, match=r"no_such_package, which is not installed: .*'deblur-zoo\[hub\]'"):
+    with pytest.raises(RuntimeError, match=r"no_such_package.*'deblur-zoo\[hub\]'"):
         tf_hub.check_backend()
 
 

@@ -70,12 +70,12 @@ def test_equal_answers_pass(run, cases):
 @pytest.mark.parametrize(
     ("rule", "sentence"),
     [
-        ("shift", r"differ from the Keras model in 2 of 2 cases: .* largest difference 0.0002 \(allowed 0.0001\)"),
-        ("nan", "in 1 of 2 cases: .* largest difference nan"),
-        ("double", r"the answer is float64 \(1, 1, 1, 3\), and float32 \(1, 1, 1, 3\) was expected"),
-        ("narrow", r"the answer is float32 \(1, 1, 0, 3\)"),
-        ("forget", "gave no answer to serving_default: 2 of 5x9 pixels"),
-        ("crash", r"do not run in a fresh process \(exit code 1\): RuntimeError: cannot open the flower"),
+        ("shift", r"2 of 2 cases: .* 0.0002 \(allowed 0.0001\)"),
+        ("nan", "1 of 2 cases: .* nan"),
+        ("double", r"float64 \(1, 1, 1, 3\).*float32 \(1, 1, 1, 3\)"),
+        ("narrow", r"float32 \(1, 1, 0, 3\)"),
+        ("forget", "no answer .*2 of 5x9"),
+        ("crash", r"exit code 1\): RuntimeError: cannot open the flower"),
     ],
 )
 def test_every_fault_is_found(run, cases, rule, sentence):
@@ -84,7 +84,7 @@ def test_every_fault_is_found(run, cases, rule, sentence):
 
 
 def test_a_process_that_hangs_is_given_up(run, cases):
-    with pytest.raises(VerificationError, match="did not answer within 1 seconds"):
+    with pytest.raises(VerificationError, match="within 1 seconds"):
         run("wait", cases, timeout=1)
 
 
@@ -105,7 +105,7 @@ def test_encoded_cases_hold_a_batch_of_different_sizes():
 
 def test_an_answer_that_is_no_picture(run):
     junk = Case("serving_bytes", "junk", [b"no picture"], [np.zeros((1, 1, 3), np.uint8)], 1)
-    with pytest.raises(VerificationError, match="serving_bytes: junk: the answer is no picture"):
+    with pytest.raises(VerificationError, match="junk: .*not an image"):
         run("same", [junk])
 
 

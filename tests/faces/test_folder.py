@@ -11,9 +11,10 @@ from deblur_zoo.faces import journal
 from deblur_zoo.faces.acceptance import Rules
 from deblur_zoo.faces.alignment import canonical_points
 from deblur_zoo.faces.detection import Face
-from deblur_zoo.faces.folder import REPORT, SETTINGS, Settings, align_folder, output_stems
+from deblur_zoo.faces.folder import Settings, align_folder, output_stems
 from deblur_zoo.faces.warp import warp
 from deblur_zoo.files import pictures
+from deblur_zoo.files.resumable_folder import REPORT, SETTINGS
 
 SMALL = Settings(size=32, margin=4, format="png")
 
@@ -255,9 +256,9 @@ def test_an_output_folder_of_another_run_is_refused_and_kept(photos, tmp_path):
     (tmp_path / "other").mkdir()
     pictures.write(tmp_path / "other" / "a.png", photo(3))
     for folder, settings, words in (
-        (photos, Settings(size=64, margin=4, format="png"), r"other settings \(size\)"),
-        (tmp_path / "other", SMALL, "holds crops of the photos in .*photos"),
-        (out, SMALL, "another folder than that of the photos"),
+        (photos, Settings(size=64, margin=4, format="png"), r"other settings \(size;"),
+        (tmp_path / "other", SMALL, r"other settings \(photos;"),
+        (out, SMALL, "must differ from that of the photos"),
     ):
         with pytest.raises(ValueError, match=words):
             align_folder(folder, out, settings, stub_detector)

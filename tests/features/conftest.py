@@ -1,21 +1,16 @@
-"""Load the helpers of this folder by path, since tests are not a package."""
-
-import importlib.util
-from pathlib import Path
+"""Images, gradients and writers of weight files."""
 
 import keras
 import numpy as np
 import pytest
 
-_spec = importlib.util.spec_from_file_location("weight_writers", Path(__file__).parent / "weight_writers.py")
-_writers = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_writers)
+from tests.features import weight_writers
 
 
 @pytest.fixture(scope="session")
 def writers():
     """The module weight_writers."""
-    return _writers
+    return weight_writers
 
 
 @pytest.fixture

@@ -236,7 +236,7 @@ def test_local_files_that_are_no_presets(tmp_path):
 def test_a_base_address_with_a_faulty_config(server, tmp_path, text):
     (tmp_path / "faulty").mkdir()
     (tmp_path / "faulty" / "config.json").write_text(text)
-    with pytest.raises(ValueError, match="is no preset's config"):
+    with pytest.raises(ValueError, match="not a preset's config"):
         zoo.load(f"{server[0]}/faulty")
 
 

@@ -19,8 +19,8 @@ def tree(tmp_path):
 
 def test_links_to_folders_are_followed(tree):
     (tree / "in" / "linked").symlink_to(tree / "disk" / "x")
-    paths, passed_over = find_files(tree / "in", (".png",))
-    assert names(tree / "in", paths) == ["a.png", "linked/1.png", "linked/deep/2.png", "sub/B.PNG"] and not passed_over
+    paths, skipped = find_files(tree / "in", (".png",))
+    assert names(tree / "in", paths) == ["a.png", "linked/1.png", "linked/deep/2.png", "sub/B.PNG"] and not skipped
 
 
 def test_each_folder_is_read_once(tree):
@@ -31,10 +31,10 @@ def test_each_folder_is_read_once(tree):
     (tree / "in" / "x2").symlink_to(tree / "disk" / "x")
     # Leads to the folder's parent, in which there is the folder.
     (tree / "disk" / "x" / "out").symlink_to(tree)
-    paths, passed_over = find_files(tree / "in", (".png",))
+    paths, skipped = find_files(tree / "in", (".png",))
     assert names(tree / "in", paths) == ["a.png", "sub/B.PNG", "x1/1.png", "x1/deep/2.png"]
-    assert names(tree / "in", [path for path, _ in passed_over]) == ["a_twin", "loop", "sub/up", "x2"]
-    assert {kind for _, kind in passed_over} == {"link to a folder that is read already"}
+    assert names(tree / "in", [path for path, _ in skipped]) == ["a_twin", "loop", "sub/up", "x2"]
+    assert {kind for _, kind in skipped} == {"link to a folder that was read already"}
 
 
 def test_links_that_double_at_each_step_end_soon(tree):
@@ -43,16 +43,16 @@ def test_links_that_double_at_each_step_end_soon(tree):
         (tree / "in" / f"{step}").mkdir()
         for link in ("left", "right"):
             (tree / "in" / f"{step}" / link).symlink_to(tree / "in" / f"{step + 1}")
-    paths, passed_over = find_files(tree / "in" / "0", (".png",))
-    assert paths == [] and 40 <= len(passed_over) <= 80
+    paths, skipped = find_files(tree / "in" / "0", (".png",))
+    assert paths == [] and 40 <= len(skipped) <= 80
 
 
-def test_what_is_passed_over_is_counted_and_named(tree, caplog):
+def test_skipped_files_are_counted_and_named(tree, caplog):
     for name in ("b.HEIC", "c.heic", "sub/d.gif", "README"):
         (tree / "in" / name).touch()
     assert names(tree / "in", list_files(tree / "in", (".png",))) == ["a.png", "sub/B.PNG"]
     (message,) = caplog.messages
-    for words in ("2 .heic", "1 .gif", "1 without an ending", "b.HEIC", "c.heic", "README", "read are .png"):
+    for words in ("2 .heic", "1 .gif", "1 without an ending", "b.HEIC", "c.heic", "README", "accepted: .png"):
         assert words in message
     caplog.clear()
     list_files(tree / "disk", (".png",))

@@ -8,6 +8,7 @@ import functools
 import importlib.util
 import json
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -19,17 +20,8 @@ from keras import layers, ops
 
 from deblur_zoo import zoo
 from deblur_zoo.zoo import presets
+from tests.small_presets import SMALL, small_config
 
-
-def module_of(path):
-    specification = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
-
-
-small_presets = module_of(Path(__file__).parents[1] / "small_presets.py")
-SMALL, small_config = small_presets.SMALL, small_presets.small_config
 INDEX = presets.read_json(zoo.hub_folder() / "index.json")["presets"]
 
 
@@ -110,7 +102,7 @@ PARAMETERS = {
 }
 # Further methods have a file each.
 for _path in sorted(Path(__file__).parent.glob("*_parameters.py")):
-    PARAMETERS |= module_of(_path).PARAMETERS
+    PARAMETERS |= runpy.run_path(str(_path))["PARAMETERS"]
 # Networks that end in tanh cannot leave [0, 1].
 ENDS_IN_TANH = {"enhancement_gan", "umsn"}
 
@@ -337,6 +329,7 @@ OTHER_BACKEND = """
 import sys
 import numpy as np, keras
 from deblur_zoo.zoo import presets
+from tests.small_presets import SMALL, small_config
 for name, folder in zip(sys.argv[1::2], sys.argv[2::2]):
     model = presets.build_model(presets.read_config(folder))
     model.load_weights(folder + "/random.weights.h5")

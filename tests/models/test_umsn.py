@@ -1,7 +1,5 @@
 """umsn's networks: sizes, connections, options, what inference leaves out. The blocks are in test_umsn_blocks.py."""
 
-import importlib.util
-from pathlib import Path
 from unittest import mock
 
 import keras
@@ -17,10 +15,7 @@ from deblur_zoo.models.umsn_heads import ImageOutput
 from deblur_zoo.models.umsn_parser import CLASS_NAMES, FourClassParser, SemanticNetwork
 from deblur_zoo.zoo import presets
 from deblur_zoo.zoo.multiply_adds import count_multiply_adds
-
-_spec = importlib.util.spec_from_file_location("umsn_parameters", Path(__file__).with_name("umsn_parameters.py"))
-numbers = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(numbers)
+from tests.models import umsn_parameters as numbers
 
 SMALL = {"width": 8, "growth": 4, "blocks": 1, "last_width": 4, "feature_width": 4, "feature_blocks": 2,
          "parser_width": 4}  # fmt: skip

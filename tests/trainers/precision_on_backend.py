@@ -14,7 +14,7 @@ from keras import ops
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from trainers.runs.checkpoint import restore_checkpoint, save_checkpoint  # noqa: E402
+from trainers.runs.checkpoint import read_checkpoint, save_checkpoint  # noqa: E402
 from trainers.steps.schedule import Schedule  # noqa: E402
 
 # The gradients that enter the networks are these over 1728 values and over 144 scores: 6e-9 and 7e-9, where float16
@@ -83,7 +83,7 @@ def main(result_path):
     with tempfile.TemporaryDirectory() as folder:
         save_checkpoint(Path(folder) / "checkpoint.npz", trainer, {})
         resumed = build("mixed_float16", True, momentum=0.9)
-        restore_checkpoint(Path(folder) / "checkpoint.npz", resumed)
+        read_checkpoint(Path(folder) / "checkpoint.npz").restore(resumed)
     results |= {f"resumed/{name}": value for name, value in state(resumed).items()}
     # With a scale at which steps are taken again, the resumed training goes the same way.
     for name, either in (("went_on", trainer), ("resumed_went_on", resumed)):

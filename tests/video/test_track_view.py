@@ -1,8 +1,5 @@
 """Crops from the kept rectangle of a frame equal those from the whole frame."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -10,10 +7,7 @@ from deblur_zoo.faces.alignment import canonical_points
 from deblur_zoo.faces.warp import align
 from deblur_zoo.video.track_view import TrackView, face_region, part_boxes
 from deblur_zoo.video.tracking import Track
-
-_spec = importlib.util.spec_from_file_location("rendered_clips", Path(__file__).parents[1] / "rendered_clips.py")
-clips = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(clips)
+from tests import rendered_clips as clips
 
 # In the middle; and so far to the upper left that crops reach beyond the frame, where it is mirrored.
 PATHS = {"inside": [(-12, 8), (0, 12), (14, 9)], "border": [(-50, -40), (-55, -45)]}

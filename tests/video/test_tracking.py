@@ -1,8 +1,6 @@
 """Tracking a face along a known path: between detected frames, across cuts, gaps and wrong detections."""
 
-import importlib.util
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,10 +9,8 @@ from deblur_zoo.faces.acceptance import Rules
 from deblur_zoo.faces.detection import Face
 from deblur_zoo.video import tracking
 from deblur_zoo.video.tracking import ANOTHER_FACE, NO_FACE, track_faces
+from tests import rendered_clips as clips
 
-_spec = importlib.util.spec_from_file_location("rendered_clips", Path(__file__).parents[1] / "rendered_clips.py")
-clips = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(clips)
 frame_at, points_at = clips.frame_at, clips.points_at
 
 

@@ -1,4 +1,3 @@
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -7,10 +6,8 @@ import numpy as np
 import pytest
 
 from deblur_zoo.video.video_file import list_videos, read_frames, read_info
+from tests import rendered_clips as clips
 
-_spec = importlib.util.spec_from_file_location("rendered_clips", Path(__file__).parents[1] / "rendered_clips.py")
-clips = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(clips)
 ROOT = Path(__file__).parents[2]
 
 

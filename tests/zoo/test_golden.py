@@ -58,11 +58,11 @@ def test_files_that_hold_something_else(tmp_path):
     with pytest.raises(FileNotFoundError, match="there is no .*golden.npz"):
         golden.read(path)
     path.write_bytes(b"PK\x03\x04 half a file")
-    with pytest.raises(ValueError, match="holds no golden outputs, or is damaged"):
+    with pytest.raises(ValueError, match="golden outputs.*damaged"):
         golden.read(path)
     golden.write(Inverse(), tmp_path, "0" * 64)
     path.write_bytes(path.read_bytes()[:-200])
-    with pytest.raises(ValueError, match="holds no golden outputs, or is damaged"):
+    with pytest.raises(ValueError, match="golden outputs.*damaged"):
         golden.read(path)
     np.savez(path, images=np.zeros((2, 4, 4, 3)), restored=np.zeros((2, 4, 4, 3), np.uint16), weights_sha256="0")
     with pytest.raises(ValueError, match=r"not float64 \(2, 4, 4, 3\)"):

@@ -19,19 +19,12 @@ import deblur_zoo
 import deblur_zoo.models
 from deblur_zoo import zoo
 from deblur_zoo.zoo import keras_classes, presets
+from tests import small_presets
+from tests.zoo import reload_on_backend as on_backend
 
 ROOT = Path(__file__).parents[2]
 
 
-def module_of(path):
-    specification = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
-
-
-small_presets = module_of(ROOT / "tests" / "small_presets.py")
-on_backend = module_of(Path(__file__).with_name("reload_on_backend.py"))
 # Classes that no preset names, at test width.
 OTHERS = {
     "ConditionalDiscriminator": {"width": 4, "depth": 3},
@@ -158,7 +151,7 @@ def test_files_that_are_no_model_of_the_zoo_are_refused(tmp_path, tiny_model):
                 config["config"]["width"] += 1
                 content = json.dumps(config)
             new.writestr(name, content)
-    with pytest.raises(ValueError, match="wide.keras is damaged and cannot be loaded"):
+    with pytest.raises(ValueError, match="wide.keras is damaged"):
         zoo.load(tmp_path / "wide.keras")
     with pytest.raises(ValueError, match="kind 'parser'"):
         zoo.load(tmp_path / "good.keras", kind="parser")

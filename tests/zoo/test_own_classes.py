@@ -126,7 +126,7 @@ def test_from_preset_takes_presets_of_its_class_alone():
     assert type(OneStep.from_preset("one_step_lite")) is OneStep
     assert OneStep.from_preset("one_step", weights=False).name == "one_step"
     for cls, source in ((OneStep, "umsn_lite"), (Parser, "one_step_lite"), (own_networks.Sharpen, "umsn")):
-        with pytest.raises(ValueError, match=rf"{source} is a preset of the class \w+, not {cls.__name__}"):
+        with pytest.raises(ValueError, match=rf"{source} .*not {cls.__name__}"):
             cls.from_preset(source)
 
 

@@ -47,7 +47,7 @@ def test_list_models(hub):
     assert zoo.list_models(kind="deblurrer") == ["tiny", "tiny_full"]
     assert zoo.list_models("tiny*") == ["tiny", "tiny_full"] and zoo.list_models("*_full") == ["tiny_full"]
     assert zoo.list_models("TINY") == zoo.list_models("none*") == []
-    with pytest.raises(ValueError, match="no presets of kind 'generator'; the kinds are deblurrer, parser"):
+    with pytest.raises(ValueError, match="'generator'.* deblurrer, parser"):
         zoo.list_models(kind="generator")
 
 
@@ -94,7 +94,7 @@ def test_the_face_parser_is_a_preset_of_its_own_kind(tmp_path):
 
 
 def test_a_preset_of_another_kind_is_refused_where_a_kind_is_needed(tmp_path):
-    with pytest.raises(ValueError, match="^face_parser is a preset of kind 'parser'; one of kind 'deblurrer' is need"):
+    with pytest.raises(ValueError, match="^face_parser .*'parser'.*'deblurrer'"):
         zoo.load("face_parser", weights=False, kind="deblurrer")
     assert zoo.load("face_parser", weights=False, kind="parser").kind == "parser"
     with pytest.raises(ValueError, match="kind 'deblurrer' is needed here"):
@@ -102,9 +102,7 @@ def test_a_preset_of_another_kind_is_refused_where_a_kind_is_needed(tmp_path):
 
 
 def test_untrained_models(hub, tiny_model):
-    with pytest.raises(
-        ValueError, match=r"'tiny_full' has no trained weights\. Too slow; use tiny instead\. weights=F"
-    ):
+    with pytest.raises(ValueError, match=r"'tiny_full' .*Too slow; use tiny instead\. weights=F"):
         zoo.load("tiny_full")
     for source in ("tiny_full", "tiny"):
         model = zoo.load(source, weights=False)
@@ -147,7 +145,7 @@ def test_weights_are_verified_before_use(hub, by_name):
     data = path.read_bytes()
 
     path.write_bytes(data[:1000])
-    with pytest.raises(ValueError, match="is truncated: 1,000 bytes instead of"):
+    with pytest.raises(ValueError, match="truncated: 1,000 bytes"):
         zoo.load(source)
     path.write_bytes(data + b"0")
     with pytest.raises(ValueError, match="is too long"):
@@ -216,7 +214,7 @@ def test_faulty_configs(tiny_preset, changes, message):
 @pytest.mark.parametrize("text", [b"", b"{", b"[1]", b"\xff\xfe\x00", b"[" * 100_000, b'"' + b"a" * 1_100_000 + b'"'])
 def test_a_config_that_is_no_json(tiny_preset, text):
     (tiny_preset / "config.json").write_bytes(text)
-    with pytest.raises(ValueError, match="config.json is not a valid JSON file: "):
+    with pytest.raises(ValueError, match="config.json .*JSON"):
         zoo.load(tiny_preset)
 
 
@@ -243,7 +241,7 @@ def test_save_preset_writes_what_the_format_says(tiny_preset, tiny_model):
 def test_save_preset_refuses_a_class_it_could_not_load(tmp_path):
     import keras
 
-    with pytest.raises(ValueError, match="a Deblurrer or a Parser, not a Sequential"):
+    with pytest.raises(ValueError, match="not a Sequential"):
         presets.save_preset(keras.Sequential(), tmp_path / "a", "a")
     assert not (tmp_path / "a").exists()
 

@@ -77,7 +77,7 @@ def test_a_keras_that_leaves_layers_out_is_found(tmp_path, file, tiny_model, mon
         kernel.assign(before)
 
     monkeypatch.setattr(model, "load_weights", load_all_but_one)
-    with pytest.raises(ValueError, match="Keras did not take all weights of .*model.weights.h5 into the network"):
+    with pytest.raises(ValueError, match="not .* all weights of .*model.weights.h5"):
         load_weights(model, file)
 
 
@@ -111,7 +111,7 @@ def test_the_same_weights_give_the_same_bytes(file, tmp_path, tiny_model):
 def test_weights_that_float16_cannot_hold_are_not_written(tmp_path, value):
     model = fresh()
     model.weights[0].assign(np.full(model.weights[0].shape, value))
-    with pytest.raises(ValueError, match="first/vars/0 holds NaN, infinity or a value above 65,504"):
+    with pytest.raises(ValueError, match="first/vars/0 .*65,504"):
         save_weights_float16(model, tmp_path / "a.weights.h5")
     assert list(tmp_path.iterdir()) == []
 
@@ -125,7 +125,7 @@ def test_the_ending_is_checked(tmp_path, tiny_model):
 def test_nan_and_infinity_are_refused(file, value):
     with h5py.File(file, "r+") as opened:
         opened[KERNEL][0, 0, 0, 0] = value
-    with pytest.raises(ValueError, match=f"NaN or infinite weights .in /{KERNEL}"):
+    with pytest.raises(ValueError, match=f"NaN .*/{KERNEL}"):
         load_weights(fresh(), file)
 
 
@@ -157,7 +157,7 @@ def test_missing_truncated_and_other_files(file, tmp_path):
     data = file.read_bytes()
     for damaged in (b"", b"text", data[:-1], data[: len(data) // 2]):
         file.write_bytes(damaged)
-        with pytest.raises(ValueError, match="damaged or no HDF5"):
+        with pytest.raises(ValueError, match="damaged, or not HDF5"):
             load_weights(fresh(), file)
 
 
@@ -234,7 +234,7 @@ def test_an_empty_integer_dataset_in_a_kernels_place_is_refused_unread(file):
         del opened[KERNEL]
         opened["elsewhere"] = values
         opened.create_dataset(KERNEL, (1 << 40,), np.int8)
-    with pytest.raises(ValueError, match=f"does not fit the network .*/{KERNEL} holds int8 of shape"):
+    with pytest.raises(ValueError, match=f"/{KERNEL} .*int8"):
         load_weights(fresh(), file)
 
 

@@ -18,8 +18,13 @@ from pathlib import Path
 
 from absl import flags
 
+from deblur_zoo import zoo
+from deblur_zoo.data.face_store import load_faces
 from deblur_zoo.files import command_line_tools
+from deblur_zoo.files.atomic_file import atomic_path
 from deblur_zoo.files.command_line_tools import UsageError
+from deblur_zoo.metrics.parsing import component_scores, group_scores
+from trainers.datasets.parsing_folders import list_pairs
 
 FLAGS = flags.FLAGS
 SCORES = "scores.json"
@@ -86,10 +91,6 @@ def cross_validate(flags):
     Raises:
         FileNotFoundError, ValueError: unusable pairs, or a training run that failed.
     """
-    from deblur_zoo.files.atomic_file import atomic_path
-    from deblur_zoo.metrics.parsing import component_scores, group_scores
-    from trainers.datasets.parsing_folders import list_pairs
-
     pairs = list_pairs(flags["pairs"])[0]
     out, counts = Path(flags["out"]), 0
     for number, held_out in enumerate(divide(pairs, flags["folds"]), 1):
@@ -118,8 +119,6 @@ def cross_validate(flags):
 
 def fold_confusion(preset, weights, folder):
     """Counts of true and predicted classes on a folder of pairs, for the preset with these weights."""
-    from deblur_zoo import zoo
-    from deblur_zoo.data.face_store import load_faces
     from trainers.validation.parsing_validation import ParsingDevelopmentSet
 
     model = zoo.load(preset, weights=False)

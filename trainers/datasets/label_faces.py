@@ -16,18 +16,23 @@ eye, 5 right eye, 6 nose, 7 upper lip, 8 inner mouth, 9 lower lip, 10 hair, 255 
 report.tsv in OUT gives the origin of each face's labels. Run the same command to resume after an interruption.
 """
 
-import csv
 import hashlib
-import json
 from pathlib import Path
 
 import numpy as np
 from absl import flags
+from tqdm import tqdm
 
-from deblur_zoo.files import command_line_tools
+from deblur_zoo.faces.detection import as_rgb
+from deblur_zoo.faces.face_classes import UNKNOWN, FaceClass
+from deblur_zoo.files import command_line_tools, pictures
+from deblur_zoo.files.checksum import sha256_of
 from deblur_zoo.files.command_line_tools import UsageError
+from deblur_zoo.files.resumable_folder import REPORT, ResumableFolder
+from deblur_zoo.zoo import load
+from trainers.datasets.mesh import FaceMesh
+from trainers.datasets.mesh_labels import COMPONENTS, mesh_labels, refusal
 
-REPORT, SETTINGS = "report.tsv", "settings.json"
 COLUMNS = ("face", "labels", "reason")
 NONE = "none"
 
@@ -43,9 +48,6 @@ def combine(probabilities, points, threshold):
     Returns:
         uint8 (H, W), 255 unknown.
     """
-    from deblur_zoo.faces.face_classes import UNKNOWN, FaceClass
-    from trainers.datasets.mesh_labels import COMPONENTS, mesh_labels
-
     shape = probabilities.shape[:2]
     seen = np.where(probabilities.max(axis=-1) >= threshold, probabilities.argmax(axis=-1), UNKNOWN).astype(np.uint8)
     if points is None:
@@ -70,8 +72,6 @@ def label_batch(crops, parser, mesh, threshold, size):
     Returns:
         list of (uint8 (S, S) labels or None, their origin, why the mesh was rejected).
     """
-    from trainers.datasets.mesh_labels import mesh_labels, refusal
-
     margin = (crops.shape[1] - size) // 2
     probabilities = [None] * len(crops)
     if parser is not None:
@@ -109,21 +109,16 @@ def label_folders(folders, out, parser, mesh, settings, threshold=0.7, size=128,
         FileNotFoundError: a folder is missing or has no images.
         ValueError: labels of two folders or faces would have the same name, or ``out`` has labels made differently.
     """
-    from deblur_zoo.files import pictures
-    from deblur_zoo.files.atomic_file import atomic_path
-
     out = Path(out)
     waiting, targets = list_faces(folders)
-    _check_out(out, settings)
-    for leftover in out.rglob(".partial-*"):
-        leftover.unlink()
+    results = ResumableFolder(out, "labels", settings, COLUMNS)
+    results.open()
     done = {
-        face: row
-        for face, row in read_report(out / REPORT).items()
-        if face in targets and (row[0] == NONE or _is_whole(out / targets[face]))
+        face: (origin, reason)
+        for face, origin, reason in results.read_report()
+        if face in targets and (origin == NONE or _is_whole(out / targets[face]))
     }
-    with atomic_path(out / REPORT) as temporary:
-        _append(temporary, [COLUMNS, *((face, *row) for face, row in done.items())])
+    results.write_report([(face, *row) for face, row in done.items()])
     if progress is not None:
         progress.total = len(waiting)
         progress.update(len(done))
@@ -144,7 +139,7 @@ def label_folders(folders, out, parser, mesh, settings, threshold=0.7, size=128,
                     (out / targets[face]).parent.mkdir(parents=True, exist_ok=True)
                     pictures.write(out / targets[face], labels)
                 rows[face] = origin, reason
-        _append(out / REPORT, [(face, *row) for face, row in rows.items()])
+        results.append([(face, *row) for face, row in rows.items()])
         done |= rows
         if progress is not None:
             progress.update(len(rows))
@@ -160,8 +155,6 @@ def list_faces(folders):
         FileNotFoundError, NotADirectoryError: a folder is missing or has no images.
         ValueError: labels of two faces would have the same name.
     """
-    from deblur_zoo.files import pictures
-
     faces, targets, taken = [], {}, {}
     names = [Path(folder).resolve().name for folder in folders]
     if len(set(names)) < len(names):
@@ -187,44 +180,7 @@ def list_faces(folders):
     return faces, targets
 
 
-def read_report(path):
-    """An earlier run's report: dict from face to (origin of the labels, reason), without a truncated last line."""
-    if not path.exists():
-        return {}
-    with open(path, newline="", encoding="utf-8", errors="surrogateescape") as file:
-        text = file.read()
-    complete = text[: text.rfind("\n") + 1]
-    rows = list(csv.reader(complete.splitlines(), delimiter="\t"))
-    if not rows or tuple(rows[0]) != COLUMNS:
-        raise ValueError(f"{path} is not a report of this command: choose another folder")
-    return {row[0]: (row[1], row[2]) for row in rows[1:] if len(row) == len(COLUMNS)}
-
-
-def _append(path, rows):
-    with open(path, "a", newline="", encoding="utf-8", errors="surrogateescape") as file:
-        csv.writer(file, delimiter="\t", lineterminator="\n").writerows(rows)
-
-
-def _check_out(out, settings):
-    text = json.dumps(settings, indent=2, sort_keys=True) + "\n"
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"{out} is a file, not a folder for labels")
-    if (out / SETTINGS).exists():
-        if (out / SETTINGS).read_text() != text:
-            raise ValueError(f"{out} has labels made with other settings (see its {SETTINGS}): choose another folder")
-        return
-    if out.exists() and any(out.iterdir()):
-        raise ValueError(f"{out} has files that this command did not write: choose an empty or new folder")
-    from deblur_zoo.files.atomic_file import atomic_path
-
-    out.mkdir(parents=True, exist_ok=True)
-    with atomic_path(out / SETTINGS) as temporary:
-        temporary.write_text(text)
-
-
 def _is_whole(path):
-    from deblur_zoo.files import pictures
-
     try:
         return pictures.read(path).ndim == 2
     except (ValueError, OSError):
@@ -232,8 +188,6 @@ def _is_whole(path):
 
 
 def _as_crop(picture, size):
-    from deblur_zoo.faces.detection import as_rgb
-
     crop = as_rgb(picture)
     height, width = crop.shape[:2]
     if height != width or height < size or (height - size) % 2:
@@ -245,8 +199,6 @@ def _as_crop(picture, size):
 
 def _load_parser(source):
     """The parser's function and a digest of its weights."""
-    from deblur_zoo.zoo import load
-
     model = load(source, kind="parser")
     digest = hashlib.sha256()
     for weights in model.get_weights():
@@ -281,11 +233,6 @@ def run_command(arguments):
     except ValueError as error:
         raise UsageError(str(error)) from None
     # Heavy imports after the flags have been checked.
-    from tqdm import tqdm
-
-    from deblur_zoo.files.checksum import sha256_of
-    from trainers.datasets.mesh import FaceMesh
-
     settings = {"threshold": values.threshold, "size": values.size, "parser": None, "mesh": None}
     try:
         mesh = parser = None

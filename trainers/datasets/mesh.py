@@ -8,6 +8,7 @@ outputs 468 points (x, y, depth) in pixels of that input and the logit of a face
 import os
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from deblur_zoo.faces.alignment import CROP_SIZE
@@ -64,8 +65,6 @@ class FaceMesh:
         Raises:
             ValueError: unsupported shapes or dtypes.
         """
-        import cv2
-
         crops = np.asarray(crops)
         if crops.dtype != np.uint8 or crops.ndim != 4 or crops.shape[1] != crops.shape[2] or crops.shape[3] != 3:
             raise ValueError(f"crops must be uint8 (N, S, S, 3), got {crops.dtype} of shape {crops.shape}")

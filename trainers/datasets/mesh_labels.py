@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from deblur_zoo.faces.alignment import CROP_SIZE, canonical_points
@@ -99,8 +100,6 @@ def corners_of(points, component):
 
 def fill(corners, shape):
     """The pixels inside a polygon (K, 2) of (x, y), including its edge: bool (H, W)."""
-    import cv2
-
     mask = np.zeros(shape, np.uint8)
     # Larger numbers overflow in the drawing routine.
     corners = np.rint(np.clip(np.asarray(corners, np.float64), -1e5, 1e5) * 2**_SHIFT).astype(np.int32)
@@ -160,8 +159,6 @@ def from_six_classes(labels, points):
     Returns:
         uint8 (H, W).
     """
-    import cv2
-
     shape = labels.shape
     result = np.full(shape, UNKNOWN, np.uint8)
     result[labels == 0] = FaceClass.BACKGROUND

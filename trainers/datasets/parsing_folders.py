@@ -10,27 +10,27 @@ unknown. report.tsv in OUT has the outcome of each image. Run the same command t
 """
 
 import hashlib
-import json
 import os
 from pathlib import Path
 
 import numpy as np
 from absl import flags
+from tqdm import tqdm
 
 from deblur_zoo.faces import acceptance, journal
 from deblur_zoo.faces.alignment import CROP_SIZE
-from deblur_zoo.faces.detection import Face, as_rgb
+from deblur_zoo.faces.detection import Detector, Face, as_rgb
 from deblur_zoo.faces.face_classes import UNKNOWN, FaceClass
 from deblur_zoo.faces.journal import NOT_USED, UNREADABLE, USED, Row
 from deblur_zoo.faces.warp import align
 from deblur_zoo.files import command_line_tools, pictures
-from deblur_zoo.files.atomic_file import atomic_path
 from deblur_zoo.files.command_line_tools import UsageError
+from deblur_zoo.files.resumable_folder import REPORT, ResumableFolder
 from trainers.datasets import mesh_labels
+from trainers.datasets.mesh import FaceMesh
 from trainers.datasets.mesh_labels import COMPONENTS
 
 ENDING = "_label"
-REPORT, SETTINGS = "report.tsv", "settings.json"
 STYLES = {"helen": (*range(11), UNKNOWN), "fasseg": tuple(range(6))}
 MOUTH = (FaceClass.UPPER_LIP, FaceClass.INNER_MOUTH, FaceClass.LOWER_LIP)
 LISTED = 20
@@ -163,10 +163,12 @@ def align_pairs(
     rules = rules or acceptance.Rules(minimum_confidence=0)
     pairs, alone = list_pairs(photos)
     record = {"photos": str(photos.resolve()), "style": style, "size": size, "margin": margin, "rules": vars(rules)}
-    _check_out(out, photos, record)
-    for leftover in out.rglob(".partial-*"):
-        leftover.unlink()
-    old = journal.read(out / REPORT)
+    if photos.resolve() in (out.resolve(), *out.resolve().parents):
+        raise ValueError(f"the folder for the pairs must be outside that of the photos, {photos}")
+    results = ResumableFolder(out, "pairs", record, journal.COLUMNS)
+    results.open()
+    old = journal.read(results.report)
+    results.write_report(journal.table(row for found in old.values() for row in found))
     detector = detector or _default_detector()
     rows = [Row(path.relative_to(photos).as_posix(), reason="no labels beside it") for path in alone]
     for picture, labels in (progress or iter)(pairs):
@@ -174,14 +176,10 @@ def align_pairs(
         row = _row_that_holds(old.get(name), picture, labels, out, size + 2 * margin)
         if row is None:
             row = _align_pair(name, picture, labels, out, style, size, margin, mesh, rules, detector)
-            # Appended at once, so that an interrupted run can resume here.
-            if not (out / REPORT).exists():
-                journal.write(out / REPORT, [])
-            with open(out / REPORT, "ab") as report:
-                report.write(journal.encode([row]))
+            results.append(journal.table([row]))
         rows.append(row)
     rows.sort(key=lambda row: row.photo)
-    journal.write(out / REPORT, rows)
+    results.write_report(journal.table(rows))
     return rows
 
 
@@ -192,29 +190,7 @@ def _places(labels, classes):
 
 
 def _default_detector():
-    from deblur_zoo.faces.detection import Detector
-
     return Detector((320, 1024), minimum_confidence=0.8)
-
-
-def _check_out(out, photos, record):
-    if out.exists() and not out.is_dir():
-        raise NotADirectoryError(f"{out} is a file, not a folder for pairs")
-    if out.resolve() == photos.resolve() or photos.resolve() in out.resolve().parents:
-        raise ValueError(f"the folder for the pairs must be outside that of the photos, {photos}")
-    if (out / SETTINGS).exists():
-        if (out / SETTINGS).read_text() != _as_text(record):
-            raise ValueError(f"{out} holds pairs of other photos or settings: choose another folder")
-    elif out.exists() and pictures.holds_pictures(out):
-        raise ValueError(f"{out} holds pictures that this command did not write: choose an empty or new folder")
-    else:
-        out.mkdir(parents=True, exist_ok=True)
-        with atomic_path(out / SETTINGS) as temporary:
-            temporary.write_text(_as_text(record))
-
-
-def _as_text(record):
-    return json.dumps(record, indent=2) + "\n"
 
 
 def _row_that_holds(rows, picture, labels, out, side):
@@ -316,11 +292,6 @@ def run_command(arguments):
         raise UsageError("--style fasseg needs --mesh, to tell brows from hair and face from neck")
     # The detector's code is TensorFlow's; what is written here is for every backend.
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    # Heavy imports wait until the flags are known to be good.
-    from tqdm import tqdm
-
-    from trainers.datasets.mesh import FaceMesh
-
     rules = acceptance.Rules(
         minimum_confidence=0, maximum_residual=values.maximum_residual, maximum_enlargement=values.maximum_enlargement
     )

@@ -1,3 +1,3 @@
-"""A file a method for its losses and stages; ``method.py`` is what a method says of its training.
-Each registers itself by the name that a recipe gives; ``registry.py`` finds it.
+"""One file per method for its losses and stages; ``method.py`` is the base class.
+Each registers itself under its name in recipes; ``registry.py`` finds it.
 """

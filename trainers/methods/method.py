@@ -1,14 +1,14 @@
-"""What a method says about its training: which losses, of which outputs. Backends and optimisers are elsewhere."""
+"""The base class of training methods: losses and the outputs they compare. Backends and optimisers are elsewhere."""
 
 from keras import ops
 
 from deblur_zoo.losses import content, perceptual
 
-# Measures of two images, and of two images' activations, by the name that an option gives.
+# Measures of two images, and of two images' activations, by their names in options.
 PIXELS = {"l1": content.l1, "l2": content.l2, "negative_psnr": content.negative_psnr}
 FEATURES = {"l1": perceptual.l1, "l2": perceptual.l2}
 
-# Registered classes by the name that a recipe gives.
+# Registered classes by their names in recipes.
 REGISTERED = {}
 
 
@@ -21,7 +21,7 @@ def register_method(name: str):
 
     def register(cls):
         other = REGISTERED.setdefault(name, cls)
-        # A class that is defined again, as in a notebook, takes its own place.
+        # A class that is redefined, as in a notebook, replaces its older self.
         if (other.__module__, other.__qualname__) != (cls.__module__, cls.__qualname__):
             raise ValueError(
                 f"the method {name!r} is registered already, by {other.__module__}.{other.__qualname__}: give "
@@ -34,7 +34,7 @@ def register_method(name: str):
 
 
 class Method:
-    """The losses of one stage of one method. Subclasses speak ``keras.ops`` alone, so that every backend trains them.
+    """The losses of one stage of one method. Subclasses use only ``keras.ops``, so that they train on every backend.
 
     Args:
         losses: dict from the generator's terms to their weights.
@@ -89,11 +89,11 @@ class Method:
 
     @property
     def has_adversary(self):
-        """Whether any term of the stage asks a critic."""
+        """Whether any term of the stage needs a critic."""
         return bool(self.critic_weights) or any(term in self.weights for term in self.adversarial)
 
     def outputs(self, model, batch):
-        """What the losses are taken of.
+        """The tensors that the losses compare.
 
         Args:
             model: the model in training.

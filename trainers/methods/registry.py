@@ -1,4 +1,4 @@
-"""Methods by the name that a recipe gives: those of this folder, and what users register."""
+"""Methods by their names in recipes: those of this folder and those that users register."""
 
 import importlib
 import pkgutil
@@ -17,7 +17,7 @@ def method_class(name: str) -> type[Method]:
         importlib.import_module(f"{methods.__name__}.{module.name}")
     if name not in REGISTERED:
         raise ValueError(
-            f"method {name!r} has no trainer; accepted: {', '.join(sorted(REGISTERED))}, and what "
-            "trainers.register_method has registered"
+            f"method {name!r} has no trainer; accepted: {', '.join(sorted(REGISTERED))}, and methods "
+            "registered by trainers.register_method"
         )
     return REGISTERED[name]

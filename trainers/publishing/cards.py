@@ -10,15 +10,15 @@ from pathlib import Path
 
 from absl import flags
 
+from deblur_zoo import zoo
 from deblur_zoo.files import command_line_tools
+from deblur_zoo.files.atomic_file import atomic_path
 from deblur_zoo.files.command_line_tools import UsageError
+from deblur_zoo.zoo import presets
 
 
 def published():
     """Names of the presets that have weights."""
-    from deblur_zoo import zoo
-    from deblur_zoo.zoo import presets
-
     index = presets.read_json(zoo.hub_folder() / "index.json")["presets"]
     return {name: entry for name, entry in index.items() if entry["weights_sha256"]}
 
@@ -36,8 +36,6 @@ def make_card(name, entry):
     Raises:
         ValueError: a missing, damaged or unsuitable file.
     """
-    from deblur_zoo import zoo
-    from deblur_zoo.zoo import presets
     from trainers.publishing.measures import measure_of
     from trainers.publishing.model_card import card
 
@@ -52,8 +50,6 @@ def make_card(name, entry):
 def cards(arguments):
     """Check the flags, render all cards, then write them. Returns the exit code."""
     command_line_tools.require_flags(arguments)
-    from deblur_zoo.files.atomic_file import atomic_path
-
     entries = published()
     for name in flags.FLAGS.presets:
         if name not in entries:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from deblur_zoo import zoo
+from deblur_zoo.data.face_store import load_faces
 from deblur_zoo.evaluation import table as evaluation_table
 from deblur_zoo.evaluation.preset_measurement import PresetMeasurement
 from deblur_zoo.zoo import presets
@@ -100,8 +101,6 @@ class ParserMeasure:
         """As ``DeblurrerMeasure.measure``; "development_labels" may be the labels' folder, and "cross_validation" the
         scores of ``trainers.datasets.cross_validation``.
         """
-        from deblur_zoo.data.face_store import load_faces
-
         labels = [flags["development_labels"]] if flags["development_labels"] else None
         model = zoo.load(folder)
         store = load_faces([flags["development"]], limit=flags["limit"], labels=labels)

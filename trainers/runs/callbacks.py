@@ -1,4 +1,4 @@
-"""What happens between steps: progress, checkpoints, validation, event files, a stop where the loss is not finite."""
+"""Callbacks: progress, checkpoints, validation, event files, and a stop if the loss is not finite."""
 
 import datetime
 import math
@@ -16,10 +16,10 @@ ADVICE = "the last good checkpoint is kept; a lower learning rate, a longer warm
 
 
 class StopOnNonFinite(keras.callbacks.Callback):
-    """Raise NonFiniteLoss where a loss is not finite, before any checkpoint is written of it.
+    """Raise NonFiniteLoss if a loss is not finite, before a checkpoint is written.
 
-    The losses are means over the epoch, which stay not finite once they are: looking every so many steps, and at the
-    epoch's end, misses nothing, and an accelerator is not made to wait for the host after each step.
+    The losses are means over the epoch, which stay non-finite: checking at intervals and at the epoch's end misses
+    nothing, and an accelerator need not wait for the host after each step.
     """
 
     # Under JAX Keras calls such callbacks from a thread of its own. Without this it would fetch the losses after each
@@ -153,7 +153,7 @@ class Validation(keras.callbacks.Callback):
 
     Raises:
         NonFiniteLoss: a measurement that is not finite.
-        CannotWrite: the disk is full, say.
+        CannotWrite: for example on a full disk.
     """
 
     def __init__(self, development, every, epochs, folder, progress, halve_after=0, event_log=None, shown=True):

@@ -1,7 +1,6 @@
-"""Checkpoints: everything a killed run needs to go on, in a file that is whole and carries its own checksum.
+"""Checkpoints: everything needed to resume a killed run, written atomically with a checksum.
 
-The last two are kept. One alone would be enough against a kill, since a file takes its place when it is complete; the
-second is for a disk or a hand that damages the newest.
+The last two are kept: the older one is used if the newest is damaged.
 """
 
 import contextlib
@@ -24,7 +23,7 @@ _CHECKSUM = "sha256"
 
 @contextlib.contextmanager
 def writing(path):
-    """A context in which a failure to write becomes one sentence.
+    """A context that turns a failure to write into one sentence.
 
     Raises:
         CannotWrite: the block raised OSError.
@@ -34,8 +33,8 @@ def writing(path):
     except OSError as error:
         reason = " ".join(str(getattr(error, "strerror", None) or error).split())
         raise CannotWrite(
-            f"{path} cannot be written ({reason}); the last good checkpoint is kept: make room, and the same command "
-            "goes on from it"
+            f"{path} cannot be written ({reason}); the last good checkpoint is kept: free some space and run the same "
+            "command to resume from it"
         ) from error
 
 
@@ -47,10 +46,10 @@ def whole_file(path):
 
 
 def save_weights(model, path):
-    """Write a model's weights as float32 ``.weights.h5``, whole or not at all.
+    """Write a model's weights as float32 ``.weights.h5``, atomically.
 
     Raises:
-        CannotWrite: the disk is full, say.
+        CannotWrite: for example on a full disk.
     """
     content = weight_bytes(model)
     with whole_file(path) as temporary:
@@ -87,12 +86,12 @@ def save_checkpoint(path, trainer, progress):
         progress: dict that JSON can hold (stage, best score, ...).
 
     Raises:
-        NonFiniteLoss: a variable holds NaN or infinity; nothing is written.
-        CannotWrite: the disk is full, say; what was there stays.
+        NonFiniteLoss: a variable has NaN or infinite values; no file is written.
+        CannotWrite: for example on a full disk; existing files stay.
     """
     path = Path(path)
     arrays = {name: ops.convert_to_numpy(variable) for name, variable in _variables(trainer).items()}
-    # A gradient may overflow in the last step before a checkpoint, which no loss has shown yet.
+    # A gradient may overflow in the last step before a checkpoint, before any loss shows it.
     if not all(np.isfinite(array).all() for array in arrays.values()):
         raise NonFiniteLoss(
             f"a weight or an optimiser's state is not finite after step {int(trainer.step.numpy())}: the last good "
@@ -111,7 +110,7 @@ def save_checkpoint(path, trainer, progress):
 
 @dataclass(frozen=True)
 class StoredState:
-    """A checkpoint that was read and found whole.
+    """A checkpoint that was read and verified.
 
     Attributes:
         path: the file.
@@ -145,32 +144,19 @@ class StoredState:
             variable.assign(self.arrays[name])
 
 
-def restore_checkpoint(path, trainer):
-    """Read a checkpoint, put it into a trainer that has begun the same stage, and return its progress dict.
-
-    Raises:
-        As ``read_checkpoint`` and ``StoredState.restore``, and FileNotFoundError where there is none.
-    """
-    stored = read_checkpoint(path)
-    if stored is None:
-        raise FileNotFoundError(f"there is no checkpoint {path}")
-    stored.restore(trainer)
-    return stored.progress
-
-
 def read_checkpoint(path):
-    """The newest whole checkpoint of a run.
+    """The newest intact checkpoint of a run.
 
-    Where the newest is damaged, the one before it takes its place, which is said on standard error.
+    If the newest is damaged, the one before it is used, with a message on standard error.
 
     Args:
         path: as for ``save_checkpoint``.
 
     Returns:
-        StoredState, or None where there is no checkpoint.
+        StoredState, or None if there is no checkpoint.
 
     Raises:
-        DamagedCheckpoint: there are checkpoints, and none is whole.
+        DamagedCheckpoint: all checkpoints are damaged.
     """
     newest, problem = Path(path), None
     for path in (newest, previous_path(newest)):
@@ -182,12 +168,12 @@ def read_checkpoint(path):
             problem = problem or error
             continue
         if problem:
-            print(f"{problem}; going on from the one before it, after step {stored.step}.", file=sys.stderr, flush=True)
-            # Not later: the next checkpoint pushes the newest one into the previous one's place.
+            print(f"{problem}; resuming from the one before it, after step {stored.step}.", file=sys.stderr, flush=True)
+            # Now: the next checkpoint would replace the previous one with the damaged one.
             os.replace(path, newest)
         return stored
     if problem:
-        raise DamagedCheckpoint(f"{problem}, and no other is there to go on from: remove it to start anew")
+        raise DamagedCheckpoint(f"{problem}, and there is no other to resume from: remove it to start from scratch")
     return None
 
 
@@ -200,7 +186,7 @@ def _read(path):
             if checksum != _checksum(arrays):
                 raise ValueError("another checksum")
             progress = json.loads(arrays.pop("progress").tobytes().decode())
-        # Whatever the readers of zip files and arrays raise at bytes that are not what they expect.
+        # Whatever the readers of zip files and arrays raise on invalid bytes.
         except Exception as error:
             raise DamagedCheckpoint(f"the checkpoint {path} is truncated or was altered") from error
     return StoredState(path, arrays, progress)

@@ -1,12 +1,12 @@
-"""What stops a run, each said in one sentence. The last good checkpoint stays, and the same command goes on from it."""
+"""Errors that stop a run. The last good checkpoint is kept, and the same command resumes from it."""
 
 
 class RunStopped(Exception):
-    """A run cannot go on; the text is the sentence for the person who started it."""
+    """A run cannot continue; the text is one sentence for the user."""
 
 
 class CannotStart(ValueError):
-    """Options, a recipe or data that no run can begin with."""
+    """Options, a recipe or data are invalid."""
 
 
 class NonFiniteLoss(RunStopped):
@@ -18,7 +18,7 @@ class OtherRun(RunStopped):
 
 
 class FolderInUse(RunStopped):
-    """Another trainer works in the folder."""
+    """Another trainer is working in the folder."""
 
 
 class DamagedCheckpoint(RunStopped):

@@ -8,6 +8,7 @@ import io
 import time
 
 import numpy as np
+from PIL import Image
 
 
 def open_event_log(folder):
@@ -37,7 +38,6 @@ class EventLog:
         self._add(step, [Summary.Value(tag=name, simple_value=float(value)) for name, value in values.items()])
 
     def image(self, step, name, pixels):
-        from PIL import Image
         from tensorboard.compat.proto.summary_pb2 import Summary
 
         data = io.BytesIO()

@@ -17,15 +17,17 @@ from deblur_zoo.data.camera_blur import CameraBlur
 from deblur_zoo.data.kernel_mixture import KernelMixture
 from deblur_zoo.data.pair_store import load_pairs
 from deblur_zoo.data.synthesis import PairMaker, Synthesis
+from deblur_zoo.features import load_feature_network
+from deblur_zoo.features.identity import IdentityNetwork
 from deblur_zoo.zoo import classes, presets
 from trainers.methods.registry import method_class
 from trainers.runs.recipe import complete_recipe, read_recipe, without_later_settings
 from trainers.steps.optimizers import optimizer_of
 from trainers.steps.schedule import Schedule
 
-# Settings of a recipe that options of the same name overrule.
+# Settings of a recipe that options of the same name override.
 OVERRULED = ("seed", "batch_size", "precision")
-# Steps of warm-up where a run goes on from trained weights, unless its recipe has more.
+# Warm-up steps for a run that starts from trained weights, unless its recipe has more.
 CONTINUED_WARMUP = 250
 
 
@@ -33,7 +35,7 @@ def resolve_recipe(options, folder):
     """The preset's recipe with what the options change.
 
     Raises:
-        FileNotFoundError, ValueError: no recipe, or one that does not hold together.
+        FileNotFoundError, ValueError: the recipe does not exist or is invalid.
     """
     recipe = read_recipe(options["recipe"] or folder / "recipe.json")
     for name in OVERRULED:
@@ -44,7 +46,7 @@ def resolve_recipe(options, folder):
     recipe = complete_recipe(recipe)
     _set_pairs_share(recipe, options.get("pairs_share"), bool(options.get("pairs")))
     if options["init_from"]:
-        # A fresh optimiser's first steps are far too large for weights that are good already.
+        # A fresh optimiser's first steps are far too large for trained weights.
         first = recipe["stages"][0]
         for player in ("", "critic_"):
             rate = first[f"{player}learning_rate"]
@@ -63,7 +65,7 @@ def resolve_recipe(options, folder):
 
 
 def _set_steps(recipe, steps):
-    """Put other numbers of steps in place of the recipe's.
+    """Replace the recipe's numbers of steps.
 
     Args:
         recipe: a recipe; stages that get no steps are taken out.
@@ -95,9 +97,9 @@ def pairs_share(recipe, stage):
 
 
 def _set_pairs_share(recipe, share, has_pairs):
-    """Put the flag's share in place of the recipe's, but for stages that take no pairs, and check all shares.
+    """Replace the recipe's share by the flag's, except in stages without pairs, and check all shares.
 
-    A recipe's own share is left out, and that is said, where there are no pairs.
+    Without pairs the recipe's own share is removed, with a message.
     """
     asked = bool(share)
     if share is not None:
@@ -115,11 +117,11 @@ def _set_pairs_share(recipe, share, has_pairs):
                 f"the stage {name!r} takes a share of {share:g} of each batch from pairs: name their shards by "
                 "--pairs, as `python -m trainers.datasets.video_pairs` writes them"
             )
-        print("Real motion is left out: --pairs names no pairs of videos.", file=sys.stderr, flush=True)
+        print("Pairs from videos are not used: pass them with --pairs.", file=sys.stderr, flush=True)
         for table in (recipe["data"], *recipe["stages"]):
             table["pairs_share"] = table["pairs_share"] and 0.0
     if has_pairs and not taking:
-        raise ValueError("--pairs names pairs and no stage takes any: say by --pairs_share, such as 0.5, how many")
+        raise ValueError("no stage uses the pairs of --pairs: pass their share with --pairs_share, such as 0.5")
 
 
 def build_models(config, precision):
@@ -222,14 +224,14 @@ def network_files(options):
 
 
 def load_networks(recipe, files):
-    """The frozen feature networks of a recipe, by name; terms whose network has no file are taken out, and said so.
+    """The frozen feature networks of a recipe, by name; terms without a network file are removed, with a message.
 
     Args:
-        recipe: a complete recipe; changed where a term is taken out.
+        recipe: a complete recipe; changed if a term is removed.
         files: as ``network_files`` gives them.
 
     Raises:
-        ValueError, FileNotFoundError: a file that is no such network.
+        ValueError, FileNotFoundError: a file does not exist or has another kind of network.
     """
     method = method_class(recipe["method"])
     specifications = {"identity": {"kind": "identity"}, **recipe["networks"]}
@@ -248,18 +250,14 @@ def load_networks(recipe, files):
     for stage in recipe["stages"]:
         for term in [term for term in stage["losses"] if term in missing]:
             flag = "--identity_network" if missing[term] == "identity" else f"--networks {missing[term]}=FILE"
-            print(f"The {term} term is off: {flag} names no network.", file=sys.stderr, flush=True)
+            print(f"The {term} loss is disabled: pass its network with {flag}.", file=sys.stderr, flush=True)
             del stage["losses"][term]
     return networks
 
 
 def _load_network(specification):
     if specification["kind"] == "identity" and not specification.get("layers"):
-        from deblur_zoo.features.identity import IdentityNetwork
-
         return IdentityNetwork(specification["weights"])
-    from deblur_zoo.features import load_feature_network
-
     return load_feature_network(specification)
 
 
@@ -318,7 +316,7 @@ def load_given_pairs(options, store):
     """The pairs that the option "pairs" names, of the faces' size, or None.
 
     Raises:
-        ValueError, FileNotFoundError: there are none that can be used.
+        ValueError, FileNotFoundError: there are no usable pairs.
     """
     if not options.get("pairs"):
         return None
@@ -341,9 +339,9 @@ def model_config(preset, recipe):
 
 
 def run_record(options, config, recipe, store, networks, pairs=None):
-    """What a run was, for ``run.json``: everything that another machine needs to repeat it.
+    """The record of a run for ``run.json``: everything needed to repeat it on another machine.
 
-    "model", the network's config, lets ``deblur_zoo.load`` take the run's folder.
+    "model" is the network's config, from which ``deblur_zoo.load`` loads the run's folder.
     """
     return {
         "preset": options["preset"],

@@ -101,7 +101,7 @@ def complete_recipe(recipe):
         a new dict in which every setting is present.
 
     Raises:
-        ValueError: an unknown, missing or senseless setting, named in one sentence.
+        ValueError: an unknown, missing or invalid setting.
     """
     recipe = _complete(recipe, _RECIPE_KEYS, "the recipe")
     if recipe["format_version"] != 1:
@@ -118,7 +118,7 @@ def complete_recipe(recipe):
     recipe["stages"] = [_complete(stage, _STAGE_KEYS, "a stage of the recipe") for stage in recipe["stages"]]
     names = [stage["name"] for stage in recipe["stages"]]
     if not names or len(set(names)) != len(names):
-        raise ValueError(f"a recipe needs stages with names of their own, got {names}")
+        raise ValueError(f"a recipe needs stages with distinct names, got {names}")
     for stage in recipe["stages"]:
         if not isinstance(stage["steps"], int) or stage["steps"] < 1:
             raise ValueError(
@@ -137,9 +137,9 @@ def complete_recipe(recipe):
 
 
 def without_later_settings(recipe):
-    """A complete recipe without settings that recipes did not always have, where they are at their defaults.
+    """A complete recipe without later additions to the format that are at their defaults.
 
-    What a digest is made of, so that a run that an earlier version began still goes on.
+    Digests are computed from it, so that runs of earlier versions can be resumed.
     """
     recipe = copy.deepcopy(recipe)
     for table, keys in ((recipe["data"], _DATA_KEYS), *((stage, _STAGE_KEYS) for stage in recipe["stages"])):
@@ -153,8 +153,8 @@ def read_recipe(path):
     """Read and check a recipe file, with what it takes from its base.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is no JSON, or not a recipe.
+        FileNotFoundError: the file does not exist.
+        ValueError: not JSON, or not a recipe.
     """
     recipe = _read_with_base(Path(path), ())
     check_no_modules(recipe, f"the recipe {path}")

@@ -1,4 +1,4 @@
-"""Where a run took place and with what: the part of ``run.json`` that the recipe does not say."""
+"""The environment of a run: the part of ``run.json`` that is not in the recipe."""
 
 import subprocess
 from pathlib import Path
@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def provenance(options, recipe, distribution, test_bank, development=None):
-    """Everything beside recipe, faces and versions that another machine needs to repeat a run.
+    """Everything besides recipe, faces and versions that is needed to repeat a run on another machine.
 
     Args:
         options: dict of the arguments of ``trainers.train``.

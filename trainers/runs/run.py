@@ -125,16 +125,16 @@ class Run:
         return self.folder / "checkpoint.npz"
 
     def train(self, verbose=1):
-        """Go through the stages, from the checkpoint on where there is one.
+        """Run the stages, from the checkpoint if there is one.
 
         Args:
-            verbose: 0 silent, 1 Keras' progress bar and a line an epoch, 2 a line an epoch.
+            verbose: 0 silent, 1 Keras' progress bar and a line an epoch, 2 a line per epoch.
 
         Raises:
-            RunStopped: a loss that is not finite, a disk that is full, a folder that holds another run or that another
-                trainer works in, a damaged checkpoint; see ``trainers.runs.errors``.
+            RunStopped: a non-finite loss, a full disk, a folder with another run or in use by another trainer, or a
+                damaged checkpoint; see ``trainers.runs.errors``.
         """
-        # The chief alone writes.
+        # Only the chief writes.
         with only_trainer(self.folder) if self.distribution.is_chief else contextlib.nullcontext():
             self._train(verbose)
 
@@ -153,9 +153,9 @@ class Run:
         for what, value in digests.items():
             if progress.setdefault(what, value) != value:
                 raise OtherRun(f"{self.folder} holds a run with another recipe or other faces (the {what} differ); "
-                               "continue with the ones that it began with, or start in another folder")  # fmt: skip
+                               "use the original ones, or another folder")  # fmt: skip
         if self.distribution.is_chief:
-            # Without a checkpoint all is done again, the measurement before the first step too.
+            # Without a checkpoint everything is repeated, including the measurement before the first step.
             forget_after(self.folder / "log.tsv", stored.step if stored else -1)
             self._write(RUN_FILE, self.record)
         first_step = 0

@@ -4,21 +4,21 @@ from trainers.runs.checkpoint import whole_file, writing
 
 
 def append_row(path, row):
-    """Write one more line.
+    """Append a line.
 
     Args:
-        path: the file; made where there is none.
+        path: the file; created if missing.
         row: dict from name to value.
 
     Raises:
-        CannotWrite: the disk is full, say.
+        CannotWrite: for example on a full disk.
     """
     with writing(path), open(path, "a", encoding="utf-8") as log:
         log.write("\t".join(f"{name}={value}" for name, value in row.items()) + "\n")
 
 
 def read_rows(path):
-    """The lines as dicts of strings; a last line that was cut off is left out. No file: no lines."""
+    """The lines as dicts of strings; without a truncated last line; an empty list without a file."""
     if not path.is_file():
         return []
     lines = path.read_text(encoding="utf-8").split("\n")[:-1]
@@ -26,10 +26,10 @@ def read_rows(path):
 
 
 def forget_after(path, step):
-    """Take out the lines of steps that a run takes again, since it goes on from an earlier checkpoint.
+    """Remove the lines of steps after the checkpoint that a run resumes from.
 
     Raises:
-        CannotWrite: the disk is full, say.
+        CannotWrite: for example on a full disk.
     """
     rows = read_rows(path)
     kept = [row for row in rows if int(row["step"]) <= step]

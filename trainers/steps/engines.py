@@ -1,8 +1,7 @@
 """The training step and the batches for the current Keras backend."""
 
-import keras
-
-BACKENDS = ("tensorflow", "jax")
+from deblur_zoo.data import batches
+from deblur_zoo.execution import backend_name
 
 
 def check_backend():
@@ -11,10 +10,7 @@ def check_backend():
     Raises:
         ValueError: a backend without a training step.
     """
-    backend = keras.backend.backend()
-    if backend not in BACKENDS:
-        raise ValueError(f"the Keras backend {backend!r} has no training step; accepted: {', '.join(BACKENDS)}")
-    return backend
+    return backend_name("training", ("tensorflow", "jax"))
 
 
 def trainer_class():
@@ -38,7 +34,6 @@ def training_batches(pair_maker, batch_size, first_step, place="auto"):
         place: where pairs are rendered: "host", "device" or "auto", see ``deblur_zoo.data.places``.
     """
     if check_backend() == "jax":
-        from deblur_zoo.data import batches
         from deblur_zoo.execution.jax import jit
 
         return batches.training_batches(pair_maker, batch_size, first_step, place, compile=jit)

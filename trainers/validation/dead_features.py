@@ -9,10 +9,16 @@ Their sources get no gradient, so more training does not revive them: use a lowe
 reinitialise the dead layers.
 """
 
+import numpy as np
 from absl import flags
 
+from deblur_zoo import zoo
+from deblur_zoo.blur.kernels import standard_test_bank
+from deblur_zoo.data.face_store import load_faces
+from deblur_zoo.faces.alignment import CROP_SIZE
 from deblur_zoo.files import command_line_tools
 from deblur_zoo.files.command_line_tools import UsageError
+from deblur_zoo.layers.layer_calls import watch_layer_calls
 
 BATCH = 8
 
@@ -28,20 +34,17 @@ def largest_inputs(model, batches):
     Returns:
         dict from a layer's path to float (channels,), in the order in which the layers run.
     """
-    import numpy as np
     from keras import layers, ops
-
-    from deblur_zoo.layers.layer_calls import watch_layer_calls
 
     found = {}
 
-    def measure(kind, layer, inputs, outputs):
+    def measure(layer, inputs, outputs):
         values = np.abs(ops.convert_to_numpy(ops.cast(inputs, "float32")))
         largest = values.max(axis=tuple(range(values.ndim - 1)))
         found[layer.path] = np.maximum(found.get(layer.path, 0.0), largest)
 
     kinds = (layers.Conv2D, layers.Conv2DTranspose, layers.DepthwiseConv2D, layers.SeparableConv2D, layers.Dense)
-    with watch_layer_calls(kinds, measure):
+    with watch_layer_calls(model, kinds, measure):
         for batch in batches:
             model(batch, training=False)
     return found
@@ -69,10 +72,6 @@ def report(largest):
 def dead_features(arguments):
     """Measure and print. Returns the exit code."""
     command_line_tools.require_flags(arguments, "preset", "faces")
-    from deblur_zoo import zoo
-    from deblur_zoo.blur.kernels import standard_test_bank
-    from deblur_zoo.data.face_store import load_faces
-    from deblur_zoo.faces.alignment import CROP_SIZE
     from trainers.validation.deblurring_validation import DevelopmentSet
 
     values = flags.FLAGS

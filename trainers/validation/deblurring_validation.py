@@ -5,9 +5,10 @@ import numpy as np
 from deblur_zoo.data.face_store import central_crop
 from deblur_zoo.data.synthesis import degrade
 from deblur_zoo.execution import compiled
+from deblur_zoo.files.batches import in_batches
 from deblur_zoo.metrics.identity import identity_cosine
 from deblur_zoo.metrics.image_quality import SSIM_TAPS, psnr, ssim
-from trainers.validation.model_runner import as_float, capped_mean, in_batches, run_on_faces
+from trainers.validation.model_runner import as_float, capped_mean, run_on_faces
 from trainers.validation.pictures import chosen_faces, strip
 
 
@@ -45,8 +46,8 @@ class DevelopmentSet:
         self._embeddings = np.zeros((len(self.sharp), 1), np.float32)
         if identity_network is not None:
             embed = compiled(lambda images: identity_network(as_float(images)))
-            self._embeddings = in_batches(embed, batch_size, self.sharp)
-        self._plain = in_batches(self._psnr, batch_size, self.sharp, self.blurred.astype(np.float32) / 255.0)
+            self._embeddings = in_batches(embed, batch_size, self.sharp, fill=True)
+        self._plain = in_batches(self._psnr, batch_size, self.sharp, self.blurred.astype(np.float32) / 255.0, fill=True)
         self.psnr_blurred = capped_mean(self._plain)
 
     def _measures(self, truth, embeddings, estimate):
@@ -70,7 +71,7 @@ class DevelopmentSet:
             identity network. Means over the faces.
         """
         restored = run_on_faces(model, self.blurred, self.batch_size)
-        values = in_batches(self._quality, self.batch_size, self.sharp, self._embeddings, restored)
+        values = in_batches(self._quality, self.batch_size, self.sharp, self._embeddings, restored, fill=True)
         psnr_restored = values.pop("psnr")
         scores = {"psnr": capped_mean(psnr_restored)}
         scores["psnr_gain"] = scores["psnr"] - self.psnr_blurred
@@ -78,7 +79,7 @@ class DevelopmentSet:
         # A quarter of the faces keeps the sharp-in check cheap.
         sharp = self.sharp[: max(1, len(self.sharp) // 4)]
         unharmed = run_on_faces(model, sharp, self.batch_size)
-        scores["sharp_in_psnr"] = capped_mean(in_batches(self._psnr, self.batch_size, sharp, unharmed))
+        scores["sharp_in_psnr"] = capped_mean(in_batches(self._psnr, self.batch_size, sharp, unharmed, fill=True))
         return scores | {name: float(np.mean(value, dtype=np.float64)) for name, value in values.items()}
 
     def strip(self, model):

@@ -1,6 +1,7 @@
 """A strip of faces for inspection during training: one row per face, such as blurred | restored | sharp."""
 
 import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 
 GAP = 2
 CAPTION_HEIGHT = 14
@@ -18,8 +19,6 @@ def strip(columns):
     Raises:
         ValueError: images of different shapes or numbers, or none.
     """
-    from PIL import Image, ImageDraw, ImageFont
-
     pictures = [np.asarray(column) for column in columns.values()]
     if not pictures or any(column.shape != pictures[0].shape or not len(column) for column in pictures):
         raise ValueError(f"a strip needs columns of the same shape, got {[column.shape for column in pictures]}")

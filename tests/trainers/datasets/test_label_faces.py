@@ -1,4 +1,3 @@
-import importlib.util
 import json
 import subprocess
 import sys
@@ -9,13 +8,12 @@ import pytest
 
 from deblur_zoo.faces.face_classes import UNKNOWN, FaceClass
 from deblur_zoo.files import pictures
-from trainers.datasets.label_faces import combine, label_batch, label_folders, list_faces, read_report
+from deblur_zoo.files.resumable_folder import read_report
+from tests.trainers.datasets import toy_mesh as toy
+from trainers.datasets.label_faces import COLUMNS, combine, label_batch, label_folders, list_faces
 from trainers.datasets.mesh_labels import COMPONENTS, mesh_labels
 
 ROOT = Path(__file__).parents[3]
-_spec = importlib.util.spec_from_file_location("toy_mesh", Path(__file__).with_name("toy_mesh.py"))
-toy = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(toy)
 POINTS = toy.toy_points(32, 4)
 DRAWN = mesh_labels(POINTS, (40, 40))
 
@@ -102,6 +100,10 @@ def label(folders, out, mesh=toy_mesh, settings=None, **more):
     return label_folders(folders, out, None, mesh, settings or {"way": 1}, size=32, batch_size=2, **more)
 
 
+def reported(tmp_path):
+    return {face: (origin, why) for face, origin, why in read_report(tmp_path / "out" / "report.tsv", COLUMNS)}
+
+
 def test_folders(folders, tmp_path):
     rows = label(folders, tmp_path / "out")
     assert {face: origin for face, (origin, _) in rows.items()} == {
@@ -117,7 +119,7 @@ def test_folders(folders, tmp_path):
         "b/4.png",
     ]
     np.testing.assert_array_equal(pictures.read(written[0]), DRAWN)
-    assert read_report(tmp_path / "out/report.tsv") == rows
+    assert reported(tmp_path) == rows
 
 
 def test_the_training_reader_finds_the_labels(folders, tmp_path):
@@ -152,7 +154,7 @@ def test_a_second_run_goes_on(folders, tmp_path):
     rows = label(folders, tmp_path / "out", counts)
     assert len(seen) == 3 and len(rows) == 7
     assert not list((tmp_path / "out").rglob(".partial-*"))
-    assert rows == label(folders, tmp_path / "once") == read_report(tmp_path / "out/report.tsv")
+    assert rows == label(folders, tmp_path / "once") == reported(tmp_path)
     # Damaged labels are made again, whole ones and refused faces are not.
     (tmp_path / "out/a/1.png").write_bytes(b"cut")
     seen.clear()

@@ -1,6 +1,3 @@
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -8,12 +5,10 @@ from skimage.draw import polygon2mask
 
 from deblur_zoo.faces.alignment import canonical_points
 from deblur_zoo.faces.face_classes import UNKNOWN, FaceClass
+from tests.trainers.datasets import toy_mesh as toy
 from trainers.datasets import mesh_labels as module
 from trainers.datasets.mesh_labels import COMPONENTS, OVAL, POLYGONS, from_six_classes, mesh_labels
 
-_spec = importlib.util.spec_from_file_location("toy_mesh", Path(__file__).with_name("toy_mesh.py"))
-toy = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(toy)
 SHAPE = (160, 160)
 
 

@@ -1,4 +1,3 @@
-import importlib.util
 import json
 import subprocess
 import sys
@@ -13,13 +12,11 @@ from deblur_zoo.faces.alignment import canonical_points, similarity_transform
 from deblur_zoo.faces.detection import Face
 from deblur_zoo.faces.face_classes import UNKNOWN, FaceClass
 from deblur_zoo.files import pictures
+from tests.trainers.datasets import toy_mesh as toy
 from trainers.datasets.mesh_labels import mesh_labels
 from trainers.datasets.parsing_folders import align_pairs, list_pairs, points_from_labels, read_labels, warp_labels
 
 ROOT = Path(__file__).parents[3]
-_spec = importlib.util.spec_from_file_location("toy_mesh", Path(__file__).with_name("toy_mesh.py"))
-toy = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(toy)
 
 # A picture of 200x180 pixels with a canonical face of 100 pixels whose corner is at (50, 40).
 CORNER, SIZE = np.array([50.0, 40.0]), 100

@@ -1,6 +1,5 @@
 """enhancement_gan's losses by hand, its recipes, the paper's ablations, and a step with five critic steps."""
 
-import importlib.util
 from pathlib import Path
 
 import keras
@@ -11,6 +10,7 @@ from keras import ops
 from deblur_zoo.models.enhancement_gan import EnhancementGan
 from deblur_zoo.models.enhancement_gan_critic import PatchCritic
 from deblur_zoo.zoo import presets
+from tests.losses import gradients
 from trainers.methods.enhancement_gan import EnhancementGanMethod
 from trainers.runs.preparation import build_network
 from trainers.runs.recipe import read_recipe
@@ -18,9 +18,6 @@ from trainers.runs.recipe import read_recipe
 ROOT = Path(__file__).resolve().parents[3]
 RECIPES = ROOT / "trainers" / "recipes" / "enhancement_gan"
 SMALL = {"widths": [4, 6], "blocks": 1, "growth": 2, "dense_blocks": 1, "dense_units": 2}
-_spec = importlib.util.spec_from_file_location("gradients", ROOT / "tests" / "losses" / "gradients.py")
-gradients = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(gradients)
 
 
 class Trainer:

@@ -20,15 +20,13 @@ from deblur_zoo.data.augmentation import Augmentation
 from deblur_zoo.data.synthesis import PairMaker, Synthesis
 from deblur_zoo.files import pictures
 from deblur_zoo.zoo import classes, presets
+from tests import small_presets
 from trainers.methods.registry import method_class
 from trainers.runs.recipe import read_recipe
 from trainers.steps.engines import trainer_class, training_batches
 from trainers.steps.schedule import Schedule
 
 ROOT = Path(__file__).resolve().parents[3]
-_spec = importlib.util.spec_from_file_location("small_presets", ROOT / "tests" / "small_presets.py")
-small_presets = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(small_presets)
 
 SIDE, BATCH, STEPS = 32, 4, 200
 # What a stage is there to lower; the first that it has.

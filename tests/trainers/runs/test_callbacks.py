@@ -37,7 +37,7 @@ def test_either_players_loss_stops_the_run(name, value):
     logs = {"loss": 1.0, "critic_loss": -1.0}
     callback.on_train_batch_end(4, logs)
     callback.on_train_batch_end(3, {**logs, name: value})
-    with pytest.raises(NonFiniteLoss, match=f"the {name} is not finite in epoch 3, by step 5"):
+    with pytest.raises(NonFiniteLoss, match=f"{name} .*epoch 3, by step 5"):
         callback.on_train_batch_end(4, {**logs, name: value})
     with pytest.raises(NonFiniteLoss, match="by its end"):
         callback.on_epoch_end(2, {**logs, name: value})
@@ -119,7 +119,7 @@ def test_measured_every_so_often_and_at_the_end(tmp_path):
 
 
 def test_a_score_that_is_not_finite_is_never_the_best(tmp_path):
-    with pytest.raises(NonFiniteLoss, match="quality on the development faces is not finite"):
+    with pytest.raises(NonFiniteLoss, match="quality .*not finite"):
         validate(tmp_path, [math.nan], epochs=1, every=1)
     assert not list(tmp_path.iterdir())
 
@@ -173,7 +173,7 @@ def test_event_files(tmp_path):
 
 def test_event_files_without_any_writer(tmp_path, monkeypatch):
     monkeypatch.setattr(event_log.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ValueError, match="needs the package tensorboard: pip install"):
+    with pytest.raises(ValueError, match="tensorboard.*pip install"):
         event_log.open_event_log(tmp_path)
 
 

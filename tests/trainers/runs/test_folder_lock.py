@@ -21,7 +21,7 @@ def test_the_second_trainer_is_refused_until_the_first_has_ended_or_was_killed(t
     path = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen([sys.executable, "-c", HOLD, tmp_path], stdout=subprocess.PIPE, text=True, env=path) as first:
         assert first.stdout.readline() == "held\n"
-        with pytest.raises(FolderInUse, match=f"another trainer is working in {tmp_path}"):
+        with pytest.raises(FolderInUse, match=f"another trainer .*{tmp_path}"):
             with only_trainer(tmp_path):
                 pass
         # Nothing of the first process runs after this.

@@ -119,7 +119,7 @@ def test_a_schedule_that_makes_no_sense_is_found_before_the_run(rate, tmp_path):
     recipe["stages"][0]["learning_rate"] = rate
     (tmp_path / "recipe.json").write_text(json.dumps(recipe))
     flags = {"recipe": None, "seed": None, "batch_size": None, "precision": None, "steps": None, "init_from": None}
-    with pytest.raises(ValueError, match=r"^stage '\w+': its learning_rate or optimizer: "):
+    with pytest.raises(ValueError, match=r"^stage '\w+': .*learning_rate"):
         resolve_recipe(flags, tmp_path)
 
 

@@ -9,7 +9,7 @@ import signal
 import numpy as np
 import pytest
 
-from trainers.runs.checkpoint import read_checkpoint, restore_checkpoint, save_checkpoint, save_weights
+from trainers.runs.checkpoint import read_checkpoint, save_checkpoint, save_weights
 from trainers.runs.errors import CannotWrite, DamagedCheckpoint, NonFiniteLoss, OtherRun
 from trainers.runs.run import Run
 
@@ -127,12 +127,12 @@ def test_damaged_checkpoint_gives_way_to_the_one_before(damage, copied, capsys):
     stored = read_checkpoint(copied / "checkpoint.npz")
     assert stored.step == 8 and stored.progress["stage"] == "smooth"
     said = capsys.readouterr().err.strip().splitlines()
-    assert len(said) == 1 and "truncated or was altered; going on from the one before it, after step 8" in said[0]
+    assert len(said) == 1 and "truncated" in said[0] and "after step 8" in said[0]
     # It has taken the damaged one's place, so that the next write does not push the damage over it.
     assert read_checkpoint(copied / "checkpoint.npz").step == 8
     assert not (copied / "checkpoint.previous.npz").exists()
     damage(copied / "checkpoint.npz")
-    with pytest.raises(DamagedCheckpoint, match="no other is there to go on from"):
+    with pytest.raises(DamagedCheckpoint, match="no other"):
         read_checkpoint(copied / "checkpoint.npz")
 
 
@@ -149,13 +149,15 @@ def test_every_variable_comes_back(own, tmp_path):
     path, before = tmp_path / "checkpoint.npz", own.trainer.model.get_weights()
     save_checkpoint(path, own.trainer, {"stage": "smooth"})
     own.trainer.model.set_weights([value + 1 for value in before])
-    assert restore_checkpoint(path, own.trainer) == {"stage": "smooth"}
+    stored = read_checkpoint(path)
+    assert stored.progress == {"stage": "smooth"}
+    stored.restore(own.trainer)
     for one, other in zip(before, own.trainer.model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
     # Another stage has another optimiser.
     own.start_stage(own.recipe["stages"][0])
-    with pytest.raises(OtherRun, match="does not fit this preset and recipe"):
-        restore_checkpoint(path, own.trainer)
+    with pytest.raises(OtherRun, match="does not fit"):
+        stored.restore(own.trainer)
 
 
 def test_weights_that_are_not_finite_are_not_written(own, tmp_path):
@@ -164,7 +166,7 @@ def test_weights_that_are_not_finite_are_not_written(own, tmp_path):
     save_checkpoint(path, own.trainer, {})
     before = path.read_bytes()
     own.trainer.model.set_weights([weights[0] * np.nan, *weights[1:]])
-    with pytest.raises(NonFiniteLoss, match="not finite after step 10: the last good checkpoint is kept"):
+    with pytest.raises(NonFiniteLoss, match="not finite after step 10"):
         save_checkpoint(path, own.trainer, {})
     assert path.read_bytes() == before and [entry.name for entry in path.parent.iterdir()] == ["checkpoint.npz"]
 
@@ -180,7 +182,7 @@ def test_full_disk_while_weights_are_written(finished, tmp_path):
     (tmp_path / "best.weights.h5").write_bytes(b"good")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pathlib.Path.write_bytes", half)
-        with pytest.raises(CannotWrite, match=r"best\.weights\.h5 cannot be written \(No space left"):
+        with pytest.raises(CannotWrite, match=r"best\.weights\.h5 .*No space left"):
             save_weights(finished.trainer.average, tmp_path / "best.weights.h5")
     assert [(entry.name, entry.read_bytes()) for entry in tmp_path.iterdir()] == [("best.weights.h5", b"good")]
 

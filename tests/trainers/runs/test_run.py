@@ -124,7 +124,7 @@ def test_facial_term_without_a_network_is_stated(workplace, capsys):
     recipe = workplace.recipe()
     recipe["stages"][1]["losses"]["facial"] = 0.1
     run = Run.prepare(workplace.flags("facial", recipe=workplace.write_recipe("facial", recipe)))
-    assert "The facial term is off" in capsys.readouterr().err
+    assert "facial loss is disabled" in capsys.readouterr().err
     assert run.record["networks"] == []
     assert "facial" not in run.recipe["stages"][1]["losses"]
 
@@ -217,6 +217,6 @@ def test_a_full_disk_ends_the_run_with_a_sentence(workplace, monkeypatch):
         return write(path, content)
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(CannotWrite, match="best.weights.h5 cannot be written .No space left on device.; the last good"):
+    with pytest.raises(CannotWrite, match="best.weights.h5 .*No space left"):
         run.train(verbose=0)
     assert not list((workplace.folder / "full").glob("*best.weights.h5"))

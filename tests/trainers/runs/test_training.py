@@ -109,13 +109,13 @@ def test_a_runs_folder_gives_its_best_weights(short, workplace, tmp_path):
 def test_a_run_without_weights_yet_says_so(short, tmp_path):
     shutil.copytree(short, tmp_path / "run")
     (tmp_path / "run" / "best.weights.h5").unlink()
-    with pytest.raises(ValueError, match="training run without any yet.*first measurement"):
+    with pytest.raises(ValueError, match="training run.*first measurement"):
         deblur_zoo.load(tmp_path / "run")
     assert deblur_zoo.load(tmp_path / "run", weights=False).name == "run"
     record = json.loads((short / "run.json").read_text())
     del record["model"]
     (tmp_path / "run" / "run.json").write_text(json.dumps(record))
-    with pytest.raises(ValueError, match="earlier version.*training command again"):
+    with pytest.raises(ValueError, match="earlier version.*training command"):
         deblur_zoo.load(tmp_path / "run")
 
 
@@ -126,7 +126,7 @@ def test_a_run_without_development_faces_gives_its_last_weights(workplace, tmp_p
     for one, other in zip(deblur_zoo.load(tmp_path / "mine").get_weights(), model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
     (tmp_path / "mine" / "last.weights.h5").unlink()
-    with pytest.raises(ValueError, match="without any yet.*without development faces.*at its end"):
+    with pytest.raises(ValueError, match="training run.*development faces"):
         deblur_zoo.load(tmp_path / "mine")
 
 

@@ -11,7 +11,7 @@ from deblur_zoo.blur.kernels import standard_test_bank
 from deblur_zoo.data.face_store import FaceStore
 from trainers.validation.deblurring_validation import DevelopmentSet
 from trainers.validation.kinds import development_set
-from trainers.validation.model_runner import identity_network, in_batches
+from trainers.validation.model_runner import identity_network
 from trainers.validation.parsing_validation import COLOURS, ParsingDevelopmentSet
 from trainers.validation.pictures import CAPTION_HEIGHT, GAP, chosen_faces, strip
 
@@ -97,17 +97,6 @@ def test_weights_that_change_are_measured_anew(development):
 
 def test_perfect_restoration_is_capped(development):
     assert development.measure(Darker(1.0))["sharp_in_psnr"] == 60.0
-
-
-def test_in_batches_fills_up_and_cuts():
-    seen = []
-
-    def double(values, others):
-        seen.append(len(values))
-        return {"sum": values + others}
-
-    result = in_batches(double, 4, np.arange(6), 10 * np.arange(6))
-    assert seen == [4, 4] and result["sum"].tolist() == [0, 11, 22, 33, 44, 55]
 
 
 def test_strip_shows_each_face_in_its_place(development):

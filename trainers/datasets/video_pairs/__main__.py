@@ -12,10 +12,14 @@ import os
 import sys
 
 from absl import flags
+from tqdm import tqdm
 
 from deblur_zoo.files import command_line_tools
 from deblur_zoo.files.command_line_tools import UsageError
+from deblur_zoo.files.resumable_folder import REPORT
+from deblur_zoo.video.video_file import read_info
 from trainers.datasets.video_pairs.flags import define_flags, settings_from_flags
+from trainers.datasets.video_pairs.folder import make_folder
 
 FLAGS = flags.FLAGS
 LISTED = 20
@@ -28,11 +32,6 @@ def run_command(arguments):
         settings = settings_from_flags()
         # The detector's code is TensorFlow's; what is written here is for every backend.
         os.environ["KERAS_BACKEND"] = "tensorflow"
-        # Heavy imports wait until the flags are known to be good.
-        from tqdm import tqdm
-
-        from deblur_zoo.video.video_file import read_info
-        from trainers.datasets.video_pairs.folder import REPORT, make_folder
 
         def frames_bar(path):
             try:

@@ -26,18 +26,16 @@ from absl import flags
 from deblur_zoo.data.tfrecords import ENDING
 from deblur_zoo.files import command_line_tools
 from deblur_zoo.files.command_line_tools import UsageError
+from deblur_zoo.files.resumable_folder import REPORT, SETTINGS, check_settings, report_bytes, settings_text
 from deblur_zoo.video.video_file import ENDINGS, list_videos
 from trainers.datasets.video_pairs.clip import Settings
 from trainers.datasets.video_pairs.flags import define_flags, settings_from_flags
 from trainers.datasets.video_pairs.folder import (
-    REPORT,
-    SETTINGS,
-    check_out,
+    COLUMNS,
     default_detector,
-    differing_settings,
+    folder_for,
     process_clip,
-    report_text,
-    settings_text,
+    report_rows,
     still_holds,
 )
 
@@ -111,7 +109,7 @@ class ReportWriter:
     out: str
 
     def __call__(self, reports):
-        _write(_join(self.out, REPORT), report_text(reports).encode("utf-8"))
+        _write(_join(self.out, REPORT), report_bytes([COLUMNS, *report_rows(reports)]))
         return len(reports)
 
 
@@ -176,13 +174,13 @@ def run(videos, out, settings, beam_arguments=(), make_detector=default_detector
 
 def _check_place(out, settings):
     if is_local(out):
-        check_out(out, settings)
+        folder_for(out, settings).open()
         return
     stored = _read(_join(out, SETTINGS))
     if stored is None:
-        _write(_join(out, SETTINGS), settings_text(settings).encode("utf-8"))
-    elif differing := differing_settings(stored, settings):
-        raise ValueError(f"{out} has pairs made with other settings ({', '.join(differing)}): choose another place")
+        _write(_join(out, SETTINGS), settings_text(settings.as_dict()).encode("utf-8"))
+    else:
+        check_settings(stored, settings.as_dict(), out, "pairs")
 
 
 def _join(place, name):

@@ -1,16 +1,18 @@
 """Turn all videos of a folder into shards of pairs; an interrupted run can be resumed."""
 
-import csv
 import json
 from pathlib import Path
 
+from tqdm import tqdm
+
 from deblur_zoo.data.tfrecords import ENDING
+from deblur_zoo.faces.detection import Detector
 from deblur_zoo.files.atomic_file import atomic_path
 from deblur_zoo.files.checksum import sha256_of
+from deblur_zoo.files.resumable_folder import ResumableFolder
 from deblur_zoo.video.video_file import list_videos
 from trainers.datasets.video_pairs.clip import DONE, SKIPPED, make_pairs
 
-REPORT, SETTINGS = "report.tsv", "settings.json"
 COLUMNS = (
     "video",
     "status",
@@ -51,18 +53,17 @@ def make_folder(videos, out, settings, detector=None, progress=None, clip_progre
     paths = list_videos(videos)
     if not paths:
         raise FileNotFoundError(f"there are no videos in {videos}")
-    check_out(out, settings)
-    for leftover in out.rglob(".partial-*"):
-        leftover.unlink()
+    results = folder_for(out, settings)
+    results.open()
     detector = detector or default_detector()
     reports = []
     try:
         for path in progress(paths) if progress else paths:
             name = path.relative_to(videos).as_posix()
-            with (clip_progress or _Silent)(path) as bar:
+            with clip_progress(path) if clip_progress else tqdm(disable=True) as bar:
                 reports.append(process_clip(path, name, out, settings, detector, bar.update))
     finally:
-        write_report(out, reports)
+        results.write_report(report_rows(reports))
     return reports
 
 
@@ -97,73 +98,23 @@ def process_clip(path, name, out, settings, detector, progress=None):
 
 def default_detector():
     """MTCNN; the rules decide on its confidence."""
-    from deblur_zoo.faces.detection import Detector
-
     return Detector((320, 1024), minimum_confidence=0.8)
 
 
-def check_out(out, settings):
-    """Make ``out`` a folder for pairs of these settings.
-
-    Raises:
-        ValueError: it has pairs made with other settings, or files of other origin.
-    """
-    out = Path(out)
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"{out} is a file, not a folder for shards")
-    if (out / SETTINGS).exists():
-        differing = differing_settings((out / SETTINGS).read_text(encoding="utf-8"), settings)
-        if differing:
-            raise ValueError(
-                f"{out} has pairs made with other settings ({', '.join(differing)}): use the same settings or another "
-                "folder"
-            )
-        return
-    if out.exists() and any(out.iterdir()):
-        raise ValueError(f"{out} has files that this command did not write: choose an empty or new folder")
-    out.mkdir(parents=True, exist_ok=True)
-    with atomic_path(out / SETTINGS) as temporary:
-        temporary.write_text(settings_text(settings), encoding="utf-8")
+def folder_for(out, settings):
+    """The resumable folder of these settings."""
+    return ResumableFolder(out, "pairs", settings.as_dict(), COLUMNS)
 
 
-def settings_text(settings):
-    """The contents of settings.json."""
-    return json.dumps(settings.as_dict(), indent=1) + "\n"
-
-
-def differing_settings(text, settings):
-    """Names of the settings that differ from those in a settings.json.
-
-    Raises:
-        ValueError: it is damaged.
-    """
-    wanted = json.loads(settings_text(settings))
-    try:
-        stored = json.loads(text)
-        return sorted(key for key in wanted.keys() | stored.keys() if stored.get(key) != wanted.get(key))
-    except (ValueError, AttributeError):
-        raise ValueError(f"the {SETTINGS} there is damaged: choose another folder") from None
-
-
-def write_report(out, reports):
-    """Write report.tsv atomically, with a row per video, sorted by name."""
-    with atomic_path(Path(out) / REPORT) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
-        file.write(report_text(reports))
-
-
-def report_text(reports):
-    """The contents of report.tsv."""
-    import io
-
-    text = io.StringIO()
-    writer = csv.writer(text, delimiter="\t", lineterminator="\n")
-    writer.writerow(COLUMNS)
+def report_rows(reports):
+    """The rows of report.tsv, sorted by the video's name."""
+    rows = []
     for report in sorted(reports, key=lambda report: report["video"]):
         row = {**report, "tracks": len(report["tracks"])}
         for column in ("dropped", "refused", "stops"):
             row[column] = "; ".join(f"{reason}: {count}" for reason, count in report[column].items())
-        writer.writerow([row[column] for column in COLUMNS])
-    return text.getvalue()
+        rows.append([row[column] for column in COLUMNS])
+    return rows
 
 
 def _finished(path, shard, record):
@@ -189,19 +140,3 @@ def still_holds(report, video_bytes, shard_bytes):
         return shard_bytes == report["shard_bytes"] if report["pairs"] else True
     except (KeyError, TypeError):
         return False
-
-
-class _Silent:
-    """A progress bar that shows nothing."""
-
-    def __init__(self, path):
-        del path
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        return False
-
-    def update(self, count):
-        pass

@@ -1,5 +1,6 @@
 """Which averages become pairs: those with a sharp middle frame and motion centred on it; and a selection of many."""
 
+import cv2
 import numpy as np
 
 from deblur_zoo.faces.alignment import CROP_SIZE, canonical_points, similarity_transform
@@ -45,8 +46,6 @@ def sharpness(picture, margin=0):
         blurring them by 3 pixels along one axis lowers it to 0.29 to 0.36, a Gaussian of 0.7 pixels to 0.31 to 0.37.
         0 if there is no detail.
     """
-    import cv2
-
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
     side = len(grey)
     grey = grey[margin : side - margin, margin : side - margin]
@@ -107,6 +106,4 @@ def evenly_spread(items, most=None):
 
 
 def _smoothed_along_rows(grey, sigma):
-    import cv2
-
     return cv2.sepFilter2D(grey, -1, cv2.getGaussianKernel(2 * int(3 * sigma) + 1, sigma), np.ones(1))

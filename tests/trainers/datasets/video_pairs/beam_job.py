@@ -3,14 +3,10 @@
 PYTHONPATH=ROOT:tests/trainers/datasets/video_pairs LOOKS=FILE python beam_job.py VIDEOS OUT STAGED BEAM_OPTIONS...
 """
 
-import importlib.util
 import os
 import sys
-from pathlib import Path
 
-_spec = importlib.util.spec_from_file_location("rendered_clips", Path(__file__).parents[3] / "rendered_clips.py")
-clips = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(clips)
+from tests import rendered_clips as clips
 
 
 def noting_detector():

@@ -1,7 +1,6 @@
 """Videos of a face whose motion is known become pairs; what is broken, faceless or still is named."""
 
 import csv
-import importlib.util
 import json
 import os
 import signal
@@ -17,13 +16,12 @@ import pytest
 from deblur_zoo.data.pair_store import load_pairs
 from deblur_zoo.faces.acceptance import Rules
 from deblur_zoo.faces.warp import align
+from deblur_zoo.files.resumable_folder import REPORT, SETTINGS
+from tests import rendered_clips as clips
 from trainers.datasets.video_pairs.clip import Settings, check_settings, make_pairs
-from trainers.datasets.video_pairs.folder import REPORT, SETTINGS, make_folder
+from trainers.datasets.video_pairs.folder import make_folder
 
 ROOT = Path(__file__).resolve().parents[4]
-_spec = importlib.util.spec_from_file_location("rendered_clips", ROOT / "tests" / "rendered_clips.py")
-clips = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(clips)
 
 # The window of the astronaut is small: a fifth of the crop may lie outside.
 SMALL = Settings(size=40, margin=4, longest=9, least_quality=0, rules=Rules(minimum_inside=0.8))
@@ -208,7 +206,7 @@ def test_pairs_of_other_settings_are_not_mixed_with_these(videos, tmp_path):
     out = tmp_path / "out"
     make_folder(videos, out, SMALL, clips.stamp_detector)
     before = tree(out)
-    with pytest.raises(ValueError, match=r"other settings \(longest, response\)"):
+    with pytest.raises(ValueError, match=r"other settings \(longest, response;"):
         make_folder(videos, out, replace(SMALL, response="identity", longest=11), clips.stamp_detector)
     assert tree(out) == before
     with pytest.raises(ValueError, match="did not write"):

@@ -1,0 +1,1 @@
+"""The tests, and the helpers that they import from each other: ``from tests import rendered_clips``."""
