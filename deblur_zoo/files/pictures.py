@@ -193,7 +193,13 @@ def restored(source, function, batch_size):
 
 
 def in_batches(function, images, batch_size):
-    """What a function gives for parts of ``images`` of up to ``batch_size``, joined along the first axis."""
+    """What a function gives for parts of ``images`` of up to ``batch_size``, joined along the first axis.
+
+    Raises:
+        ValueError: ``batch_size`` is no whole number of at least 1.
+    """
+    if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer) or batch_size < 1:
+        raise ValueError(f"batch_size is a whole number of at least 1, not {batch_size!r}.")
     starts = range(0, len(images), batch_size)
     return np.concatenate([function(images[start : start + batch_size]) for start in starts])
 
