@@ -9,7 +9,7 @@ def write_tiny(folder, number):
     ``serving_default``: images -> restored = number - images. ``serving_bytes``: JPEG or PNG ->
     restored_bytes, PNG of the negative. ``raw``: the same -> restored.
     ``two``: a (N, 2) float, b (N) int64 -> sum = a + b, text_bytes = b"b=<b>", text. ``slow``: seconds (N) -> seconds,
-    after as many. ``scalar``: x () -> twice = 2x. ``nothing`` -> seven = 7. ``large``: count () -> as many zeros.
+    after as many. ``scalar``: x () -> twice = 2x. ``nothing`` -> seven = 7. ``large``: count () -> as many bytes.
 
     Args:
         folder: the model's, which gets a folder ``number``.
@@ -66,7 +66,7 @@ def write_tiny(folder, number):
 
         @tf.function(input_signature=[tf.TensorSpec((), tf.int32, name="count")])
         def large(self, count):
-            return {"zeros": tf.zeros(count[tf.newaxis])}
+            return {"zeros_bytes": tf.io.serialize_tensor(tf.zeros(count[tf.newaxis], tf.uint8))}
 
         @tf.function(input_signature=[])
         def nothing(self):

@@ -7,6 +7,7 @@ TensorFlow Serving writes them: read such an answer as Latin-1, and every charac
 """
 
 import base64
+import io
 import itertools
 import json
 
@@ -139,8 +140,11 @@ def write(outputs, row_form):
         (content,) = values.values()
     elif row_form:
         content = [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
+    text = io.StringIO()
+    # In pieces, between which other threads have their turn.
+    json.dump({"predictions" if row_form else "outputs": content}, text, ensure_ascii=False)
     # Every character stands for a byte.
-    return json.dumps({"predictions" if row_form else "outputs": content}, ensure_ascii=False).encode("latin-1")
+    return text.getvalue().encode("latin-1")
 
 
 def _plain(value, encoded):
