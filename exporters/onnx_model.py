@@ -71,10 +71,13 @@ def export(model, path, overwrite=False, information=None, float16=False):
         if float16:
             write_float16(file, half, information)
             _check_file(half)
-            cases = [
-                dataclasses.replace(case, title=f"float16, {case.title}", tolerance=FLOAT16_TOLERANCE) for case in cases
+            halved = [
+                dataclasses.replace(case, title=f"float16, {case.title}", tolerance=FLOAT16_TOLERANCE)
+                for case in cases
+                # Of the others not even float32 keeps the digits.
+                if case.tolerance == TOLERANCE
             ]
-            compared += verify(half, PROGRAM, cases)
+            compared += verify(half, PROGRAM, halved)
         return compared
 
 

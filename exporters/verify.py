@@ -75,14 +75,18 @@ def float_cases(model, signature, shapes=FLOAT_SHAPES, tolerance=FLOAT_TOLERANCE
         model: a ``Deblurrer``.
         signature: the written function that takes them.
         shapes: sequence of (N, H, W).
-        tolerance: the largest difference accepted.
+        tolerance: the largest difference accepted, or twice what rounding errors in the pictures make of it.
         seed: of the pictures.
     """
     cases = []
     for count, height, width in shapes:
         pictures = _test_pictures((count, height, width, 3), seed)
         title = f"{count} of {height}x{width} pixels"
-        cases.append(Case(signature, title, pictures, _keras_output(model, pictures), tolerance))
+        expected = _keras_output(model, pictures)
+        # On tiny pictures with noise some networks make much of a rounding error.
+        rounded = _keras_output(model, np.clip(pictures * np.float32(1 + 2**-22), 0, 1))
+        allowed = max(tolerance, 2 * float(np.abs(rounded - expected).max()))
+        cases.append(Case(signature, title, pictures, expected, allowed))
     return cases
 
 

@@ -49,6 +49,7 @@ def readers(preset):
     from deblur_zoo import exported, zoo
     from deblur_zoo.files.archives import unpack
     from deblur_zoo.zoo import golden, presets, registry, weights
+    from deblur_zoo.zoo.keras_file import load_keras_file
 
     images = np.random.default_rng(0).random((1, 16, 16, 3), dtype=np.float32)
 
@@ -65,6 +66,9 @@ def readers(preset):
     def read_preset(path):
         str(zoo.describe(path))
 
+    def read_keras(path):
+        return np.asarray(load_keras_file(path)(images))
+
     def read_index(path):
         registry.hub_folder = lambda: path
         zoo.list_models()
@@ -75,6 +79,7 @@ def readers(preset):
         "zip": read_archive,
         "weights.h5": read_weights,
         "config.json": read_preset,
+        "keras": read_keras,
         "index.json": read_index,
         "npz": golden.read,
         "tflite": restore,

@@ -15,7 +15,7 @@ from deblur_zoo.zoo import golden
 if keras.backend.backend() != "tensorflow":
     pytest.skip("exports are written by the TensorFlow backend", allow_module_level=True)
 ROOT = Path(__file__).parents[1]
-FORMATS = ("tar.gz", "zip", "weights.h5", "config.json", "index.json", "npz", "tflite", "onnx", "saved_model")
+FORMATS = ("tar.gz", "zip", "weights.h5", "config.json", "keras", "index.json", "npz", "tflite", "onnx", "saved_model")
 # Each is read within milliseconds.
 QUICK = ("tar.gz", "zip", "weights.h5", "index.json", "npz")
 
@@ -45,6 +45,9 @@ def make(tmp_path, tiny_preset, tiny_model):
             }
             (folder / "index.json").write_text(json.dumps({"format_version": 1, "presets": {"tiny": entry}}))
             return folder
+        if form == "keras":
+            tiny_model.save(tmp_path / "tiny.keras")
+            return tmp_path / "tiny.keras"
         if form == "npz":
             golden.write(tiny_model, tmp_path, "0" * 64)
             return tmp_path / golden.FILE

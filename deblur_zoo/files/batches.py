@@ -19,7 +19,12 @@ def in_batches(function: Callable[..., Any], batch_size: int, *arrays: Array, fi
 
     Returns:
         the function's results, an array (N, ...) or a dict of them.
+
+    Raises:
+        ValueError: ``batch_size`` is not a whole number of at least 1.
     """
+    if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer) or batch_size < 1:
+        raise ValueError(f"batch_size must be a whole number of at least 1, got {batch_size!r}.")
     results = []
     for start in range(0, len(arrays[0]), batch_size):
         parts = [array[start : start + batch_size] for array in arrays]

@@ -12,11 +12,14 @@ from pathlib import Path
 import numpy as np
 from PIL import ExifTags, Image
 
+from deblur_zoo.files import examination
 from deblur_zoo.files.colours import ColourProfile
 
 # An explicit list: some of Pillow's formats start other programs (EPS) or open other files.
 READ_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 MAXIMUM_PIXELS = 64_000_000
+# Four channels of 16 bits, and room for a colour profile.
+_BYTES_PER_PIXEL = 9
 _ORIENTATION = 0x0112
 _BITS, _COMPRESSION, _PHOTOMETRIC, _PLANAR, _SAMPLE_FORMAT = 258, 259, 262, 284, 339
 # EXIF orientation to the operation that makes the picture upright.
@@ -90,6 +93,7 @@ def decode_bytes(data, maximum_pixels, as_stored=False):
 
 
 def _decode(file, name, maximum_pixels, as_stored):
+    _examine(file, name, maximum_pixels)
     try:
         image = Image.open(file, formats=READ_FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -98,6 +102,16 @@ def _decode(file, name, maximum_pixels, as_stored):
         raise ValueError(f"{name} is not a picture that can be read ({', '.join(READ_FORMATS)}).") from None
     with image:
         return decode_image(image, name, maximum_pixels, as_stored)
+
+
+def _examine(file, name, maximum_pixels):
+    """Refuse what Pillow would take minutes for."""
+    most = _BYTES_PER_PIXEL * max(maximum_pixels, MAXIMUM_PIXELS)
+    content = file.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"{name} is larger than any picture of {maximum_pixels:,} pixels.")
+    examination.examine(content, name)
+    file.seek(0)
 
 
 def decode_image(image, name, maximum_pixels, as_stored=False):

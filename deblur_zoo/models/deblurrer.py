@@ -36,7 +36,7 @@ def check_images(owner: str, images: Tensor) -> None:
 
     Raises:
         TypeError: not an array or tensor, or not floating point.
-        ValueError: another shape than (N, H, W, 3), or Keras is set to "channels_first".
+        ValueError: another shape than (N, H, W, 3), an empty one, or Keras is set to "channels_first".
     """
     check_data_format()
     accepted = "float RGB in [0, 1] of shape (N, H, W, 3)"
@@ -48,7 +48,7 @@ def check_images(owner: str, images: Tensor) -> None:
             f"{owner} takes {accepted}, not {dtype}: divide by 255, or give pictures of any type to .deblur() or "
             ".parse()."
         )
-    if len(images.shape) != 4 or images.shape[-1] != 3:
+    if len(images.shape) != 4 or images.shape[-1] != 3 or 0 in tuple(images.shape):
         raise ValueError(f"{owner} takes {accepted}; got the shape {tuple(images.shape)}.")
 
 

@@ -8,9 +8,8 @@ The package ``tensorflow-serving-api`` would bring the full ``tensorflow`` wheel
 here, with the packages, names, numbers and types of the public .proto files: in tensorflow/core framework/types,
 framework/tensor_shape, framework/tensor, protobuf/meta_graph, protobuf/error_codes; in tensorflow_serving apis/model,
 apis/predict, apis/prediction_log, apis/get_model_metadata, apis/get_model_status, apis/status,
-config/model_server_config, config/monitoring_config and servables/tensorflow/session_bundle_config; and
-grpc/health/v1/health, by which a server says that it is well. Fields that are left out survive parsing and writing as
-unknown fields. The messages live in a descriptor pool of their own:
+config/model_server_config, config/monitoring_config and servables/tensorflow/session_bundle_config. Fields that are
+left out survive parsing and writing as unknown fields. The messages live in a descriptor pool of their own, so that
 TensorFlow's and tensorflow-serving-api's classes may be imported in the same process, before or after. From one to the
 other: ``FromString(other.SerializeToString())``.
 TensorFlow is not needed.
@@ -52,7 +51,6 @@ STATUS_CODES = (
 # What a version of a model is doing: ModelVersionStatus.State.
 VERSION_STATES = {"UNKNOWN": 0, "START": 10, "LOADING": 20, "AVAILABLE": 30, "UNLOADING": 40, "END": 50}
 VERSION_STATE_NAMES = {number: name for name, number in VERSION_STATES.items()}
-SERVING_STATUS = {"UNKNOWN": 0, "SERVING": 1, "NOT_SERVING": 2, "SERVICE_UNKNOWN": 3}
 # NumPy's name by number.
 NUMPY_NAMES = {number: name for name, (number, _) in DATA_TYPES.items()}
 
@@ -141,22 +139,16 @@ _SERVING = {
     "PrometheusConfig": {"enable": (1, "bool"), "path": (2, "string")},
     "MonitoringConfig": {"prometheus_config": (1, ".tensorflow.serving.PrometheusConfig")},
 }
-_HEALTH = {
-    "HealthCheckRequest": {"service": (1, "string")},
-    "HealthCheckResponse": {"status": (1, "enum .grpc.health.v1.HealthCheckResponse.ServingStatus")},
-}
 # Package -> its messages; and enumerations by name -> their values, an inner one's name with its message's before it.
 _PACKAGES = {
     "tensorflow": _TENSORFLOW,
     "tensorflow.error": {},
     "tensorflow.serving": _SERVING,
-    "grpc.health.v1": _HEALTH,
 }
 _ENUMERATIONS = {
     "tensorflow": {"DataType": _ENUM_VALUES},
     "tensorflow.error": {"Code": {name: number for number, name in enumerate(STATUS_CODES)}},
     "tensorflow.serving": {"ModelVersionStatus.State": VERSION_STATES},
-    "grpc.health.v1": {"HealthCheckResponse.ServingStatus": SERVING_STATUS},
 }
 
 
@@ -252,15 +244,12 @@ ModelServerConfig = _message("tensorflow.serving.ModelServerConfig")
 BatchingParameters = _message("tensorflow.serving.BatchingParameters")
 PrometheusConfig = _message("tensorflow.serving.PrometheusConfig")
 MonitoringConfig = _message("tensorflow.serving.MonitoringConfig")
-HealthCheckRequest = _message("grpc.health.v1.HealthCheckRequest")
-HealthCheckResponse = _message("grpc.health.v1.HealthCheckResponse")
 
 # The methods of a gRPC server, and the classes of their requests and responses.
 METHODS = {
     "/tensorflow.serving.PredictionService/Predict": (PredictRequest, PredictResponse),
     "/tensorflow.serving.PredictionService/GetModelMetadata": (GetModelMetadataRequest, GetModelMetadataResponse),
     "/tensorflow.serving.ModelService/GetModelStatus": (GetModelStatusRequest, GetModelStatusResponse),
-    "/grpc.health.v1.Health/Check": (HealthCheckRequest, HealthCheckResponse),
 }
 
 

@@ -6,8 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 import keras
 from keras import layers
 
-# Far above every preset's, and few enough to be built in seconds and megabytes.
-LARGEST_NUMBER, LONGEST_LIST, LARGEST_DIVISOR, MOST_REPEATS = 100_000, 32, 1024, 1024
+# Far above every preset's.
+LARGEST_NUMBER, LONGEST_LIST, LARGEST_DIVISOR = 100_000, 32, 1024
+# The largest preset has 270 repeats and lists of 4 numbers; counting takes 10 to 40 ms for each.
+MOST_REPEATS, MOST_PARTS = 300, 1100
 # Endings of the names of arguments that say how often something is repeated.
 _REPEATS = ("modules", "blocks", "units", "depth", "levels", "stages", "recurrences")
 
@@ -37,17 +39,23 @@ def check_network_size(model_class, arguments, most_weights):
         ValueError: more weights, or numbers far above those of any preset.
         Whatever the constructor raises.
     """
-    repeats = 1
+    repeats, longest = 1, 1
     for name, value in arguments.items():
         numbers = value if isinstance(value, list) else [value]
         if len(numbers) > LONGEST_LIST or any(_is_large(number) for number in numbers):
             raise ValueError(
                 f"{name} is {str(value)[:40]}; up to {LONGEST_LIST} numbers of up to {LARGEST_NUMBER:,} are accepted"
             )
+        if isinstance(value, list):
+            longest = max(longest, len(value))
         if name.endswith(_REPEATS) and isinstance(value, int):
             repeats *= max(1, value)
-    if repeats > MOST_REPEATS:
-        raise ValueError(f"parts of it are repeated {repeats:,} times; up to {MOST_REPEATS:,} are accepted")
+    # Most lists give a part for each of their numbers.
+    if repeats > MOST_REPEATS or repeats * longest > MOST_PARTS:
+        raise ValueError(
+            f"parts of it are repeated {repeats:,} times, with lists of up to {longest} numbers; up to {MOST_REPEATS} "
+            f"times and {MOST_PARTS:,} parts are accepted"
+        )
     # In its own thread: Keras lists uninitialised variables per thread and would create them with the next model.
     with ThreadPoolExecutor(1) as thread:
         count = thread.submit(_count_weights, model_class, arguments).result()

@@ -52,6 +52,11 @@ def unchanged(pictures, training):
     return pictures
 
 
+def steep(pictures, training):
+    """A network that makes a thousand times as much of a rounding error where a picture is small."""
+    return 1000 * pictures if pictures.shape[1] < 9 else pictures
+
+
 def brighter(pictures, training):
     return np.minimum(pictures + 2 / 255, 1)
 
@@ -65,6 +70,12 @@ def test_equal_answers_pass(run, cases):
     compared = run("same", cases)
     assert [result.difference for result in compared] == [0.0, 0.0]
     assert str(compared[1]) == "serving_default: 2 of 5x9 pixels: largest difference 0 (allowed 0.0001)"
+
+
+def test_what_rounding_makes_of_it_is_allowed():
+    """2**-22 of 1000 times a picture in [0, 1], twice: of the order of 5e-4."""
+    small, large = float_cases(steep, "serving_default", shapes=((1, 8, 13), (1, 9, 13)))
+    assert 3e-4 < small.tolerance < 6e-4 and large.tolerance == 1e-4
 
 
 @pytest.mark.parametrize(

@@ -25,10 +25,17 @@ def test_integers_are_refused(model, dtype):
             model(pictures)
 
 
-@pytest.mark.parametrize("shape", [(1, 3, 8, 8), (1, 8, 8, 4), (1, 8, 8, 1), (8, 8, 3)])
+@pytest.mark.parametrize("shape", [(1, 3, 8, 8), (1, 8, 8, 4), (1, 8, 8, 1), (8, 8, 3), (0, 8, 8, 3), (1, 0, 8, 3)])
 def test_other_shapes_are_refused(model, shape):
     with pytest.raises(ValueError, match=r"\(N, H, W, 3\); got the shape"):
         model(np.zeros(shape, np.float32))
+
+
+@pytest.mark.parametrize("batch_size", [0, -1, 1.5, True])
+def test_batches_of_no_size_are_refused(model, batch_size):
+    act = model.parse if model.kind == "parser" else model.deblur
+    with pytest.raises(ValueError, match="batch_size is a whole number of at least 1"):
+        act(PICTURE, batch_size=batch_size)
 
 
 def test_a_list_is_refused(model):

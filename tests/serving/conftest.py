@@ -2,21 +2,18 @@
 
 import pytest
 
-from deblur_zoo.serving import protocol
 
-
-def write_tiny(folder, number, warm_up=True):
+def write_tiny(folder, number):
     """Write version ``number`` of a model without weights worth the name.
 
     ``serving_default``: images -> restored = number - images. ``serving_bytes``: JPEG or PNG ->
     restored_bytes, PNG of the negative. ``raw``: the same -> restored.
     ``two``: a (N, 2) float, b (N) int64 -> sum = a + b, text_bytes = b"b=<b>", text. ``slow``: seconds (N) -> seconds,
-    after as many. ``scalar``: x () -> twice = 2x. ``nothing`` -> seven = 7. ``large``: count () -> as many zeros.
+    after as many. ``scalar``: x () -> twice = 2x. ``nothing`` -> seven = 7. ``large``: count () -> as many bytes.
 
     Args:
         folder: the model's, which gets a folder ``number``.
         number: the version.
-        warm_up: also write requests for the warm-up.
     """
     tf = pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
 
@@ -69,7 +66,7 @@ def write_tiny(folder, number, warm_up=True):
 
         @tf.function(input_signature=[tf.TensorSpec((), tf.int32, name="count")])
         def large(self, count):
-            return {"zeros": tf.zeros(count[tf.newaxis])}
+            return {"zeros_bytes": tf.io.serialize_tensor(tf.zeros(count[tf.newaxis], tf.uint8))}
 
         @tf.function(input_signature=[])
         def nothing(self):
@@ -80,14 +77,6 @@ def write_tiny(folder, number, warm_up=True):
     names |= {"raw": tiny.raw, "scalar": tiny.scalar, "nothing": tiny.nothing, "large": tiny.large}
     target = folder / str(number)
     tf.saved_model.save(tiny, str(target), signatures=names)
-    if warm_up:
-        request = protocol.PredictRequest(model_spec=protocol.ModelSpec(name=folder.name))
-        request.inputs["images"].CopyFrom(protocol.filled_tensor(0.5, (1, 8, 8, 3)))
-        log = protocol.PredictionLog(predict_log=protocol.PredictLog(request=request))
-        path = target / "assets.extra" / "tf_serving_warmup_requests"
-        path.parent.mkdir()
-        with tf.io.TFRecordWriter(str(path)) as writer:
-            writer.write(log.SerializeToString())
 
 
 @pytest.fixture(scope="session")

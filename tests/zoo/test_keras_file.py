@@ -11,6 +11,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -18,7 +19,8 @@ import pytest
 import deblur_zoo
 import deblur_zoo.models
 from deblur_zoo import zoo
-from deblur_zoo.zoo import keras_classes, presets
+from deblur_zoo.zoo import keras_classes, keras_file, presets
+from deblur_zoo.zoo.weights import load_weights
 from tests import small_presets
 from tests.zoo import reload_on_backend as on_backend
 
@@ -142,21 +144,76 @@ def test_files_that_are_no_model_of_the_zoo_are_refused(tmp_path, tiny_model):
     keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save(tmp_path / "other.keras")
     with pytest.raises(ValueError, match="neither a deblurrer nor a parser"):
         zoo.load(tmp_path / "other.keras")
-    # The weights of another width.
-    with zipfile.ZipFile(tmp_path / "good.keras") as old, zipfile.ZipFile(tmp_path / "wide.keras", "w") as new:
-        for name in old.namelist():
-            content = old.read(name)
-            if name == "config.json":
-                config = json.loads(content)
-                config["config"]["width"] += 1
-                content = json.dumps(config)
-            new.writestr(name, content)
-    with pytest.raises(ValueError, match="wide.keras is damaged"):
-        zoo.load(tmp_path / "wide.keras")
     with pytest.raises(ValueError, match="kind 'parser'"):
         zoo.load(tmp_path / "good.keras", kind="parser")
     with pytest.raises(ValueError, match="part of it"):
         zoo.load(tmp_path / "good.keras", weights=False)
+
+
+def rewritten(source, target, compression=zipfile.ZIP_STORED, **arguments):
+    """A copy of a ``.keras`` file with other arguments of the model's class."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w", compression) as new:
+        for name in old.namelist():
+            content = old.read(name)
+            if name == "config.json":
+                config = json.loads(content)
+                config["config"] |= arguments
+                content = json.dumps(config)
+            new.writestr(name, content)
+    return target
+
+
+@pytest.mark.parametrize(
+    "arguments, reason",
+    [
+        ({"width": 90_000}, "would have [0-9,]{9,} weights"),
+        ({"modules": 1_000_000}, "modules is 1000000"),
+        ({"modules": 301}, "parts of it are repeated 301 times"),
+        ({"width": "wide"}, "whole numbers"),
+        ({"dtype": "float99"}, "float99"),
+        ({"widht": 8}, "widht"),
+        ({"dtype": {"module": "os", "class_name": "system", "config": {}}}, "names the module 'os'"),
+    ],
+)
+def test_arguments_are_checked_before_the_network_is_built(tmp_path, tiny_model, monkeypatch, arguments, reason):
+    """Numbers that would take gigabytes or hours."""
+    tiny_model.save(tmp_path / "good.keras")
+    built = []
+    monkeypatch.setattr(keras_file, "load_weights", lambda model, path: built.append(load_weights(model, path)))
+    path = rewritten(tmp_path / "good.keras", tmp_path / "changed.keras", **arguments)
+    with pytest.raises(ValueError, match=rf"changed\.keras .*{reason}"):
+        zoo.load(path)
+    assert not built
+
+
+def test_weights_of_a_file_are_checked_as_a_presets_are(tmp_path, tiny_model):
+    """What is compressed, and what a weight file must not hold: data that Keras would unpack to gigabytes."""
+    tiny_model.save(tmp_path / "good.keras")
+    with pytest.raises(ValueError, match="its weights are compressed"):
+        zoo.load(rewritten(tmp_path / "good.keras", tmp_path / "packed.keras", zipfile.ZIP_DEFLATED))
+    weights = tmp_path / "model.weights.h5"
+    with zipfile.ZipFile(tmp_path / "good.keras") as old, zipfile.ZipFile(tmp_path / "chunked.keras", "w") as new:
+        weights.write_bytes(old.read(weights.name))
+        with h5py.File(weights, "r+") as file:
+            values = file["first/vars/0"][()]
+            del file["first/vars/0"]
+            file["junk"] = values
+            file.create_dataset("first/vars/0", shape=(1 << 30,), dtype="i1", chunks=(1 << 20,), compression="gzip")
+        new.writestr("config.json", old.read("config.json"))
+        new.write(weights, weights.name)
+    with pytest.raises(ValueError, match="chunked.keras is damaged .* chunked or compressed data"):
+        zoo.load(tmp_path / "chunked.keras")
+
+
+def test_a_compiled_and_trained_model_is_loaded(tmp_path):
+    model = class_of("OneStep")(width=4, reduced_width=2, modules=1, kernel_sizes=(1,), scale=1, dtype="mixed_bfloat16")
+    model.compile("adam", "mse", metrics=["mae"])
+    model.fit(on_backend.PICTURES, on_backend.PICTURES, verbose=0)
+    model.save(tmp_path / "trained.keras")
+    loaded = zoo.load(tmp_path / "trained.keras")
+    assert loaded.name == model.name and loaded.dtype_policy.name == "mixed_bfloat16"
+    for weight, wanted in zip(loaded.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, wanted)
 
 
 def test_a_registered_class_of_ones_own_is_loaded(tmp_path):

@@ -193,7 +193,11 @@ def test_a_name_is_checked_against_the_index_not_the_directory(hub, tiny_model):
         ),
         ({"arguments": {"width": 10**9}}, "invalid arguments: width is 1000000000; up to"),
         ({"arguments": {"kernel_sizes": [1] * 33}}, "invalid arguments: kernel_sizes is .* up to 32 numbers"),
-        ({"arguments": {"modules": 1_025}}, "invalid arguments: parts of it are repeated 1,025 times"),
+        (
+            {"arguments": {"modules": 301, "kernel_sizes": [1]}},
+            "parts of it are repeated 301 times, with lists of up to 1",
+        ),
+        ({"arguments": {"modules": 40, "kernel_sizes": [1] * 28}}, "repeated 40 times, with lists of up to 28 numbers"),
         ({"arguments": {"scale": 2_000}}, "invalid arguments: it works on multiples of 2,000 pixels"),
         ({"arguments": {"leaky_slope": float("nan")}}, "invalid arguments: leaky_slope is nan"),
         ({"name": "../x"}, "the name '../x' must be letters"),

@@ -7,18 +7,17 @@ import dataclasses
 
 import numpy as np
 
-from deblur_zoo.serving.server.errors import RequestError, from_tensorflow
+from deblur_zoo.serving.server.errors import from_tensorflow
 
 
 @dataclasses.dataclass(eq=False)
 class _Task:
-    """A request that waits, since ``arrived`` in the event loop's time; ``kind``: those that may share a batch."""
+    """A request that waits; ``kind``: those that may share a batch."""
 
     model: object
     signature: object
     arrays: dict
     pixels: int
-    arrived: float
     answer: asyncio.Future
 
     def __post_init__(self):
@@ -30,107 +29,76 @@ class _Task:
 class Batcher:
     """Runs requests, those of one kind together; to be made and used in one event loop.
 
-    A batch starts when it is full, or when its first request has waited long enough; while one runs, the next ones
-    fill up by themselves.
-
-    Args:
-        settings: ``settings.Settings``.
+    A request waits for company and for its turn; what has come by then is one batch, that of the oldest first.
     """
 
     def __init__(self, settings):
         self._settings = settings
         # Oldest first.
         self.waiting = []
-        self._changed = asyncio.Event()
-        self._closed = False
+        self._turn = asyncio.Lock()
         self._thread = concurrent.futures.ThreadPoolExecutor(1, "batches")
-        self._working = asyncio.create_task(self._work())
+        self._working = set()
 
-    async def run(self, model, signature, arrays, pixels, deadline):
-        """Wait for the answer to a request: a dict of output name to array.
+    async def run(self, model, signature, arrays, pixels):
+        """Wait for the answer to a request: a dict of output name to array. Raises RequestError.
 
         Args:
-            model: ``SavedModel``.
-            signature: ``Signature``.
+            model, signature: ``SavedModel`` and its ``Signature``.
             arrays: dict of input name to array, of one first size.
             pixels: that the request holds.
-            deadline: the event loop's time by which the client wants the answer, or None.
-
-        Raises:
-            RequestError: UNAVAILABLE at once when too many wait; DEADLINE_EXCEEDED; others from the graph.
         """
-        if self._closed or len(self.waiting) >= self._settings.max_queued:
-            why = "is shutting down" if self._closed else "has a full queue; try again later (--max_queued)"
-            raise RequestError("UNAVAILABLE", f"The server {why}")
-        loop = asyncio.get_running_loop()
-        task = _Task(model, signature, arrays, pixels, loop.time(), loop.create_future())
+        task = _Task(model, signature, arrays, pixels, asyncio.get_running_loop().create_future())
         self.waiting.append(task)
-        self._changed.set()
+        # A task of its own: a client that goes does not take the others' answers along.
+        working = asyncio.create_task(self._work(task))
+        self._working.add(working)
+        working.add_done_callback(self._working.discard)
         try:
-            async with asyncio.timeout_at(deadline):
-                return await task.answer
-        except TimeoutError:
-            raise RequestError("DEADLINE_EXCEEDED", "The deadline passed before the answer was there") from None
+            return await task.answer
         finally:
             # Where the client has gone, it is not computed.
             with contextlib.suppress(ValueError):
                 self.waiting.remove(task)
 
     async def close(self):
-        """Run what waits, and end; new requests are refused."""
-        self._closed = True
-        self._changed.set()
-        await self._working
+        """Run what waits, and end."""
+        await asyncio.gather(*self._working)
         self._thread.shutdown(wait=False)
 
-    async def _work(self):
-        while self.waiting or not self._closed:
-            self._changed.clear()
-            tasks, starts = self._next_batch()
-            if starts is None or starts > asyncio.get_running_loop().time():
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout_at(starts):
-                        await self._changed.wait()
-                continue
-            self.waiting = [task for task in self.waiting if task not in tasks]
-            await self._execute(tasks)
+    async def _work(self, task):
+        if self._settings.enable_batching and task.signature.batchable:
+            await asyncio.sleep(self._settings.batch_timeout_micros / 1e6)
+        async with self._turn:
+            if task in self.waiting:
+                await self._execute(self._take_batch(task))
 
-    def _next_batch(self):
-        """The oldest request with those of its kind that fit, and when they start: None where nothing waits."""
-        if not self.waiting:
-            return [], None
-        first = self.waiting[0]
-        tasks, rows, pixels = [], 0, 0
-        alone = not self._settings.enable_batching or not first.signature.batchable
-        full = alone or self._closed
-        for task in [first] if alone else [task for task in self.waiting if task.kind == first.kind]:
-            rows += task.rows
-            pixels += task.pixels
-            full = full or rows >= self._settings.max_batch_size or pixels > self._settings.max_pixels
-            if tasks and (rows > self._settings.max_batch_size or pixels > self._settings.max_pixels):
-                break
-            tasks.append(task)
-        return tasks, first.arrived if full else first.arrived + self._settings.batch_timeout_micros / 1e6
+    def _take_batch(self, first):
+        """The request and those of its kind that fit; they wait no longer."""
+        settings, tasks = self._settings, [first]
+        if settings.enable_batching and first.signature.batchable:
+            rows, pixels = first.rows, first.pixels
+            for task in [task for task in self.waiting if task.kind == first.kind and task is not first]:
+                rows, pixels = rows + task.rows, pixels + task.pixels
+                if rows > settings.max_batch_size or pixels > settings.max_pixels:
+                    break
+                tasks.append(task)
+        self.waiting = [task for task in self.waiting if task not in tasks]
+        return tasks
 
     async def _execute(self, tasks):
         """Run tasks of one kind; where a batch fails, each task by itself, so that a bad one fails alone."""
-        tasks = [task for task in tasks if not task.answer.done()]
-        if not tasks:
-            return
         try:
             answers = await asyncio.get_running_loop().run_in_executor(self._thread, _run_together, tasks)
         except Exception as error:
             if len(tasks) > 1:
                 for task in tasks:
                     await self._execute([task])
-                return
-            answers = [from_tensorflow(error)]
+            elif not tasks[0].answer.done():
+                tasks[0].answer.set_exception(from_tensorflow(error))
+            return
         for task, answer in zip(tasks, answers, strict=True):
-            if task.answer.done():
-                continue
-            if isinstance(answer, RequestError):
-                task.answer.set_exception(answer)
-            else:
+            if not task.answer.done():
                 task.answer.set_result(answer)
 
 

@@ -3,34 +3,18 @@
 import asyncio
 import concurrent.futures
 import contextlib
-import dataclasses
 import threading
+from types import SimpleNamespace
 
 from deblur_zoo.serving.server.server import Server
-
-
-@dataclasses.dataclass(frozen=True)
-class Running:
-    """A running server.
-
-    Attributes:
-        rest: its URL, such as "http://127.0.0.1:8501".
-        grpc: its address, such as "127.0.0.1:8500".
-    """
-
-    rest: str
-    grpc: str
 
 
 @contextlib.contextmanager
 def running(settings):
     """For the time of the block, a server that has loaded its models.
 
-    Args:
-        settings: ``settings.Settings``.
-
-    Raises:
-        FileNotFoundError, ValueError, OSError: as ``Server`` and its ``start``.
+    Its attributes are ``rest``, a URL such as "http://127.0.0.1:8501", and ``grpc``, such as "127.0.0.1:8500". Raises
+    as ``Server`` and its ``start``.
     """
     server, started = Server(settings), concurrent.futures.Future()
 
@@ -50,7 +34,7 @@ def running(settings):
     loop, stop = started.result()
     try:
         host = settings.address
-        yield Running(f"http://{host}:{server.rest_port}", f"{host}:{server.grpc_port}")
+        yield SimpleNamespace(rest=f"http://{host}:{server.rest_port}", grpc=f"{host}:{server.grpc_port}")
     finally:
         loop.call_soon_threadsafe(stop.set)
         thread.join()

@@ -8,6 +8,7 @@ _HTTP_STATUS = {
     **{"PERMISSION_DENIED": 403, "NOT_FOUND": 404, "RESOURCE_EXHAUSTED": 429},
     **{"UNIMPLEMENTED": 501, "UNAVAILABLE": 503, "DEADLINE_EXCEEDED": 504},
 }
+# What a client sent may be in a message, and gRPC's head of an answer holds a few kilobytes.
 _LONGEST = 1000
 
 
@@ -18,7 +19,6 @@ class RequestError(Exception):
     """
 
     def __init__(self, code, message, http_status=None):
-        # What a client sent may be in it, and gRPC's head of an answer holds a few kilobytes.
         super().__init__(message[:_LONGEST])
         self.code = code
         self.http_status = http_status or _HTTP_STATUS.get(code, 500)
@@ -30,9 +30,7 @@ def invalid(message):
 
 
 def from_tensorflow(error):
-    """A ``RequestError`` for what was raised while a graph was loaded or run; one itself is given back."""
-    if isinstance(error, RequestError):
-        return error
+    """A ``RequestError`` for what was raised while a graph was loaded or run."""
     number = getattr(error, "error_code", None)
     # OpError carries the canonical number. Wrong arguments of a signature are TypeError or ValueError.
     code = "INVALID_ARGUMENT" if isinstance(error, (TypeError, ValueError)) else "INTERNAL"

@@ -7,6 +7,7 @@ TensorFlow Serving writes them: read such an answer as Latin-1, and every charac
 """
 
 import base64
+import io
 import itertools
 import json
 
@@ -18,8 +19,6 @@ from deblur_zoo.serving.server.errors import invalid
 # Numbers, strings and lists in a body: Python takes up to 100 bytes for each. 40 faces of 128x128 are 2 million.
 MOST_VALUES = 2_000_000
 _MOST_LEVELS = 32
-# Values written at once. Between pieces the other threads have their turn.
-_PIECE = 50_000
 # By the kind of NumPy's type, what JSON may hold.
 _ACCEPTED = {"O": {str, dict}, "f": {int, float}, "i": {int}, "u": {int}, "b": {bool}}
 _WORDS = {str: "a string", dict: "an object", bool: "true or false", type(None): "null", float: "a fraction"}
@@ -122,39 +121,36 @@ def _to_bytes(value):
 
 
 def write(outputs, row_form):
-    """The body of an answer: ``bytes``.
+    """The body of an answer, ``bytes``, of a dict of name to array.
 
     Args:
-        outputs: dict of name to array.
         row_form: for ``instances``; otherwise for ``inputs``.
 
     Raises:
         RequestError: INVALID_ARGUMENT where the row form cannot hold them.
     """
-    if not row_form:
-        key, text = "outputs", _object(outputs) if len(outputs) > 1 else _text(*next(iter(outputs.items())))
-    elif len({array.shape[:1] for array in outputs.values()} | {()}) != 2:
+    if row_form and len({array.shape[:1] for array in outputs.values()} | {()}) != 2:
         raise invalid("The outputs have no first size in common; ask with 'inputs'")
-    elif len(outputs) == 1:
-        key, text = "predictions", _text(*next(iter(outputs.items())))
-    else:
-        rows = (
-            {name: array[row] for name, array in outputs.items()} for row in range(len(next(iter(outputs.values()))))
-        )
-        key, text = "predictions", f"[{', '.join(map(_object, rows))}]"
+    values = {
+        name: _plain(array.tolist(), name.endswith("_bytes")) if array.dtype == object else array.tolist()
+        for name, array in outputs.items()
+    }
+    content = values
+    if len(values) == 1:
+        (content,) = values.values()
+    elif row_form:
+        content = [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
+    text = io.StringIO()
+    # In pieces, between which other threads have their turn.
+    json.dump({"predictions" if row_form else "outputs": content}, text, ensure_ascii=False)
     # Every character stands for a byte.
-    return f'{{"{key}": {text}}}'.encode("latin-1")
+    return text.getvalue().encode("latin-1")
 
 
-def _object(arrays):
-    return "{" + ", ".join(f"{json.dumps(name)}: {_text(name, array)}" for name, array in arrays.items()) + "}"
-
-
-def _text(name, array):
-    """JSON of an array, or of a single ``bytes``."""
-    if isinstance(array, bytes):
-        text = {"b64": base64.b64encode(array).decode()} if name.endswith("_bytes") else array.decode("latin-1")
-        return json.dumps(text, ensure_ascii=False)
-    if array.dtype == object or (array.ndim > 1 and array.size > _PIECE):
-        return f"[{', '.join(_text(name, part) for part in array)}]"
-    return json.dumps(array.tolist())
+def _plain(value, encoded):
+    """Nested lists with text, or objects of base64, in the place of ``bytes``."""
+    if isinstance(value, list) and value and isinstance(value[0], list | bytes):
+        return [_plain(one, encoded) for one in value]
+    if isinstance(value, bytes):
+        return {"b64": base64.b64encode(value).decode()} if encoded else value.decode("latin-1")
+    return value

@@ -4,114 +4,137 @@ TensorFlow ends the whole process over some damaged files. So ``python -m deblur
 loads SavedModels and prints a line for each, and the server runs it first.
 """
 
+import contextlib
 import dataclasses
+import logging
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+
 from deblur_zoo.exported.saved_model_folder import MODEL_FILE, find_models, find_versions
 from deblur_zoo.serving import protocol
 from deblur_zoo.serving.server.errors import RequestError, from_tensorflow, invalid
-from deblur_zoo.serving.server.saved_model import SavedModel
 
+_LOG = logging.getLogger(__name__)
 _FIELD = "signature_def"
 
 
-@dataclasses.dataclass
-class Model:
-    """A model: the version that answers and its ``SavedModel``, None where none could be loaded.
+@dataclasses.dataclass(frozen=True)
+class Signature:
+    """What a signature takes and gives: ``inputs``, ``outputs``, dicts of name to ``tf.TensorSpec``.
 
-    ``errors``: dict of the higher versions, which could not be loaded, to the ``RequestError`` why.
+    ``batchable``: requests may be put together along the first axis of everything.
     """
 
     name: str
-    version: int | None = None
-    loaded: SavedModel | None = None
-    errors: dict = dataclasses.field(default_factory=dict)
+    inputs: dict
+    outputs: dict
+
+    @property
+    def batchable(self):
+        every = [*self.inputs.values(), *self.outputs.values()]
+        return bool(self.inputs) and all(one.shape.rank and one.shape[0] is None for one in every)
+
+
+class SavedModel:
+    """A SavedModel in memory. It is a program: load only what you trust. Raises RequestError where it is damaged.
+
+    Attributes:
+        name, version: as requests name it.
+        signatures: dict of name to ``Signature``.
+        definitions: the file's ``protocol.SignatureDefMap``, for those who ask for metadata.
+    """
+
+    def __init__(self, name, version, folder):
+        import tensorflow as tf
+        from tensorflow.core.protobuf import saved_model_pb2
+
+        self.name, self.version = name, version
+        try:
+            content = saved_model_pb2.SavedModel.FromString((folder / MODEL_FILE).read_bytes())
+            (graph, *_) = [graph for graph in content.meta_graphs if "serve" in graph.meta_info_def.tags]
+            self.definitions = protocol.SignatureDefMap()
+            for name, definition in graph.signature_def.items():
+                self.definitions.signature_def[name].ParseFromString(definition.SerializeToString())
+            # It keeps the variables alive.
+            self._tf, self._loaded = tf, tf.saved_model.load(str(folder))
+            self._functions = dict(self._loaded.signatures)
+            # Sorted: the maps of a protocol buffer have no order.
+            self.signatures = {
+                name: Signature(name, _sorted(one.structured_input_signature[1]), _sorted(one.structured_outputs))
+                for name, one in self._functions.items()
+            }
+        except Exception as error:
+            # TensorFlow raises a dozen unrelated kinds for damaged files.
+            raise from_tensorflow(error) from error
+
+    def run(self, signature, arrays):
+        """Run a signature by its name. Raises tf.errors.OpError, ValueError or TypeError for what it does not accept.
+
+        Args:
+            arrays: dict of input name to array; object arrays of ``bytes`` for strings. The answer is the same.
+        """
+        tensors = {name: self._tf.constant(array) for name, array in arrays.items()}
+        outputs = self._functions[signature](**tensors)
+        return {
+            name: np.asarray(tensor.numpy(), tensor.dtype.as_numpy_dtype) for name, tensor in _sorted(outputs).items()
+        }
+
+
+def _sorted(specifications):
+    return dict(sorted(specifications.items()))
 
 
 def find(folder):
-    """Dict of model name to dict of version to folder.
-
-    Raises:
-        FileNotFoundError: no such folder.
-        ValueError: no model in it.
-    """
+    """Dict of model name to dict of version to folder. Raises FileNotFoundError or ValueError where there is none."""
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"There is no folder {folder}.")
     found = {child.name: find_versions(child) for child in find_models(folder)}
     if not found:
-        hint = ""
-        if any((version / MODEL_FILE).is_file() for version in find_versions(folder).values()):
-            hint = f" It looks like a model itself: give the folder above it, {folder.absolute().parent}."
-        raise ValueError(f"{folder} holds no model: NAME/VERSION/{MODEL_FILE} is looked for.{hint}")
+        raise ValueError(f"{folder} holds no model: NAME/VERSION/{MODEL_FILE} is looked for.")
     return found
 
 
 class Models:
-    """The models that a server has.
+    """The models that a server has: of those that ``find`` gave, the highest version that can be loaded.
 
-    Args:
-        found: what ``find`` gave. Of each model the highest version is loaded, or the next lower one where that fails.
-
-    Raises:
-        ValueError: no version of any model could be loaded.
+    Versions that cannot be are logged; where that is all of them, ValueError is raised.
     """
 
     def __init__(self, found):
-        self._models = {name: Model(name) for name in found}
-        left = {name: sorted(versions, reverse=True) for name, versions in found.items()}
-        while tries := [(name, left[name].pop(0)) for name in left if not self._models[name].loaded and left[name]]:
-            crashing = _crashing([found[name][version] for name, version in tries])
-            for name, version in tries:
-                model, folder = self._models[name], found[name][version]
+        self._models, error = {}, None
+        crashing = _crashing([folder for versions in found.values() for folder in versions.values()])
+        for name, versions in found.items():
+            for version, folder in sorted(versions.items(), reverse=True):
                 try:
                     if folder in crashing:
                         raise RequestError("DATA_LOSS", f"{folder} is damaged: it ends the process that loads it")
-                    model.loaded, model.version = _load(folder), version
-                except RequestError as error:
-                    model.errors[version] = error
-        if not any(model.loaded for model in self._models.values()):
-            name, model = next(iter(self._models.items()))
-            version, error = next(iter(model.errors.items()))
-            raise ValueError(f"no model could be loaded: version {version} of {name}: {error.code}: {error}")
-
-    @property
-    def complete(self):
-        """Whether a version of every model is there."""
-        return all(model.loaded for model in self._models.values())
+                    self._models[name] = SavedModel(name, version, folder)
+                    break
+                except RequestError as caught:
+                    error = f"version {version} of {name}: {caught.code}: {caught}"
+                    _LOG.error("%s", error)
+        if not self._models:
+            raise ValueError(f"no model could be loaded: {error}")
 
     def find(self, name, version=None):
-        """The ``Model`` that a request asks for; ``version`` None takes what there is.
-
-        Raises:
-            RequestError: NOT_FOUND; INVALID_ARGUMENT for an empty name.
-        """
+        """The ``SavedModel`` that a request asks for; ``version`` None takes what there is. Raises RequestError."""
         if not name:
             raise invalid("ModelSpec has no name specified.")
         model = self._models.get(name)
-        if model is None or model.loaded is None or version not in (None, model.version):
+        if model is None or version not in (None, model.version):
             request = f"Latest({name})" if version is None else f"Specific({name}, {version})"
             raise RequestError("NOT_FOUND", f"Servable not found for request: {request}")
         return model
 
     def status(self, name, version=None):
-        """The ``protocol.GetModelStatusResponse`` about one version or all; raises RequestError, NOT_FOUND."""
-        model = self._models.get(name) or Model(name)
-        states = {number: ("END", error.code, str(error)) for number, error in model.errors.items()}
-        if model.loaded:
-            states[model.version] = ("AVAILABLE", "OK", "")
-        message = protocol.GetModelStatusResponse()
-        for number, (state, code, text) in sorted(states.items()):
-            if version in (None, number):
-                status = protocol.StatusProto(error_code=code, error_message=text)
-                message.model_version_status.add(version=number, state=state, status=status)
-        if not message.model_version_status:
-            what = "any versions" if version is None else f"version {version}"
-            raise RequestError("NOT_FOUND", f"Could not find {what} of model {name}")
-        return message
+        """The ``protocol.GetModelStatusResponse`` about a model; raises as ``find``."""
+        status = {"version": self.find(name, version).version, "state": "AVAILABLE", "status": {"error_code": "OK"}}
+        return protocol.GetModelStatusResponse(model_version_status=[status])
 
     def metadata(self, name, version=None, fields=(_FIELD,)):
         """The ``protocol.GetModelMetadataResponse`` of a version; raises as ``find``."""
@@ -120,26 +143,17 @@ class Models:
         model = self.find(name, version)
         message = protocol.GetModelMetadataResponse(model_spec={"name": name, "version": {"value": model.version}})
         message.metadata[_FIELD].type_url = "type.googleapis.com/tensorflow.serving.SignatureDefMap"
-        message.metadata[_FIELD].value = model.loaded.definitions.SerializeToString()
+        message.metadata[_FIELD].value = model.definitions.SerializeToString()
         return message
-
-
-def _load(folder):
-    try:
-        return SavedModel(folder)
-    except Exception as error:
-        # TensorFlow raises a dozen unrelated kinds for damaged files.
-        raise from_tensorflow(error) from error
 
 
 def _crashing(folders):
     """Those of the folders over which TensorFlow ends the process."""
     crashing, left = set(), list(folders)
-    path = os.pathsep.join(filter(None, [str(Path(__file__).parents[3]), os.environ.get("PYTHONPATH")]))
     while left:
         finished = subprocess.run(
             [sys.executable, "-m", __name__, *map(str, left)],
-            env={**os.environ, "PYTHONPATH": path, "TF_CPP_MIN_LOG_LEVEL": "3"},
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -152,9 +166,7 @@ def _crashing(folders):
 
 if __name__ == "__main__":
     for argument in sys.argv[1:]:
-        try:
-            _load(Path(argument))
-        except RequestError:
-            # Whoever loads it next learns it in the same way.
-            pass
+        # Whoever loads it next learns what is wrong.
+        with contextlib.suppress(RequestError):
+            SavedModel("", 0, Path(argument))
         print("done", flush=True)

@@ -1,7 +1,8 @@
-"""REST: TensorFlow Serving's paths, and ``/healthz`` (it runs) and ``/readyz`` (every model is there)."""
+"""REST: TensorFlow Serving's paths, and ``/healthz``, which says that the server runs."""
 
 import asyncio
 import concurrent.futures
+import functools
 import ipaddress
 import json
 import logging
@@ -12,7 +13,6 @@ from google.protobuf import json_format
 
 from deblur_zoo.serving.server import json_tensors
 from deblur_zoo.serving.server.errors import RequestError, invalid
-from deblur_zoo.serving.server.predictor import size
 
 _LOG = logging.getLogger(__name__)
 # A name, and a version of at most 19 digits (int64) or none.
@@ -20,13 +20,7 @@ _MODEL = r"/v1/models/{name:[^/:]+}{version:(/versions/\d{1,19})?}"
 
 
 class RestService:
-    """Answers HTTP requests.
-
-    Args:
-        models: ``models.Models``.
-        predictor: ``predictor.Predictor``.
-        settings: ``Settings``.
-    """
+    """Answers HTTP requests, of ``Models`` and by a ``Predictor``."""
 
     def __init__(self, models, predictor, settings):
         self._models = models
@@ -35,21 +29,14 @@ class RestService:
         # One, so that the values of one body are in memory at a time.
         self._json_thread = concurrent.futures.ThreadPoolExecutor(1, "json")
         self._local = _is_local(settings.address)
-        # Set when the server is about to stop: connections are closed after their answers.
-        self.draining = False
 
     def runner(self):
         """An ``aiohttp.web.AppRunner`` of the service."""
         application = web.Application(middlewares=[self._guard], client_max_size=self._settings.max_request_bytes)
-        application.add_routes(
-            [
-                web.post(f"{_MODEL}:predict", self._predict),
-                web.get(_MODEL, self._status),
-                web.get(f"{_MODEL}/metadata", self._metadata),
-                web.get("/healthz", self._health),
-                web.get("/readyz", self._health),
-            ]
-        )
+        application.router.add_post(f"{_MODEL}:predict", self._predict)
+        application.router.add_get(_MODEL, self._status)
+        application.router.add_get(f"{_MODEL}/metadata", self._metadata)
+        application.router.add_get("/healthz", self._health)
         return web.AppRunner(
             application,
             access_log=None,
@@ -61,10 +48,6 @@ class RestService:
             shutdown_timeout=self._settings.grace_seconds,
         )
 
-    def close(self):
-        """End the thread that reads JSON."""
-        self._json_thread.shutdown(wait=False, cancel_futures=True)
-
     @web.middleware
     async def _guard(self, request, handler):
         try:
@@ -73,22 +56,24 @@ class RestService:
         except RequestError as caught:
             error = caught
         except web.HTTPRequestEntityTooLarge:
-            error = self._too_large()
+            most = self._settings.max_request_bytes
+            # TensorFlow Serving has no limit of its own; 413 is HTTP's word.
+            error = RequestError(
+                "RESOURCE_EXHAUSTED", f"The body is larger than {most} bytes (--max_request_bytes)", 413
+            )
         except web.HTTPException:
             error = invalid(f"Malformed request: {request.method} {request.rel_url.raw_path}")
         except Exception:
             _LOG.exception("%s %s", request.method, request.path)
             error = RequestError("INTERNAL", "Internal error; the server's log says more")
         response = _json({"error": str(error)}, error.http_status)
-        if error.http_status in (408, 413):
+        if error.http_status in (413, 504):
             # The rest of the body is not worth reading.
             response.force_close()
         return await self._send(request, response)
 
     async def _send(self, request, response):
         """Send a response, and wait until the client has taken it, though not for ever."""
-        if self.draining:
-            response.force_close()
         if request.transport is not None:
             request.transport.set_write_buffer_limits(0)
             try:
@@ -108,45 +93,34 @@ class RestService:
                 raise RequestError("PERMISSION_DENIED", f"Host or Origin is {place or 'unknown'}; {accepted}")
 
     async def _health(self, request):
-        well = request.path == "/healthz" or (self._models.complete and not self.draining)
-        return web.Response(text="ok\n" if well else "not ready\n", status=200 if well else 503)
+        return web.Response(text="ok\n")
 
     async def _status(self, request):
         return _json(_dict(self._models.status(*_model(request))))
 
     async def _metadata(self, request):
         message = self._models.metadata(*_model(request))
-        definitions = self._models.find(message.model_spec.name).loaded.definitions
+        definitions = self._models.find(message.model_spec.name).definitions
         return _json({"model_spec": _dict(message.model_spec), "metadata": {"signature_def": _dict(definitions)}})
 
     async def _predict(self, request):
-        model = self._models.find(*_model(request)).loaded
-        loop, most = asyncio.get_running_loop(), self._settings.max_request_bytes
-        deadline = loop.time() + self._settings.timeout_s
-        with self._predictor.account() as take:
-            length = request.content_length
-            if (length or 0) > most:
-                raise self._too_large()
-            take(most if length is None or "Content-Encoding" in request.headers else length)
-            try:
-                async with asyncio.timeout_at(deadline):
-                    body = await request.read()
-            except TimeoutError:
-                # TensorFlow Serving has no rule for it.
-                raise RequestError("DEADLINE_EXCEEDED", "The request's body did not arrive in time", 408) from None
-            except web.RequestPayloadError as error:
-                raise invalid(f"The request's body is damaged: {error}") from None
-            signature, inputs, row_form = await loop.run_in_executor(self._json_thread, json_tensors.read, body, model)
-            outputs = await self._predictor.predict(model, signature, inputs, deadline)
-            take(size(outputs))
-            answer = await loop.run_in_executor(self._json_thread, json_tensors.write, outputs, row_form)
-            take(len(answer))
-            return await self._send(request, web.Response(body=answer, content_type="application/json"))
+        model = self._models.find(*_model(request))
+        try:
+            async with asyncio.timeout(self._settings.timeout_s) as limit, self._predictor.room:
+                answer = await self._answer(request, model)
+                # The client's time to take it is another's.
+                limit.reschedule(None)
+                return await self._send(request, web.Response(body=answer, content_type="application/json"))
+        except TimeoutError:
+            raise RequestError("DEADLINE_EXCEEDED", "The deadline passed before the answer was there") from None
+        except web.RequestPayloadError as error:
+            raise invalid(f"The request's body is damaged: {error}") from None
 
-    def _too_large(self):
-        # TensorFlow Serving has no limit of its own; 413 is HTTP's word.
-        message = f"The request's body is larger than {self._settings.max_request_bytes} bytes (--max_request_bytes)"
-        return RequestError("RESOURCE_EXHAUSTED", message, 413)
+    async def _answer(self, request, model):
+        in_thread = functools.partial(asyncio.get_running_loop().run_in_executor, self._json_thread)
+        signature, inputs, row_form = await in_thread(json_tensors.read, await request.read(), model)
+        outputs = await self._predictor.predict(model, signature, inputs)
+        return await in_thread(json_tensors.write, outputs, row_form)
 
 
 def _is_local(place):

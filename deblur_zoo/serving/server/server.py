@@ -10,8 +10,6 @@ from deblur_zoo.serving.server.rest import RestService
 
 # Open at the same time, for REST and for gRPC.
 MOST_CONNECTIONS = 256
-# Seconds from the word that the server stops to the end of its connections: what is on its way then is told so.
-_LAST_CALLS_S = 0.5
 _FULL = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
@@ -39,73 +37,48 @@ class Server:
     def __init__(self, settings):
         self._settings = settings
         self._found = models.find(settings.models)
-        self._listening = self._grpc_server = self._runner = None
+        # What has been started, in this order.
+        self._listening = self._grpc_server = self._batcher = self._runner = None
 
     async def start(self):
-        """Take the ports, load and warm up every model, then answer.
-
-        Raises:
-            OSError: a port is taken.
-            ValueError: no model could be loaded.
-        """
-        settings = self._settings
+        """Take the ports, load every model, then answer. Raises OSError for a port, ValueError without a model."""
+        settings, loop = self._settings, asyncio.get_running_loop()
         try:
-            await self._take_ports()
+            self._listening = await loop.create_server(
+                self._connection, settings.host, settings.rest_port, start_serving=False
+            )
+            self.rest_port = self._listening.sockets[0].getsockname()[1]
+            self._grpc_server, self.grpc_port = grpc_service.make_server(settings, MOST_CONNECTIONS)
             loaded = await asyncio.to_thread(models.Models, self._found)
             self._batcher = Batcher(settings)
             predictor = Predictor(self._batcher, settings)
-            self._rest = RestService(loaded, predictor, settings)
-            self._grpc = grpc_service.GrpcService(loaded, predictor, settings)
-            self._runner = self._rest.runner()
+            self._runner = RestService(loaded, predictor, settings).runner()
             await self._runner.setup()
-            self._grpc_server.add_generic_rpc_handlers(self._grpc.handlers())
+            handlers = grpc_service.GrpcService(loaded, predictor, settings).handlers()
+            self._grpc_server.add_generic_rpc_handlers(tuple(handlers))
             await self._grpc_server.start()
             await self._listening.start_serving()
         except BaseException:
             await self.stop(0)
             raise
 
-    async def _take_ports(self):
-        host, port = self._settings.host, self._settings.rest_port
-        loop = asyncio.get_running_loop()
-        try:
-            self._listening = await loop.create_server(self._connection, host, port, start_serving=False)
-        except OSError as error:
-            raise OSError(f"REST cannot listen at {host}:{port}: {error.strerror or error}") from None
-        self.rest_port = self._listening.sockets[0].getsockname()[1]
-        self._grpc_server, self.grpc_port = grpc_service.make_server(self._settings, MOST_CONNECTIONS)
-
     def _connection(self):
         server = self._runner.server
         return server() if len(server.connections) < MOST_CONNECTIONS else _Refusal()
 
     async def stop(self, grace_seconds=None):
-        """Accept nothing new, finish what is there, and end. Returns whether all is finished.
-
-        Args:
-            grace_seconds: after which what still runs is left alone; None takes the settings'.
-        """
+        """Accept nothing new, finish what is there within the time, and end. Returns whether all is finished."""
         grace = self._settings.grace_seconds if grace_seconds is None else grace_seconds
         # Leaving takes a moment, too.
-        until = asyncio.get_running_loop().time() + max(grace - 1, grace / 2)
+        grace = max(grace - 1, grace / 2)
         if self._listening is not None:
             self._listening.close()
-        if self._runner is not None:
-            self._rest.draining = self._grpc.draining = True
-            # A client that keeps its connection may have sent a request that has not been seen yet. It is answered,
-            # with the word that the connection closes; gRPC's are refused with UNAVAILABLE.
-            await asyncio.sleep(min(_LAST_CALLS_S, grace / 4))
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout_at(until) as limit:
-                await asyncio.gather(self._stop_grpc(until), self._stop_rest())
+            async with asyncio.timeout(grace) as limit:
+                await asyncio.gather(
+                    *([self._grpc_server.stop(grace)] if self._grpc_server else []),
+                    *([self._runner.cleanup()] if self._runner else []),
+                )
+                if self._batcher:
+                    await self._batcher.close()
         return not limit.expired()
-
-    async def _stop_grpc(self, until):
-        if self._grpc_server is not None:
-            await self._grpc_server.stop(max(until - asyncio.get_running_loop().time(), 0))
-
-    async def _stop_rest(self):
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._rest.close()
-            await self._batcher.close()

@@ -3,30 +3,32 @@
 import dataclasses
 
 
+def _choice(default, text, lower_bound=1):
+    return dataclasses.field(default=default, metadata={"help": text, "lower_bound": lower_bound})
+
+
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """Everything that a server is started with; see the command's ``--help`` for what each means.
+    """Everything that a server is started with.
 
-    Attributes:
-        models: folder of NAME/VERSION/saved_model.pb.
-        host: address to listen at. Whoever reaches it may use the models: nobody is asked for a password.
+    Whoever reaches its address may use the models: nobody is asked for a password.
     """
 
-    models: str
-    host: str = "127.0.0.1"
-    rest_port: int = 0
-    grpc_port: int = 0
-    enable_batching: bool = True
-    max_batch_size: int = 16
-    batch_timeout_micros: int = 1000
+    models: str = dataclasses.field(metadata={"help": "folder of NAME/VERSION/saved_model.pb"})
+    host: str = dataclasses.field(default="127.0.0.1", metadata={"help": "address to listen at"})
+    rest_port: int = _choice(0, "port for REST; 0 takes a free one", 0)
+    grpc_port: int = _choice(0, "port for gRPC; 0 takes a free one", 0)
+    enable_batching: bool = dataclasses.field(default=True, metadata={"help": "put requests of one kind together"})
+    max_batch_size: int = _choice(16, "pictures in a request, and in a batch")
+    batch_timeout_micros: int = _choice(1000, "how long a lone request waits for company", 0)
     # A full batch of 128x128 faces takes 3 MiB as floats and up to 16 MiB as JSON.
-    max_request_bytes: int = 32 << 20
+    max_request_bytes: int = _choice(32 << 20, "of a REST body or a gRPC message")
     # A network's activations take some hundred bytes for each pixel: 2048x2048 pixels stay near 1 GiB.
-    max_pixels: int = 2048 * 2048
-    max_queued: int = 256
-    max_held_bytes: int = 512 << 20
-    rest_api_timeout_in_ms: int = 30_000
-    grace_seconds: float = 30
+    max_pixels: int = _choice(2048 * 2048, "in all pictures of a request")
+    # Each takes three times its bytes or so: 16 of 32 MiB stay near 1.5 GiB.
+    max_requests: int = _choice(16, "requests in memory at the same time; more wait before they are read")
+    rest_api_timeout_in_ms: int = _choice(30_000, "for a REST request's head, its answer, and the client to take it")
+    grace_seconds: float = _choice(30.0, "that requests get to finish when the server is told to stop", 0)
 
     @property
     def address(self):

@@ -41,9 +41,8 @@ def run(main, **options):
     async def everything():
         batcher = Batcher(settings)
 
-        async def send(model, numbers, signature=TWICE, pixels=1, timeout=None):
-            deadline = None if timeout is None else asyncio.get_running_loop().time() + timeout
-            return (await batcher.run(model, signature, {"x": np.array(numbers)}, pixels, deadline))["y"].tolist()
+        async def send(model, numbers, signature=TWICE, pixels=1):
+            return (await batcher.run(model, signature, {"x": np.array(numbers)}, pixels))["y"].tolist()
 
         try:
             return await asyncio.wait_for(main(batcher, send), 30)
@@ -64,16 +63,10 @@ def test_requests_share_a_batch_and_get_their_own_answers():
     assert answers == [[2, 4], [6], [8, 10, 12]] and model.calls == [("twice", [1, 2, 3, 4, 5, 6])]
 
 
-def test_a_full_batch_does_not_wait_and_nothing_is_split():
-    """3 + 3 rows fit into 8, 9 do not; the fifth, alone, is run when the batcher closes."""
+def test_a_batch_has_a_largest_size_and_nothing_is_split():
+    """3 + 3 rows fit into 8, 9 do not."""
     model = Model()
-
-    async def main(batcher, send):
-        requests = [asyncio.ensure_future(send(model, [number] * 3)) for number in range(5)]
-        await asyncio.wait(requests[:4])
-        return requests[4]
-
-    assert run(main, batch_timeout_micros=60_000_000).result() == [8] * 3
+    run(lambda batcher, send: asyncio.gather(*(send(model, [number] * 3) for number in range(5))))
     assert [len(numbers) for _, numbers in model.calls] == [6, 6, 3]
 
 
@@ -112,52 +105,20 @@ def test_what_keeps_requests_apart(options, signature, pixels, calls):
     assert len(model.calls) == calls
 
 
-def test_a_full_queue_refuses_at_once():
-    model = Model()
-    model.gate.clear()
-
-    async def main(batcher, send):
-        requests = [asyncio.ensure_future(send(model, [0], OTHER))]
-        await until(lambda: model.calls)
-        requests += [asyncio.ensure_future(send(model, [number])) for number in (1, 2)]
-        await until(lambda: len(batcher.waiting) == 2)
-        with pytest.raises(RequestError, match="full queue") as caught:
-            await send(model, [3])
-        model.gate.set()
-        return caught.value.code, await asyncio.gather(*requests)
-
-    assert run(main, max_queued=2) == ("UNAVAILABLE", [[0], [2], [4]])
-
-
 def test_what_nobody_waits_for_is_not_computed():
-    """A client that has gone, and a deadline that passed; both leave the queue at once."""
+    """Its client has gone while it waited; one that goes while its batch runs takes no answer from the others."""
     model = Model()
     model.gate.clear()
 
     async def main(batcher, send):
-        first = asyncio.ensure_future(send(model, [0], OTHER))
+        first = [asyncio.ensure_future(send(model, [number])) for number in (0, 1)]
         await until(lambda: model.calls)
-        gone = asyncio.ensure_future(send(model, [1]))
-        with pytest.raises(RequestError) as caught:
-            await send(model, [2], timeout=0.05)
-        assert caught.value.code == "DEADLINE_EXCEEDED" and len(batcher.waiting) == 1
-        gone.cancel()
+        gone = asyncio.ensure_future(send(model, [2]))
+        await until(lambda: batcher.waiting)
+        gone.cancel(), first[0].cancel()
         await until(lambda: not batcher.waiting)
         model.gate.set()
-        await first
-        await send(model, [3])
+        return await first[1], await send(model, [3])
 
-    run(main)
-    assert model.calls == [("other", [0]), ("twice", [3])]
-
-
-def test_closing_runs_what_waits_and_refuses_more():
-    async def main(batcher, send):
-        waiting = asyncio.ensure_future(send(Model(), [1]))
-        await until(lambda: batcher.waiting)
-        await batcher.close()
-        with pytest.raises(RequestError, match="shutting down"):
-            await send(Model(), [2])
-        return await waiting
-
-    assert run(main, batch_timeout_micros=60_000_000) == [2]
+    assert run(main) == ([2], [6])
+    assert model.calls == [("twice", [0, 1]), ("twice", [3])]

@@ -1,15 +1,13 @@
 """Which models a folder holds, and what becomes of damaged ones."""
 
 import shutil
+from types import SimpleNamespace
 
-import numpy as np
 import pytest
 
 pytest.importorskip("aiohttp", reason="the extra 'serving' is not installed")
 
-from deblur_zoo.serving import protocol  # noqa: E402
-from deblur_zoo.serving.server import embedded, models  # noqa: E402
-from deblur_zoo.serving.server.settings import Settings  # noqa: E402
+from deblur_zoo.serving.server import models  # noqa: E402
 
 
 @pytest.fixture
@@ -18,10 +16,9 @@ def folder(tmp_path, models_folder):
     return shutil.copytree(models_folder, tmp_path / "models")
 
 
-def test_the_highest_version_that_can_be_loaded(folder, ask, grpc_call, predict_request, monkeypatch):
-    """Above it: one cut short, one without its variables, and numbers that are no version."""
-    monkeypatch.setattr(models, "_crashing", lambda folders: set())
-    for number in (3, 20):
+def test_the_highest_version_that_can_be_loaded(folder, monkeypatch, caplog):
+    """Above it: one cut short, one without its variables, one that ends the process, and names that are no version."""
+    for number in (3, 20, 30):
         shutil.copytree(folder / "tiny" / "1", folder / "tiny" / str(number))
     whole = (folder / "tiny" / "20" / "saved_model.pb").read_bytes()
     (folder / "tiny" / "20" / "saved_model.pb").write_bytes(whole[: len(whole) // 2])
@@ -30,65 +27,39 @@ def test_the_highest_version_that_can_be_loaded(folder, ask, grpc_call, predict_
         shutil.copytree(folder / "tiny" / "1", folder / "tiny" / name)
     # A second model that is nothing but damaged.
     shutil.copytree(folder / "tiny" / "20", folder / "damaged" / "7")
-    with embedded.running(Settings(str(folder))) as server:
-        _, answer = ask(f"{server.rest}/v1/models/tiny")
-        states = {int(one["version"]): one["state"] for one in answer["model_version_status"]}
-        assert states == {1: "AVAILABLE", 3: "END", 20: "END"}
-        assert all(one["status"]["error_message"] for one in answer["model_version_status"][1:])
-        images = np.zeros((1, 2, 2, 3), np.float32)
-        response = grpc_call(server.grpc, "Predict", predict_request(images=images))
-        assert response.model_spec.version.value == 1
-        assert ask(f"{server.rest}/v1/models/damaged:predict", {"instances": [1]})[0] == 404
-        assert ask(f"{server.rest}/readyz")[0] == 503 and ask(f"{server.rest}/healthz")[0] == 200
-        health = protocol.HealthCheckRequest()
-        assert protocol.SERVING_STATUS["NOT_SERVING"] == grpc_call(server.grpc, "Check", health).status
+    monkeypatch.setattr(models, "_crashing", lambda folders: {one for one in folders if one.name == "30"})
+    loaded = models.Models(models.find(folder))
+    assert loaded.find("tiny").version == 1
+    (status,) = loaded.status("tiny").model_version_status
+    assert (status.version, status.state) == (1, 30)
+    with pytest.raises(models.RequestError, match=r"Latest\(damaged\)"):
+        loaded.find("damaged")
+    lines = [record.getMessage() for record in caplog.records]
+    versions = sorted(line.partition(":")[0] for line in lines)
+    assert versions == ["version 20 of tiny", "version 3 of tiny", "version 30 of tiny", "version 7 of damaged"]
+    assert "ends the process that loads it" in "".join(lines)
 
 
 def test_versions_that_end_the_process(tmp_path, monkeypatch):
-    """A TensorFlow that aborts over some files: each is found by a process of its own."""
-    package = tmp_path / "tensorflow" / "core" / "protobuf"
-    package.mkdir(parents=True)
-    for path in (package.parents[1], package.parent, package):
-        (path / "__init__.py").touch()
-    (package / "saved_model_pb2.py").write_text(
-        "import os\n"
-        "class SavedModel:\n"
-        "    def FromString(content):\n"
-        "        os.abort() if content == b'abort' else int('not whole')\n"
-    )
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    """Each is found by the process that it ends: the next one goes on behind it."""
     folders = [tmp_path / name for name in "abcde"]
-    for place, folder in enumerate(folders):
-        folder.mkdir()
-        (folder / "saved_model.pb").write_bytes(b"abort" if place in (1, 2, 4) else b"raise")
+
+    def run(command, **_):
+        names = [models.Path(path).name for path in command[3:]]
+        whole = next((place for place, name in enumerate(names) if name in "bce"), len(names))
+        return SimpleNamespace(stdout=b"done\n" * whole)
+
+    monkeypatch.setattr(models.subprocess, "run", run)
     assert models._crashing(folders) == {folders[1], folders[2], folders[4]}
 
 
-def test_a_version_that_ends_the_process_leaves_the_older_one(folder, monkeypatch):
-    shutil.copytree(folder / "tiny" / "1", folder / "tiny" / "2")
-    monkeypatch.setattr(models, "_crashing", lambda folders: {one for one in folders if one.name == "2"})
-    loaded = models.Models(models.find(folder))
-    assert loaded.find("tiny").version == 1
-    first, second = loaded.status("tiny").model_version_status
-    assert (first.version, first.state, second.version, second.state) == (1, 30, 2, 50)
-    assert "ends the process that loads it" in second.status.error_message
-
-
-def test_damaged_warm_up_records_are_an_error(folder, monkeypatch):
-    monkeypatch.setattr(models, "_crashing", lambda folders: set())
-    records = folder / "tiny" / "1" / "assets.extra" / "tf_serving_warmup_requests"
-    content = bytearray(records.read_bytes())
-    content[-5] ^= 1
-    records.write_bytes(content)
-    with pytest.raises(ValueError, match="no model could be loaded: version 1 of tiny: DATA_LOSS"):
-        models.Models(models.find(folder))
-
-
-def test_folders_without_models(tmp_path, folder):
+def test_folders_without_models(tmp_path, folder, monkeypatch):
     with pytest.raises(FileNotFoundError, match="There is no folder"):
         models.find(tmp_path / "none")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ValueError, match="holds no model: NAME/VERSION/saved_model.pb is looked for.$"):
-        models.find(tmp_path / "empty")
-    with pytest.raises(ValueError, match="It looks like a model itself: give the folder above it"):
-        models.find(folder / "tiny")
+    for wrong in (tmp_path / "empty", folder / "tiny"):
+        with pytest.raises(ValueError, match="holds no model: NAME/VERSION/saved_model.pb is looked for.$"):
+            models.find(wrong)
+    monkeypatch.setattr(models, "_crashing", set)
+    with pytest.raises(ValueError, match="no model could be loaded: version 1 of tiny: DATA_LOSS: .* ends the process"):
+        models.Models(models.find(folder))

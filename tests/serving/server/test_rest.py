@@ -13,8 +13,9 @@ PICTURE, NEGATIVE = [[[0, 0.25, 1], [0.5, 0.75, 0.125]]], [[[1, 0.75, 0], [0.5, 
 
 
 @pytest.mark.parametrize("path", ["", "/versions/1"])
-def test_status(server, ask, path):
+def test_status_and_health(server, ask, path):
     assert ask(f"{server.rest}/v1/models/tiny{path}") == (200, {"model_version_status": [STATUS]})
+    assert ask(f"{server.rest}/healthz") == (200, "ok\n")
 
 
 def test_metadata(server, ask):
@@ -28,18 +29,12 @@ def test_metadata(server, ask):
     assert signatures["serving_bytes"]["outputs"]["restored_bytes"]["dtype"] == "DT_STRING"
 
 
-def test_health(server, ask):
-    assert ask(f"{server.rest}/healthz")[0] == ask(f"{server.rest}/readyz")[0] == 200
-
-
 @pytest.mark.parametrize(
     "body, answer",
     [
         ({"instances": [PICTURE]}, {"predictions": [NEGATIVE]}),
         ({"instances": [{"images": PICTURE}, {"images": NEGATIVE}]}, {"predictions": [NEGATIVE, PICTURE]}),
-        ({"inputs": [PICTURE]}, {"outputs": [NEGATIVE]}),
         ({"inputs": {"images": [PICTURE]}}, {"outputs": [NEGATIVE]}),
-        ({"signature_name": "serving_default", "instances": [PICTURE]}, {"predictions": [NEGATIVE]}),
         (
             {"signature_name": "two", "inputs": {"a": [[1, 2], [3, 4]], "b": [10, -20]}},
             {
@@ -64,23 +59,18 @@ def test_predict(server, ask, body, answer, path):
     assert ask(f"{server.rest}/v1/models/tiny{path}:predict", body) == (200, answer)
 
 
-@pytest.mark.parametrize("signature", ["serving_bytes", "raw"])
-@pytest.mark.parametrize("form", ["PNG", "JPEG"])
-@pytest.mark.parametrize("padding", [True, False])
-def test_predict_files(server, ask, form, padding, signature):
+@pytest.mark.parametrize("signature, form", [("serving_bytes", "PNG"), ("raw", "JPEG")])
+def test_predict_files(server, ask, signature, form):
     """Grey, so that JPEG keeps it exactly; strings whose name does not end in _bytes come as they are."""
     buffer = io.BytesIO()
     Image.fromarray(np.full((9, 5, 3), 100, np.uint8)).save(buffer, form, quality=100)
-    encoded = base64.b64encode(buffer.getvalue()).decode()
-    body = {"signature_name": signature, "instances": [{"b64": encoded if padding else encoded.rstrip("=")}]}
+    # The padding may be left out.
+    encoded = base64.b64encode(buffer.getvalue()).decode().rstrip("=")
+    body = {"signature_name": signature, "instances": [{"b64": encoded}]}
     status, answer = ask(f"{server.rest}/v1/models/tiny:predict", body)
     assert status == 200
     (prediction,) = answer["predictions"]
-    if signature == "serving_bytes":
-        assert list(prediction) == ["b64"]
-        file = base64.b64decode(prediction["b64"])
-    else:
-        file = prediction.encode("latin-1")
+    file = prediction.encode("latin-1") if signature == "raw" else base64.b64decode(prediction["b64"])
     with Image.open(io.BytesIO(file)) as picture:
         np.testing.assert_array_equal(picture, np.full((9, 5, 3), 155, np.uint8))
 
@@ -90,14 +80,12 @@ def test_predict_files(server, ask, form, padding, signature):
     [
         ("none:predict", {"instances": [1]}, 404, "Servable not found for request: Latest(none)"),
         ("tiny/versions/7:predict", {"instances": [1]}, 404, "Servable not found for request: Specific(tiny, 7)"),
-        ("none", None, 404, "Could not find any versions of model none"),
-        ("tiny/versions/7", None, 404, "Could not find version 7 of model tiny"),
-        (f"tiny/versions/{10**18}/metadata", None, 404, "Servable not found"),
+        ("none", None, 404, "Latest(none)"),
+        ("tiny/versions/7", None, 404, "Specific(tiny, 7)"),
         (f"tiny/versions/{10**30}", None, 400, "Malformed request: GET /v1/models/tiny/versions/"),
         ("tiny/labels/best:predict", {"instances": [1]}, 400, "Malformed request"),
         ("tiny:predict", None, 400, "Malformed request: GET /v1/models/tiny:predict"),
         ("tiny", {}, 400, "Malformed request: POST /v1/models/tiny"),
-        ("tiny:classify", {"examples": []}, 400, "Malformed request"),
     ],
 )
 def test_wrong_paths(server, ask, path, body, status, sentence):
@@ -113,43 +101,33 @@ def two(a, b):
     "body, sentence",
     [
         (b"", "JSON Parse error"),
-        (b'{"instances": [1', "JSON Parse error"),
         (b"\xff\xfe\xfa", "JSON Parse error"),
         (b"[" * 100_000, "JSON Parse error: Nested too deeply."),
-        (b"[1, 2]", "is no object"),
         ({}, "Exactly one of the keys"),
         ({"instances": [1], "inputs": [1]}, "Exactly one of the keys"),
         ({"instances": []}, "a list with values"),
-        ({"instances": 3}, "a list with values"),
         ({"instances": [1], "signature_name": 5}, 'Serving signature name: "5" not found'),
-        ({"instances": [1], "signature_name": "x"}, 'Serving signature name: "x" not found in signature def'),
         ({"instances": [[[["a", 1, 2]]]]}, "holds a string; float32 is expected"),
-        ({"instances": [[[["1.5", 1, 2]]]]}, "holds a string; float32 is expected"),
         ({"instances": [[[[True, 1, 2]]]]}, "holds true or false; float32 is expected"),
         ({"instances": [[[[None, 1, 2]]]]}, "holds null; float32 is expected"),
         # Python's name for itself, and what JSON has no word for: TensorFlow Serving takes both and gives NaN.
         (b'{"instances": [[[[NaN, 1, 2]]]]}', "holds NaN; finite numbers are accepted"),
         (b'{"instances": [[[[1, -Infinity, 2]]]]}', "holds -Infinity; finite numbers are accepted"),
-        (b'{"instances": [[[[1e999, 1, 2]]]]}', "beyond the range of float32"),
         ({"instances": [[[[1e39, 1, 2]]]]}, "beyond the range of float32"),
         ({"instances": [[[[10**400, 1, 2]]]]}, "beyond the range of float32"),
         ({"instances": [[[[1, 2, 3], [1]]]]}, "of different lengths or depths"),
         ({"instances": [[[[1, 2, 3], 1]]]}, "of different lengths or depths"),
         (b'{"inputs": ' + b"[" * 50 + b"1" + b"]" * 50 + b"}", "nested too deeply"),
         ({"instances": [[[[1, 2, 3, 4]]]]}, "shape [1, 1, 1, 4]"),
-        ({"instances": [[1, 2]]}, "shape [1, 2]; (None, None, None, 3) is expected"),
         ({"instances": [[]]}, "shape [1, 0]"),
         ({"signature_name": "scalar", "instances": [4]}, "shape [1]; () is expected"),
-        ({"inputs": {"wrong": [1]}}, "with the inputs images is expected"),
         ({"instances": [{"wrong": [1]}]}, "with the inputs images"),
         ({"instances": [{"images": PICTURE}, PICTURE]}, "Each of 'instances'"),
-        ({"signature_name": "two", "instances": [1]}, "with the inputs a, b is expected"),
         ({"signature_name": "two", "inputs": [1]}, "with the inputs a, b is expected"),
         (two([[1, 2]], [1.5]), "holds a fraction; int64 is expected"),
         (two([[1, 2]], [2**63]), "beyond the range of int64"),
         (two([[1, 2]], [1, 2]), "equal 0th-dimension size"),
         ({"signature_name": "serving_bytes", "instances": [{"b64": "!"}]}, "Unable to base64 decode"),
-        ({"signature_name": "serving_bytes", "instances": [{"b64": 1}]}, "with the inputs encoded"),
         ({"signature_name": "serving_bytes", "instances": ["text"]}, "Item 0 of the input encoded is no JPEG or PNG"),
         ({"signature_name": "slow", "instances": [0] * 17}, "Task size 17 is larger than maximum"),
     ],
