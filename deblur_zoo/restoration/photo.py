@@ -93,7 +93,7 @@ class RestoredPhoto:
     """A restored photo.
 
     Attributes:
-        pixels: of the photo's shape and size; uint8, from ``restore_photo`` uint16 for a photo of 16 bits.
+        pixels: of the photo's shape and size; uint8, for a photo of 16 bits uint16.
         faces: list of ``PhotoFace``, the largest first.
         seconds: time in seconds of each stage: "detection", "restoration", "background", "blending".
         source: the photo as it was read, if there is one.
@@ -104,20 +104,21 @@ class RestoredPhoto:
     seconds: dict[str, float] = field(default_factory=dict)
     source: pictures.Picture | None = None
 
-    def save(self, path: StrPath) -> None:
-        """Write the picture in the colour profile of its source.
+    def save(self, path: StrPath, quality: int | None = None) -> None:
+        """Write the picture with the colour profile, EXIF data and resolution of its source.
 
         Args:
-            path: its ending names the format.
+            path: its ending names the format; PNG and TIFF keep 16 bits.
+            quality: 1 to 100, of JPEG and WebP; unless given, JPEG has 95 and WebP is lossless.
 
         Raises:
             ValueError: an unknown ending.
             OSError: the file cannot be written.
         """
         if self.source is None:
-            pictures.write(path, self.pixels)
+            pictures.load(self.pixels).save_pixels(path, self.pixels, quality)
         else:
-            self.source.save(path, pictures.load(self.pixels).rgb)
+            self.source.save_pixels(path, self.pixels, quality)
 
 
 def restore_photo(

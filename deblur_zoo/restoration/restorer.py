@@ -10,7 +10,7 @@ import numpy as np
 from deblur_zoo.annotations import Pictures, StrPath
 from deblur_zoo.files import atomic_file
 from deblur_zoo.files import pictures as picture_files
-from deblur_zoo.restoration.folders import Report, plan_file, plan_folder
+from deblur_zoo.restoration.folders import Report, plan_file, plan_folder, without_existing
 from deblur_zoo.restoration.photo import PhotoOptions, RestoredPhoto, restore_photo
 
 if TYPE_CHECKING:
@@ -75,16 +75,16 @@ class Restorer:
                 [0, 1]. A batch of crops is (N, H, W, C).
 
         Returns:
-            RestoredPhoto, whose ``pixels`` are uint8 of the input's shape.
+            RestoredPhoto, whose ``pixels`` have the input's shape: uint16 for 16 bits, else uint8.
 
         Raises:
             FileNotFoundError, ValueError, TypeError: as ``deblur_zoo.files.pictures.load``.
         """
         picture = self._load(photo)
         if self.crops:
-            return RestoredPhoto(picture.rebuild(self._restore_batch(picture.rgb)), source=picture)
-        result = restore_photo(picture_files.to_uint8(picture.rgb[0]), self._restore_batch, self.options)
-        result.pixels = picture.rebuild(result.pixels[None].astype(np.float32) / 255)
+            return RestoredPhoto(picture.rebuild(self._restore_batch(picture.rgb), picture.deep), source=picture)
+        result = restore_photo(picture.levels()[0], self._restore_batch, self.options)
+        result.pixels = picture.rebuild_levels(result.pixels[None])
         result.source = picture
         return result
 
@@ -92,7 +92,7 @@ class Restorer:
         if self.crops:
             return picture_files.load_to_restore(source, self.maximum_pixels)
         picture = picture_files.load(source, self.maximum_pixels)
-        if len(picture.rgb) != 1:
+        if len(picture.colours) != 1:
             raise ValueError("A batch of pictures is restored with crops=True; photos are given one by one.")
         return picture
 
@@ -103,17 +103,20 @@ class Restorer:
             source: the blurred picture.
             target: file to write (its ending names the format); or a folder, for the same name there: one that exists,
                 or one given with a "/" at its end. Missing folders are made.
-            overwrite: allow ``target`` to be ``source``. Another older file at ``target`` is always replaced.
+            overwrite: replace a file that is there, be it ``source`` itself.
 
         Returns:
             Path of the written file.
 
         Raises:
             FileNotFoundError: no such file.
+            FileExistsError: there is a file at ``target``, and ``overwrite`` is not set.
             NotADirectoryError: ``target`` is given as a folder and is a file.
             ValueError: not a picture, a target of unknown format, or the source itself.
         """
         path = plan_file(source, target, overwrite)
+        if not overwrite and os.path.lexists(path):
+            raise FileExistsError(f"{path} exists already: give another name, or allow overwriting.")
         restored = self.restore(source)
         path.parent.mkdir(parents=True, exist_ok=True)
         restored.save(path)
@@ -128,14 +131,14 @@ class Restorer:
     ) -> Report:
         """Restore all pictures in a folder and its sub-folders, under the same names in another folder.
 
-        Pictures of one size go through the network together. Files that cannot be read, restored or written are left
-        out and reported.
+        Crops of one size go through the network together. Files that cannot be read, restored or written are left out
+        and reported. Pictures whose results are there already are skipped, so that a run that was stopped is continued.
 
         Args:
             source: folder with pictures; hidden files and files of other endings are ignored.
             target: folder to write into; made if it is not there. It may lie in ``source`` and is then not read.
             progress: called as ``progress(done, total)``, at first with ``done`` = 0.
-            overwrite: allow results to replace pictures that are read. Other older files are always replaced.
+            overwrite: replace results that are there, be they pictures that are read.
 
         Returns:
             Report.
@@ -145,7 +148,11 @@ class Restorer:
             ValueError: no pictures, or results would replace pictures that are read.
             OSError: nothing more can be written (disk full, no permission).
         """
-        return self.restore_planned(plan_folder(source, target, overwrite), progress)
+        planned = plan_folder(source, target, overwrite)
+        jobs, skipped = (planned, []) if overwrite else without_existing(planned)
+        report = self.restore_planned(jobs, progress)
+        report.skipped = skipped
+        return report
 
     def restore_planned(
         self, jobs: Mapping[Path, Path], progress: Callable[[int, int], object] | None = None
@@ -223,7 +230,7 @@ class Restorer:
                 report.failed.append((path, str(error)))
                 tell()
                 continue
-            size = picture.rgb.shape[1:3]
+            size = picture.colours.shape[1:3]
             waiting.setdefault(size, []).append((path, picture))
             waiting_pixels += size[0] * size[1]
             if len(waiting[size]) >= self._count_at_once(size):
