@@ -1,6 +1,7 @@
 """Photos, face crops and folders of them in, restored ones out."""
 
 import os
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from deblur_zoo.annotations import Pictures, StrPath
 from deblur_zoo.files import atomic_file
 from deblur_zoo.files import pictures as picture_files
 from deblur_zoo.restoration.folders import Report, plan_file, plan_folder, without_existing
+from deblur_zoo.restoration.outputs import Outputs
 from deblur_zoo.restoration.photo import PhotoOptions, RestoredPhoto, restore_photo
 
 if TYPE_CHECKING:
@@ -67,12 +69,13 @@ class Restorer:
         self.crops = crops
         self.options = options or PhotoOptions()
 
-    def restore(self, photo: Pictures) -> RestoredPhoto:
+    def restore(self, photo: Pictures, progress: Callable[[float], object] | None = None) -> RestoredPhoto:
         """Restore a photo; with ``crops``, a face crop or a batch of them.
 
         Args:
             photo: a path, a PIL image, or an array (H, W) or (H, W, C), C = 1, 3 or 4; uint8, uint16 or float in
                 [0, 1]. A batch of crops is (N, H, W, C).
+            progress: called with the share of a photo that is done, in [0, 1].
 
         Returns:
             RestoredPhoto, whose ``pixels`` have the input's shape: uint16 for 16 bits, else uint8.
@@ -80,11 +83,14 @@ class Restorer:
         Raises:
             FileNotFoundError, ValueError, TypeError: as ``deblur_zoo.files.pictures.load``.
         """
+        start = time.perf_counter()
         picture = self._load(photo)
+        reading = time.perf_counter() - start
         if self.crops:
             return RestoredPhoto(picture.rebuild(self._restore_batch(picture.rgb), picture.deep), source=picture)
-        result = restore_photo(picture.levels()[0], self._restore_batch, self.options)
+        result = restore_photo(picture.levels()[0], self._restore_batch, self.options, progress=progress)
         result.pixels = picture.rebuild_levels(result.pixels[None])
+        result.seconds = {"reading": reading, **result.seconds}
         result.source = picture
         return result
 
@@ -126,7 +132,7 @@ class Restorer:
         self,
         source: StrPath,
         target: StrPath,
-        progress: Callable[[int, int], object] | None = None,
+        progress: Callable[[float, int], object] | None = None,
         overwrite: bool = False,
     ) -> Report:
         """Restore all pictures in a folder and its sub-folders, under the same names in another folder.
@@ -137,7 +143,8 @@ class Restorer:
         Args:
             source: folder with pictures; hidden files and files of other endings are ignored.
             target: folder to write into; made if it is not there. It may lie in ``source`` and is then not read.
-            progress: called as ``progress(done, total)``, at first with ``done`` = 0.
+            progress: called as ``progress(done, total)`` in pictures, at first with ``done`` = 0. While a photo is
+                restored, ``done`` has a fraction.
             overwrite: replace results that are there, be they pictures that are read.
 
         Returns:
@@ -155,13 +162,17 @@ class Restorer:
         return report
 
     def restore_planned(
-        self, jobs: Mapping[Path, Path], progress: Callable[[int, int], object] | None = None
+        self,
+        jobs: Mapping[Path, Path],
+        progress: Callable[[float, int], object] | None = None,
+        outputs: Outputs | None = None,
     ) -> Report:
-        """Restore picture files, those of one size together. Files that cannot be read are left out and reported.
+        """Restore picture files, crops of one size together. Files that cannot be read are left out and reported.
 
         Args:
             jobs: dict of each picture's path to the path of its result, as ``plan`` gives it.
             progress: as for ``restore_folder``.
+            outputs: what is written; the result alone unless given.
 
         Returns:
             Report.
@@ -169,17 +180,19 @@ class Restorer:
         Raises:
             OSError: a result cannot be written.
         """
-        return self._restore_crops(jobs, progress) if self.crops else self._restore_photos(jobs, progress)
+        outputs, progress = outputs or Outputs(), progress or (lambda done, total: None)
+        report = (self._restore_crops if self.crops else self._restore_photos)(jobs, progress, outputs)
+        for path, reason in report.failed:
+            outputs.tell({"photo": str(path), "error": reason})
+        return report
 
-    def _restore_photos(self, jobs, progress):
+    def _restore_photos(self, jobs, progress, outputs):
         report = Report()
-        for path, target in jobs.items():
-            if progress is not None:
-                progress(len(report.restored) + len(report.failed), len(jobs))
+        for done, (path, target) in enumerate(jobs.items()):
+            progress(done, len(jobs))
             try:
-                result = self.restore(path)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                result.save(target)
+                result = self.restore(path, lambda share, done=done: progress(done + share, len(jobs)))
+                outputs.write(result, path, target)
             # Runtimes have errors of their own.
             except Exception as error:
                 if isinstance(error, OSError) and atomic_file.ends_a_run(error):
@@ -188,18 +201,17 @@ class Restorer:
             else:
                 report.restored.append(target)
                 report.faces[target] = len(result.faces)
-        if progress is not None:
-            progress(len(jobs), len(jobs))
+        progress(len(jobs), len(jobs))
         return report
 
-    def _restore_crops(self, jobs, progress):
+    def _restore_crops(self, jobs, progress, outputs):
         report = Report()
         waiting: dict[tuple[int, ...], list[tuple[Path, picture_files.Picture]]] = {}
         waiting_pixels = 0
 
         def finish(size):
             batch = waiting.pop(size)
-            pixels = len(batch) * size[0] * size[1]
+            finished = len(batch) * size[0] * size[1]
             try:
                 restored = self._restore_batch(np.concatenate([picture.rgb for _, picture in batch]))
             except Exception as error:
@@ -208,19 +220,18 @@ class Restorer:
                 batch, restored = [], []
             for (path, picture), rgb in zip(batch, restored, strict=True):
                 try:
-                    jobs[path].parent.mkdir(parents=True, exist_ok=True)
-                    picture.save(jobs[path], rgb[None])
+                    pixels = picture.rebuild(rgb[None], picture.deep)
+                    outputs.write(RestoredPhoto(pixels, source=picture), path, jobs[path])
                     report.restored.append(jobs[path])
                 except (ValueError, OSError) as error:
                     if isinstance(error, OSError) and atomic_file.ends_a_run(error):
                         raise
                     report.failed.append((path, str(error)))
             tell()
-            return pixels
+            return finished
 
         def tell():
-            if progress is not None:
-                progress(len(report.restored) + len(report.failed), len(jobs))
+            progress(len(report.restored) + len(report.failed), len(jobs))
 
         tell()
         for path in jobs:
