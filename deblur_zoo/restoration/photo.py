@@ -146,7 +146,7 @@ def restore_photo(
     clock = _Clock()
     progress = progress or (lambda share: None)
     eight_bit = pixels if pixels.dtype == np.uint8 else (pixels >> 8).astype(np.uint8)
-    found = find_faces(eight_bit, detector, lambda: _restored_copy(eight_bit, restore))
+    found = find_faces(eight_bit, detector, lambda: _restored_copy(eight_bit, restore), options.minimum_confidence)
     found = _selected(found, pixels.shape, options)
     clock.lap("detection")
     progress(_DETECTED)
@@ -191,11 +191,7 @@ def _restored_copy(pixels, restore):
 
 
 def _selected(faces, shape, options):
-    faces = [
-        face
-        for face in faces
-        if face.confidence >= options.minimum_confidence and _face_size(face) >= options.minimum_size
-    ]
+    faces = [face for face in faces if _face_size(face) >= options.minimum_size]
     if options.faces == "largest":
         return faces[:1]
     if options.faces == "centre" and faces:

@@ -23,7 +23,8 @@ def photo():
 
 
 def detector(*faces):
-    return lambda image: list(faces)
+    """Sees them in the photo, and none in a copy of another size."""
+    return lambda image: list(faces) if image.shape[:2] == (512, 512) else []
 
 
 ASTRONAUT = Face(BOX, POINTS, 0.99)
