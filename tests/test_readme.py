@@ -50,7 +50,7 @@ def test_every_linked_file_is_there():
 
 
 def test_the_first_command_restores_the_photo_that_is_shown(tmp_path):
-    """It is run as it stands, into another folder; the picture shows what it wrote, to what JPEG and rounding change."""
+    """It is run as it stands, into another folder; the picture shows what it wrote, but for JPEG and rounding."""
     command = next(line.split() for line in README.splitlines() if line.strip().startswith("deblur-zoo "))
     assert README.index("deblur-zoo ") < README.index("docs/photo.jpg") < README.index("```")
     source, output = ROOT / command[1], tmp_path / command[3]

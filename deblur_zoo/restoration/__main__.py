@@ -107,14 +107,10 @@ def restore(arguments):
 
 
 def _check_flags():
-    """Raise UsageError for flags that cannot be together, and for files that could not be written in the end."""
+    """Raise UsageError for flags that cannot be together."""
     useless = [name for name in PHOTO_FLAGS if FLAGS.crops and FLAGS[name].present]
     if useless:
         raise UsageError(f"--{useless[0]} is for photos; with --crops, pictures go through the network whole.")
-    if FLAGS.json and not os.path.isdir(os.path.dirname(FLAGS.json) or "."):
-        raise UsageError(
-            f"There is no folder {os.path.dirname(FLAGS.json)} to write {os.path.basename(FLAGS.json)} into."
-        )
 
 
 def _choose_device():

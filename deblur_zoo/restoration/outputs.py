@@ -33,7 +33,7 @@ class Outputs:
         overwrite: replace such files that are there; they are kept otherwise.
 
     Raises:
-        ValueError: a quality out of range.
+        ValueError: a quality out of range, or a folder as the report.
     """
 
     quality: int | None = None
@@ -46,6 +46,8 @@ class Outputs:
     def __post_init__(self) -> None:
         if self.quality is not None and not 1 <= self.quality <= 100:
             raise ValueError(f"quality must be between 1 and 100, not {self.quality!r}.")
+        if self.report is not None and os.path.isdir(self.report):
+            raise ValueError(f"The report needs the name of a file; {self.report} is a folder.")
 
     def write(self, result: RestoredPhoto, photo: Path, target: Path) -> None:
         """Write a result and what lies beside it. The result comes last: what is there is complete.
@@ -78,6 +80,7 @@ class Outputs:
     def tell(self, line: dict) -> None:
         """Append a line to the report, if there is one."""
         if self.report is not None:
+            Path(self.report).parent.mkdir(parents=True, exist_ok=True)
             with open(self.report, "a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
 

@@ -78,7 +78,7 @@ def test_help_is_quick_and_lists_the_flags():
         (["in", "-o", "out", "--ext=gif"], "jpg|png|tiff|webp|bmp"),
         (["in", "-o", "out", "--suffix=/x"], "suffix"),
         (["in", "-o", "out", "--device=tpu"], "--device tpu is neither cpu nor gpu"),
-        (["in", "-o", "out", "--json=absent/report.json"], "There is no folder absent"),
+        (["in", "-o", "out", "--json=."], "needs the name of a file"),
         (["in", "-o", "out", "--crops", "--faces=all"], "--faces is for photos"),
         (["*.absent", "-o", "out"], "There is no file or folder *.absent"),
         (["in", "-o", "out", "--preset=one_stp"], "There is no preset 'one_stp'; near names: one_step"),
@@ -151,12 +151,20 @@ def test_nothing_is_overwritten_and_a_run_is_continued(folder, tiny_preset, tmp_
 
 
 def test_patterns_and_names_of_results(folder, tiny_preset, tmp_path):
-    flags = ("--preset", tiny_preset, "--crops", "--suffix=_new", "--ext=jpg", "--json", tmp_path / "report.json")
+    flags = (
+        "--preset",
+        tiny_preset,
+        "--crops",
+        "--suffix=_new",
+        "--ext=jpg",
+        "--json",
+        tmp_path / "new" / "report.json",
+    )
     result = run(f"{folder}/**/*.png", "-o", tmp_path / "out", *flags, "--compare", "--device=cpu")
     assert (result.returncode, result.stderr) == (0, "")
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert names == ["a_new.jpg", "a_new_compare.jpg", "b_new.jpg", "b_new_compare.jpg"]
-    lines = [json.loads(line) for line in (tmp_path / "report.json").read_text().splitlines()]
+    lines = [json.loads(line) for line in (tmp_path / "new" / "report.json").read_text().splitlines()]
     assert [line["photo"] for line in lines] == [str(folder / "a.png"), str(folder / "sub" / "b.png")]
 
 
