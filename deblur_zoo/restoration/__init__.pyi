@@ -1,4 +1,5 @@
-from . import folders as folders, photo as photo, restorer as restorer
+from . import folders as folders, outputs as outputs, photo as photo, restorer as restorer
 from .folders import Report as Report, plan as plan
+from .outputs import Outputs as Outputs
 from .photo import PhotoFace as PhotoFace, PhotoOptions as PhotoOptions, RestoredPhoto as RestoredPhoto
 from .restorer import Restorer as Restorer, restore as restore
