@@ -58,6 +58,11 @@ def device_names():
     return _backend().accelerators() or [_processor()]
 
 
+def has_accelerator():
+    """Whether there is an accelerator to compute on."""
+    return bool(_backend().accelerators())
+
+
 def _processor():
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()

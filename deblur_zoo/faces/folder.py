@@ -163,7 +163,7 @@ def _list_photos(photos, out):
             raise ValueError(f"the folder for the crops must differ from that of the photos, {photos}")
         paths = without_results(paths, photos, out)
     if not paths:
-        raise FileNotFoundError(f"there are no pictures ({', '.join(pictures.WRITE_FORMATS)}) in {photos}")
+        raise FileNotFoundError(f"there are no pictures ({', '.join(pictures.READ_ENDINGS)}) in {photos}")
     return paths
 
 

@@ -52,10 +52,10 @@ class ColourProfile:
         """Pixels in the profile's colours to sRGB.
 
         Args:
-            pixels: uint8 (H, W), (H, W, 3), (H, W, 4) for CMYK; or grey ones as uint16 (H, W), or float in [0, 1].
+            pixels: uint8 (H, W), (H, W, 3), (H, W, 4) for CMYK; uint16 (H, W) or (H, W, 3); or grey float in [0, 1].
 
         Returns:
-            uint8 (H, W) or (H, W, 3); float32 (H, W) for grey pixels that are not uint8.
+            (H, W) or (H, W, 3), of the kind of ``pixels``; float32 for grey pixels that are not uint8.
         """
         if pixels.ndim == 3:
             return _applied(self._to_srgb, pixels, self.mode)
@@ -67,11 +67,14 @@ class ColourProfile:
         return np.interp(pixels / top, np.linspace(0, 1, 256), levels / 255).astype(np.float32)
 
     def from_srgb(self, pixels):
-        """sRGB pixels, uint8 (H, W) or (H, W, 3), to the profile's colours: uint8 of the same shape."""
+        """sRGB pixels, uint8 or uint16 (H, W) or (H, W, 3), to the profile's colours: the same kind and shape."""
         if pixels.ndim == 3:
             return _applied(self._from_srgb, pixels, "RGB")
         ramp = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, axis=2)
-        return _applied(self._from_srgb, ramp, "RGB")[0][pixels]
+        levels = _applied(self._from_srgb, ramp, "RGB")[0]
+        if pixels.dtype == np.uint8:
+            return levels[pixels]
+        return np.rint(np.interp(pixels, 257.0 * np.arange(256), 257.0 * levels)).astype(np.uint16)
 
 
 def _transform(source, target, source_mode, target_mode):
@@ -86,6 +89,12 @@ def _transform(source, target, source_mode, target_mode):
 
 
 def _applied(transform, pixels, mode):
+    if pixels.dtype == np.uint16:
+        # Pillow takes 8 bits. What they leave of a level is nearly the same in every profile.
+        nearest = np.rint(pixels / np.float32(257)).astype(np.uint8)
+        rest = pixels - 257 * nearest.astype(np.int32)
+        converted = 257 * _applied(transform, nearest, mode).astype(np.int32)
+        return np.clip(converted + rest, 0, 65535).astype(np.uint16)
     height, width = pixels.shape[:2]
     image = Image.frombytes(mode, (width, height), np.ascontiguousarray(pixels).tobytes())
     return np.asarray(ImageCms.applyTransform(image, transform))

@@ -1,5 +1,6 @@
 """Shared by all command lines: one clear sentence and exit code 2 for invalid input."""
 
+import glob
 import importlib
 import io
 import os
@@ -112,7 +113,7 @@ def sources_and_target(arguments, output):
     """Paths of what to deblur and where to write.
 
     Args:
-        arguments: what the command line has beside flags.
+        arguments: what the command line has beside flags: paths, or patterns such as "photos/**/*.jpg".
         output: the flag, or None.
 
     Returns:
@@ -125,8 +126,11 @@ def sources_and_target(arguments, output):
         raise UsageError("A file or folder to deblur is needed; see --help.")
     if not output:
         raise UsageError("Where to write is missing: give -o FILE or -o FOLDER.")
-    sources = [Path(argument) for argument in arguments]
-    for source in sources:
-        if not source.exists():
-            raise UsageError(f"There is no file or folder {source}.")
+    sources = []
+    for argument in arguments:
+        # Not every shell expands patterns, and a quoted one comes as it is.
+        found = [argument] if os.path.exists(argument) else sorted(glob.glob(argument, recursive=True))
+        if not found:
+            raise UsageError(f"There is no file or folder {argument}.")
+        sources += map(Path, found)
     return sources, output

@@ -3,24 +3,28 @@
 docs/pictures.md lists what is accepted; of an animation or a multi-page file the first image is read.
 """
 
+import dataclasses
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from PIL import ExifTags, Image
 
-from deblur_zoo.files import examination
+from deblur_zoo.files import examination, sixteen_bits
+from deblur_zoo.files import metadata as picture_metadata
 from deblur_zoo.files.colours import ColourProfile
+from deblur_zoo.files.metadata import ORIENTATION, Metadata
 
 # An explicit list: some of Pillow's formats start other programs (EPS) or open other files.
-READ_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
+READ_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")
+# The kinds of HEIC, by their first box; Pillow reads them with a plug-in.
+_HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 MAXIMUM_PIXELS = 64_000_000
 # Four channels of 16 bits, and room for a colour profile.
 _BYTES_PER_PIXEL = 9
-_ORIENTATION = 0x0112
 _BITS, _COMPRESSION, _PHOTOMETRIC, _PLANAR, _SAMPLE_FORMAT = 258, 259, 262, 284, 339
 # EXIF orientation to the operation that makes the picture upright.
 _UPRIGHT = {
@@ -49,17 +53,21 @@ class Decoded:
     """A picture, upright.
 
     Attributes:
-        pixels: sRGB, uint8 (H, W) for grey, (H, W, 3), or (H, W, 4) with alpha; uint16 or float32 (H, W) if the file
-            has grey values beyond 8 bits.
+        pixels: sRGB, (H, W) for grey, (H, W, 3), or (H, W, 4) with alpha; uint8, uint16 for a file of 16 bits, float32
+            (H, W) for grey of other kinds.
         grey: whether the colours of (H, W, 4) are known to be equal.
+        deep: whether the file has 16 bits a channel.
         profile: ColourProfile that results can be given back in, or None.
-        own: uint8 pixels in the colours of ``profile``, alpha left out; None without one.
+        own: uint8 or uint16 pixels in the colours of ``profile``, alpha left out; None without one.
+        metadata: of the file.
     """
 
     pixels: np.ndarray
     grey: bool = False
+    deep: bool = False
     profile: ColourProfile | None = None
     own: np.ndarray | None = None
+    metadata: Metadata = field(default_factory=Metadata)
 
 
 def open_file(path):
@@ -95,13 +103,32 @@ def decode_bytes(data, maximum_pixels, as_stored=False):
 def _decode(file, name, maximum_pixels, as_stored):
     _examine(file, name, maximum_pixels)
     try:
-        image = Image.open(file, formats=READ_FORMATS)
+        image = _open(file, name)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise TooManyPixels(f"{name} has more than the {maximum_pixels:,} pixels that are accepted.") from None
+    except _NeedsExtra:
+        raise
     except Exception:  # Pillow raises nearly any exception for damaged files.
-        raise ValueError(f"{name} is not a picture that can be read ({', '.join(READ_FORMATS)}).") from None
+        raise ValueError(f"{name} is not a picture that can be read ({', '.join(READ_FORMATS)}, HEIC).") from None
     with image:
-        return decode_image(image, name, maximum_pixels, as_stored)
+        return _decoded(image, name, maximum_pixels, as_stored, file)
+
+
+class _NeedsExtra(ValueError):
+    """A picture that is read with an optional package."""
+
+
+def _open(file, name):
+    head = file.read(12)
+    file.seek(0)
+    if head[4:8] == b"ftyp" and head[8:12] in _HEIC:
+        try:
+            import pillow_heif
+        except ImportError:
+            raise _NeedsExtra(f"{name} is a HEIC picture, which needs pip install 'deblur-zoo[heif]'.") from None
+        pillow_heif.register_heif_opener()
+        return Image.open(file, formats=("HEIF", "AVIF"))
+    return Image.open(file, formats=READ_FORMATS)
 
 
 def _examine(file, name, maximum_pixels):
@@ -126,6 +153,10 @@ def decode_image(image, name, maximum_pixels, as_stored=False):
     Raises:
         ValueError: empty, too large, damaged, with a damaged colour profile, or of a kind that is not read.
     """
+    return _decoded(image, name, maximum_pixels, as_stored)
+
+
+def _decoded(image, name, maximum_pixels, as_stored, file=None):
     width, height = image.size
     if not width or not height:
         raise ValueError(f"{name} is empty: {width}x{height} pixels.")
@@ -136,12 +167,15 @@ def decode_image(image, name, maximum_pixels, as_stored=False):
         raise ValueError(f"{name}: {error}. Convert it to sRGB, or correct the profile.") from error
     try:
         inverted = image.format == "TIFF" and _is_inverted_tiff(image)
+        deep = file is not None and sixteen_bits.holds(image)
         image.load()
         if image.mode == "CMYK" and profile:
             # Results are RGB, so they cannot be returned in this profile.
             pixels, grey, profile = profile.to_srgb(np.asarray(image)), False, None
         else:
             pixels, grey = _pixels(image)
+        if deep and pixels.ndim == 3:
+            pixels = sixteen_bits.read(file, pixels)
         if inverted:
             pixels = np.iinfo(pixels.dtype).max - pixels
     except MemoryError:
@@ -151,13 +185,15 @@ def decode_image(image, name, maximum_pixels, as_stored=False):
             f"{name} is damaged or of a kind that cannot be read ({str(error) or type(error).__name__})."
         ) from error
     try:
-        orientation = image.getexif().get(_ORIENTATION)
+        orientation = image.getexif().get(ORIENTATION)
     except Exception:  # Malformed EXIF data can raise anything, but the image itself is intact.
         orientation = None
     if orientation in _UPRIGHT:
         pixels = _UPRIGHT[orientation](pixels)
     pixels = np.ascontiguousarray(pixels)
-    return Decoded(pixels, grey) if profile is None else _in_srgb(pixels, grey, profile)
+    decoded = Decoded(pixels, grey) if profile is None else _in_srgb(pixels, grey, profile)
+    metadata = picture_metadata.read(image)
+    return dataclasses.replace(decoded, deep=pixels.dtype == np.uint16, metadata=metadata)
 
 
 def to_uint8(pixels):
@@ -166,6 +202,15 @@ def to_uint8(pixels):
         return np.rint(pixels / 257).astype(np.uint8)
     if pixels.dtype != np.uint8:
         return np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
+    return pixels
+
+
+def to_uint16(pixels):
+    """uint8, uint16 or float in [0, 1] to uint16, rounded to nearest."""
+    if pixels.dtype == np.uint8:
+        return pixels.astype(np.uint16) * 257
+    if pixels.dtype != np.uint16:
+        return np.rint(np.clip(pixels, 0, 1) * 65535).astype(np.uint16)
     return pixels
 
 
@@ -234,7 +279,7 @@ def _pixels(image):
 def _in_srgb(pixels, grey, profile):
     """``Decoded`` of upright pixels that are in the colours of a profile."""
     if pixels.ndim == 2:
-        own, srgb = to_uint8(pixels), profile.to_srgb(pixels)
+        own, srgb = pixels if pixels.dtype == np.uint16 else to_uint8(pixels), profile.to_srgb(pixels)
     else:
         own = pixels[..., :3]
         # Grey with alpha comes as RGBA.
@@ -242,4 +287,4 @@ def _in_srgb(pixels, grey, profile):
         srgb = np.concatenate([srgb, pixels[..., 3:]], axis=2)
     # A profile of grey colours does not describe RGBA pixels.
     returns = profile.can_return and not grey
-    return Decoded(srgb, grey, profile if returns else None, own if returns else None)
+    return Decoded(srgb, grey, profile=profile if returns else None, own=own if returns else None)

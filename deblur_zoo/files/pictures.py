@@ -1,38 +1,48 @@
 """Convert image files, PIL images and arrays to one form, and results back to the original form.
 
 That form is float32 sRGB in [0, 1], layout (N, H, W, 3). Files come upright (EXIF orientation applied) and
-without their colour profile, as 8 bit: 16-bit RGB files are read by their high bytes, 16-bit grey ones in full.
-docs/pictures.md lists what is accepted.
+without their colour profile. docs/pictures.md lists what is accepted.
 """
 
 import dataclasses
+import functools
 import os
-from dataclasses import dataclass
-from io import BytesIO
-from pathlib import Path
+from dataclasses import dataclass, field
 
 import numpy as np
 from PIL import Image
 
 from deblur_zoo.files import decoding
-from deblur_zoo.files.atomic_file import atomic_path
 from deblur_zoo.files.batches import in_batches
 from deblur_zoo.files.colours import ColourProfile
-from deblur_zoo.files.decoding import MAXIMUM_PIXELS, TooManyPixels, check_pixels, to_uint8
+from deblur_zoo.files.decoding import MAXIMUM_PIXELS, TooManyPixels, check_pixels, to_uint8, to_uint16
+from deblur_zoo.files.encoding import DEEP_FORMATS, WRITE_FORMATS, check_ending, encode, format_of, write
 from deblur_zoo.files.folders import list_files
+from deblur_zoo.files.metadata import Metadata
 
-WRITE_FORMATS = {
-    ".png": "PNG",
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".jpe": "JPEG",
-    ".jfif": "JPEG",
-    ".webp": "WEBP",
-    ".bmp": "BMP",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-}
-_WRITE_OPTIONS = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True, "exact": True}}
+__all__ = (
+    "LUMA",
+    "MAXIMUM_PIXELS",
+    "MAXIMUM_RESTORED_PIXELS",
+    "READ_ENDINGS",
+    "WRITE_FORMATS",
+    "Picture",
+    "check_ending",
+    "decode",
+    "encode",
+    "list_pictures",
+    "load",
+    "load_to_restore",
+    "read",
+    "read_bytes",
+    "repeated",
+    "restored",
+    "to_uint8",
+    "write",
+)
+
+# Files that are taken from a folder.
+READ_ENDINGS = (*WRITE_FORMATS, ".heic", ".heif", ".avif")
 # What can hold a colour profile, by the profile's kind of pixels; WebP has no grey.
 _HOLD_PROFILE = {"RGB": ("PNG", "JPEG", "WEBP", "TIFF"), "L": ("PNG", "JPEG", "TIFF")}
 # What a network is given as one picture: its memory grows with the pixels (docs/pictures.md has how much).
@@ -47,73 +57,108 @@ class Picture:
     """Images ready for a model, and what converts a result back to their original form.
 
     Attributes:
-        rgb: float32 (N, H, W, 3) in [0, 1].
+        colours: (N, H, W, 3), uint8, uint16 or float32 in [0, 1], sRGB.
         shape: shape of the array (or of the upright picture) that they came as.
         grey: the picture has one colour channel, or three equal ones (grey with alpha).
-        alpha: uint8 (N, H, W), or None.
+        alpha: (N, H, W), uint8 or uint16, or None.
+        deep: the picture came with 16 bits a channel.
         profile: ColourProfile of the file or PIL image, if results can be given back in it; or None.
-        own: uint8 pixels in the colours of ``profile``, or None.
+        own: pixels in the colours of ``profile``, uint8 or uint16, or None.
+        metadata: of the file or PIL image.
     """
 
-    rgb: np.ndarray
+    colours: np.ndarray
     shape: tuple
     grey: bool
     alpha: np.ndarray | None
+    deep: bool = False
     profile: ColourProfile | None = None
     own: np.ndarray | None = None
+    metadata: Metadata = field(default_factory=Metadata)
 
-    def rebuild(self, rgb):
+    @functools.cached_property
+    def rgb(self):
+        """float32 (N, H, W, 3) in [0, 1]: ``colours`` as a network takes them."""
+        if self.colours.dtype == np.float32:
+            return np.ascontiguousarray(self.colours)
+        return self.colours.astype(np.float32) / np.iinfo(self.colours.dtype).max
+
+    def levels(self):
+        """``colours`` as they are returned unchanged: uint16 for a deep picture, else uint8."""
+        return to_uint16(self.colours) if self.deep else to_uint8(self.colours)
+
+    def rebuild(self, rgb, deep=False):
         """Give ``rgb`` the original shape of this image.
 
         Args:
             rgb: float (N, H, W, 3) in [0, 1] (clipped), of the same size as ``self.rgb``.
+            deep: give 16 bits.
 
         Returns:
-            uint8 array of the input's shape, sRGB, rounded to nearest. Grey pictures give Rec. 601 luma; an alpha
-            channel is the input's.
+            uint8 or uint16 array of the input's shape, sRGB, rounded to nearest. Grey pictures give Rec. 601 luma; an
+            alpha channel is the input's.
 
         Raises:
             ValueError: another shape, or NaN.
         """
         rgb = np.asarray(rgb, np.float32)
-        if rgb.shape != self.rgb.shape:
-            raise ValueError(f"The result has shape {rgb.shape}, the picture has {self.rgb.shape}.")
+        if rgb.shape != self.colours.shape:
+            raise ValueError(f"The result has shape {rgb.shape}, the picture has {self.colours.shape}.")
         if not np.isfinite(rgb).all():
             raise ValueError("The result has NaN or infinite values and is not an image.")
         if self.grey:
             rgb = (rgb @ LUMA)[..., None]
-        pixels = np.rint(np.clip(rgb, 0, 1) * 255).astype(np.uint8)
+        return self._in_form(to_uint16(rgb) if deep else to_uint8(rgb))
+
+    def rebuild_levels(self, levels):
+        """``rebuild`` for a result that has its levels already: uint8 or uint16 (N, H, W, 3)."""
+        if self.grey:
+            levels = np.rint(levels @ LUMA)[..., None].astype(levels.dtype)
+        return self._in_form(levels)
+
+    def _in_form(self, levels):
         if self.alpha is not None:
-            pixels = np.concatenate([np.broadcast_to(pixels, self.rgb.shape), self.alpha[..., None]], axis=-1)
-        return pixels.reshape(self.shape)
+            alpha = to_uint16(self.alpha) if levels.dtype == np.uint16 else to_uint8(self.alpha)
+            levels = np.concatenate([np.broadcast_to(levels, self.colours.shape), alpha[..., None]], axis=-1)
+        return levels.reshape(self.shape)
 
     def save(self, path, rgb):
-        """Write a result as a picture file, in the colour profile that this picture's file has.
+        """Write a result as a picture file; as ``save_pixels`` with what ``rebuild`` makes of ``rgb``."""
+        self.save_pixels(path, self.rebuild(rgb, self.deep))
 
-        Colours outside sRGB, which ``rgb`` cannot represent, are taken from the image where the result is close to it,
-        and not at all where a channel has changed by 32 levels or more. A format without profiles gets sRGB.
+    def save_pixels(self, path, pixels, quality=None):
+        """Write a result as a picture file, with the colour profile, EXIF data and resolution of this picture's file.
+
+        Colours outside sRGB, which ``pixels`` cannot represent, are taken from the image where the result is close to
+        it, and not at all where a channel has changed by 32 levels or more. A format without profiles gets sRGB, one
+        without 16 bits the nearest of 8 bits.
 
         Args:
             path: its ending names the format.
-            rgb: as for ``rebuild``.
+            pixels: as ``rebuild`` gives them.
+            quality: as for ``write``.
 
         Raises:
-            As ``rebuild`` and ``write``.
+            As ``write``.
         """
-        pixels, profile = self.rebuild(rgb), None
-        check_ending(path)
-        if self.profile is not None and WRITE_FORMATS[Path(path).suffix.lower()] in _HOLD_PROFILE[self.profile.mode]:
+        format, profile = format_of(path), None
+        if self.profile is not None and format in _HOLD_PROFILE[self.profile.mode]:
             profile = self.profile.data
             pixels = self._in_own_colours(pixels)
-        write(path, pixels, profile)
+        if format not in DEEP_FORMATS:
+            pixels = to_uint8(pixels)
+        write(path, pixels, profile, self.metadata, quality)
 
     def _in_own_colours(self, pixels):
         colours = pixels[..., :3] if pixels.ndim == 3 else pixels
-        before = to_uint8(self.rgb[0] if pixels.ndim == 3 else self.rgb[0, ..., 0])
-        change = np.abs(colours.astype(np.int16) - before)
-        share = np.clip(1 - (change.max(axis=-1, keepdims=True) if pixels.ndim == 3 else change) / 32, 0, 1)
-        lost = self.own.astype(np.int16) - self.profile.from_srgb(before)
-        own = np.rint(np.clip(self.profile.from_srgb(colours) + share * lost, 0, 255)).astype(np.uint8)
+        before = self.colours[0] if pixels.ndim == 3 else self.colours[0, ..., 0]
+        before = (to_uint16 if colours.dtype == np.uint16 else to_uint8)(before)
+        top = np.iinfo(colours.dtype).max
+        change = np.abs(colours.astype(np.int32) - before)
+        share = 1 - (change.max(axis=-1, keepdims=True) if pixels.ndim == 3 else change) * np.float32(255 / 32 / top)
+        lost = self.own.astype(np.int32) - self.profile.from_srgb(before)
+        own = self.profile.from_srgb(colours) + np.maximum(share, 0) * lost
+        own = np.rint(np.clip(own, 0, top)).astype(colours.dtype)
         return own if pixels.ndim == 2 else np.concatenate([own, pixels[..., 3:]], axis=2)
 
 
@@ -139,7 +184,7 @@ def load(source, maximum_pixels=MAXIMUM_PIXELS):
         return _from_decoded(decoding.decode_image(source, "The PIL image", maximum_pixels))
     if hasattr(source, "__array__"):
         picture = _from_array(np.asarray(source), False)
-        check_pixels("The array", *picture.rgb.shape[1:3], maximum_pixels)
+        check_pixels("The array", *picture.colours.shape[1:3], maximum_pixels)
         return picture
     hint = "; pictures.decode reads encoded bytes" if isinstance(source, (bytes, bytearray)) else ""
     raise TypeError(
@@ -219,76 +264,26 @@ def read_bytes(path):
         return file.read()
 
 
-def encode(pixels, format="png", profile=None):
-    """Encode uint8 pixels (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) as a picture file.
-
-    Args:
-        pixels: uint8, RGB order, alpha last.
-        format: "png", "jpeg" (quality 95, full chroma), "webp" (lossless), "bmp" or "tiff".
-        profile: bytes of a colour profile to put into the file; None: the pixels are sRGB.
-
-    Raises:
-        ValueError: another format, shape or kind of array, or alpha in a format that cannot hold it.
-    """
-    name = WRITE_FORMATS.get(f".{format.lower().lstrip('.')}")
-    if name is None:
-        raise ValueError(f"Pictures are written as {', '.join(WRITE_FORMATS)}, not as {format!r}.")
-    pixels = np.asarray(pixels)
-    if pixels.ndim == 3 and pixels.shape[2] == 1:
-        pixels = pixels[:, :, 0]
-    if pixels.dtype != np.uint8 or pixels.size == 0 or not (
-        pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (3, 4))
-    ):  # fmt: skip
-        raise ValueError(
-            f"A picture is written from uint8 pixels (H, W), (H, W, 3) or (H, W, 4), not {pixels.dtype} {pixels.shape}."
-        )
-    if name == "JPEG" and pixels.ndim == 3 and pixels.shape[2] == 4:
-        raise ValueError("JPEG holds no alpha channel: write PNG or WebP, or leave the fourth channel out.")
-    buffer = BytesIO()
-    try:
-        image = Image.fromarray(np.ascontiguousarray(pixels))
-        image.save(buffer, name, icc_profile=profile, **_WRITE_OPTIONS.get(name, {}))
-    except (OSError, ValueError) as error:
-        size = f"{pixels.shape[1]}x{pixels.shape[0]}"
-        raise ValueError(f"A picture of {size} pixels cannot be written as {name} ({error}).") from error
-    return buffer.getvalue()
-
-
-def write(path, pixels, profile=None):
-    """Write uint8 pixels to a picture file, in the format of the path's ending, atomically.
-
-    Args:
-        path: of the file.
-        pixels, profile: as for ``encode``.
-
-    Raises:
-        FileNotFoundError: the folder does not exist.
-        ValueError: as ``encode``.
-    """
-    path = Path(path)
-    check_ending(path)
-    data = encode(pixels, path.suffix, profile)
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(data)
-
-
-def check_ending(path):
-    """Raise ValueError unless ``write`` knows the path's ending."""
-    if Path(path).suffix.lower() not in WRITE_FORMATS:
-        raise ValueError(f"The picture {Path(path).name!r} must end in one of {', '.join(WRITE_FORMATS)}.")
-
-
 def list_pictures(folder):
     """Paths of all picture files (by ending) in a folder and its sub-folders, sorted; see ``folders.list_files``.
+
+    They are those that are written, and HEIC and AVIF.
 
     Raises:
         FileNotFoundError, NotADirectoryError: there is no such folder.
     """
-    return list_files(folder, WRITE_FORMATS)
+    return list_files(folder, READ_ENDINGS)
 
 
 def _from_decoded(decoded):
-    return dataclasses.replace(_from_array(decoded.pixels, decoded.grey), profile=decoded.profile, own=decoded.own)
+    picture = _from_array(decoded.pixels, decoded.grey)
+    return dataclasses.replace(
+        picture,
+        deep=decoded.deep,
+        profile=decoded.profile,
+        own=decoded.own,
+        metadata=decoded.metadata,
+    )
 
 
 def _from_array(pixels, grey):
@@ -302,7 +297,7 @@ def _from_array(pixels, grey):
     if pixels.ndim != 4 or pixels.shape[-1] not in (1, 3, 4):
         raise ValueError(f"Pictures are {_ACCEPTED_ARRAYS}; this array has shape {shape}.")
     if pixels.dtype in (np.uint8, np.uint16):
-        values = pixels.astype(np.float32) / np.iinfo(pixels.dtype).max
+        values = pixels
     elif pixels.dtype.kind == "f" or pixels.dtype.name == "bfloat16":
         values = pixels.astype(np.float32)
         if not np.isfinite(values).all():
@@ -316,6 +311,8 @@ def _from_array(pixels, grey):
     else:
         raise ValueError(f"Pictures are uint8, uint16 or float arrays, not {pixels.dtype}.")
     channels = values.shape[-1]
-    rgb = np.repeat(values, 3, axis=-1) if channels == 1 else np.ascontiguousarray(values[..., :3])
-    alpha = to_uint8(values[..., 3]) if channels == 4 else None
-    return Picture(rgb, shape, grey or channels == 1, alpha)
+    colours = np.repeat(values, 3, axis=-1) if channels == 1 else np.ascontiguousarray(values[..., :3])
+    alpha = None
+    if channels == 4:
+        alpha = values[..., 3] if values.dtype == np.uint16 else to_uint8(values[..., 3])
+    return Picture(colours, shape, grey or channels == 1, alpha, values.dtype == np.uint16)

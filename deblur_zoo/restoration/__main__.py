@@ -1,8 +1,8 @@
 """Deblur the faces in photos: files, or folders of them.
 
     deblur-zoo photo.jpg -o restored.jpg
-    deblur-zoo photos -o restored --preset one_step_lite
-    deblur-zoo a.jpg b.jpg -o restored/
+    deblur-zoo holiday -o restored --compare
+    deblur-zoo a.jpg "scans/**/*.tif" -o restored/
     deblur-zoo clip.mp4 -o restored.mp4
     deblur-zoo crops -o restored --crops
     deblur-zoo --list
@@ -11,9 +11,11 @@ Each face is found, restored at the size that suits its blur, and blended back; 
 for aligned face crops, as `python -m deblur_zoo.faces` makes them, which go through the network whole.
 
 A folder's sub-folders and names are kept. Results of several inputs go into a folder, as does that of a file where -o
-ends in "/". Pictures that cannot be read or are too large are listed with the reason, and the exit code is then 1.
+ends in "/". Results that are there already are skipped, so a run that was stopped is continued by the same command.
+Exit codes: 0; 1 if some pictures could not be restored, which are listed with the reason; 2 for wrong usage.
 """
 
+import os
 import time
 
 from absl import flags
@@ -24,13 +26,19 @@ from deblur_zoo.files.command_line_tools import UsageError, sources_and_target
 from deblur_zoo.restoration.photo import BACKGROUNDS, FACES
 
 FLAGS = flags.FLAGS
+ENDINGS = ("jpg", "png", "tiff", "webp", "bmp")
+# Flags that say nothing about pictures that are faces already.
+PHOTO_FLAGS = (
+    "faces", "min_confidence", "min_size", "strength", "background", "sharp_faces", "draw_boxes", "save_crops"
+)  # fmt: skip
 
 
 def define_flags():
     """Called by ``main`` and not on import, so that other programs may import this module beside their own flags."""
     flags.DEFINE_string("output", None, "file or folder to write; needed", short_name="o")
     flags.DEFINE_string("preset", "one_step_lite", "preset's name, a directory, or a URI")
-    flags.DEFINE_integer("batch_size", 16, "pictures that go through the network at once", lower_bound=1)
+    flags.DEFINE_string("device", None, 'what to compute on: "cpu", "gpu" or "gpu:NUMBER"; a GPU if there is one')
+    flags.DEFINE_integer("batch_size", 16, "faces that go through the network at once", lower_bound=1)
     flags.DEFINE_integer("passes", 1, "how many times a picture goes through the network", lower_bound=1)
     flags.DEFINE_integer(
         "max_pixels",
@@ -48,7 +56,16 @@ def define_flags():
         "background", None, BACKGROUNDS, "restore the rest of a photo whose faces are blurred, or keep it as it is"
     )
     flags.DEFINE_bool("sharp_faces", False, "restore faces that look sharp as well")
-    flags.DEFINE_bool("overwrite", False, "allow results to replace the pictures that they are made from")
+    flags.DEFINE_string("suffix", "", 'put behind the names of results in a folder, such as "_restored"')
+    flags.DEFINE_enum(
+        "ext", None, ENDINGS, "format of results in a folder; unless given, that of each photo, JPEG for HEIC"
+    )
+    flags.DEFINE_integer("quality", None, "of JPEG (95 unless given) and WebP (lossless unless given)", 1, 100)
+    flags.DEFINE_bool("compare", False, "write NAME_compare.jpg as well: the photo and the result side by side")
+    flags.DEFINE_bool("draw_boxes", False, "write NAME_boxes.jpg as well: the result with its faces marked")
+    flags.DEFINE_bool("save_crops", False, "write NAME_face_1.png and so on as well: the restored faces")
+    flags.DEFINE_string("json", None, "file to which a line is added for each photo: faces, sharpness, blur, times")
+    flags.DEFINE_bool("overwrite", False, "replace files that are there, be they the photos themselves")
     flags.DEFINE_bool("list", False, "show the trained presets and what they reach")
     flags.DEFINE_bool("version", False, "show the version")
 
@@ -63,7 +80,8 @@ def restore(arguments):
         return 0
     sources, target = sources_and_target(arguments, FLAGS.output)
 
-    from deblur_zoo.restoration.folders import plan
+    from deblur_zoo.restoration.folders import Report, plan, without_existing
+    from deblur_zoo.restoration.outputs import Outputs
     from deblur_zoo.restoration.restorer import Restorer
     from deblur_zoo.restoration.video_command import is_video, restore_videos
 
@@ -77,19 +95,48 @@ def restore(arguments):
             lambda: Restorer(FLAGS.preset, FLAGS.batch_size, FLAGS.passes, most, FLAGS.crops, _photo_options()),
         )
 
+    folder = len(sources) > 1 or sources[0].is_dir()
     try:
+        _check_flags()
         options = _photo_options()
         # Faults of the input are told before Keras is imported, which takes seconds.
         most = FLAGS.max_pixels or (pictures.MAXIMUM_RESTORED_PIXELS if FLAGS.crops else pictures.MAXIMUM_PIXELS)
-        jobs = plan(sources, target, FLAGS.overwrite, most)
-        restorer = Restorer(FLAGS.preset, FLAGS.batch_size, FLAGS.passes, most, FLAGS.crops, options)
+        ending = f".{FLAGS.ext}" if FLAGS.ext else None
+        planned = plan(sources, target, FLAGS.overwrite, most, FLAGS.suffix, ending)
+        jobs, skipped = (planned, []) if FLAGS.overwrite else without_existing(planned)
+        if skipped and not folder:
+            raise UsageError(f"{skipped[0]} exists already: give another name, or --overwrite.")
+        outputs = Outputs(FLAGS.quality, FLAGS.compare, FLAGS.draw_boxes, FLAGS.save_crops, FLAGS.json, FLAGS.overwrite)
+        _choose_device()
+        restorer = Restorer(FLAGS.preset, FLAGS.batch_size, FLAGS.passes, most, FLAGS.crops, options) if jobs else None
     except ValueError as error:
         raise UsageError(str(error)) from error
     start = time.perf_counter()
-    report = _restore(restorer, jobs)
-    folder = target if len(sources) > 1 or sources[0].is_dir() else None
-    report.tell(folder, restorer.model.name, time.perf_counter() - start)
+    report = _restore(restorer, jobs, outputs) if restorer else Report()
+    report.skipped = skipped
+    report.tell(target if folder else None, restorer.model.name if restorer else "", time.perf_counter() - start)
     return 1 if report.failed else 0
+
+
+def _check_flags():
+    """Raise UsageError for flags that cannot be together."""
+    useless = [name for name in PHOTO_FLAGS if FLAGS.crops and FLAGS[name].present]
+    if useless:
+        raise UsageError(f"--{useless[0]} is for photos; with --crops, pictures go through the network whole.")
+
+
+def _choose_device():
+    """Let frameworks, which are imported later, see the device that was asked for."""
+    kind, _, number = (FLAGS.device or "").partition(":")
+    if kind not in ("", "cpu", "gpu") or (number and not (kind == "gpu" and number.isdecimal())):
+        raise UsageError(f"--device {FLAGS.device} is neither cpu nor gpu nor gpu:NUMBER.")
+    if kind == "cpu" or number:
+        os.environ["CUDA_VISIBLE_DEVICES"] = number or "-1"
+    if kind == "gpu":
+        from deblur_zoo import execution
+
+        if not execution.has_accelerator():
+            raise UsageError(f"--device {FLAGS.device}: Keras finds no such GPU.")
 
 
 def _photo_options():
@@ -106,16 +153,17 @@ def _photo_options():
     return PhotoOptions(**{name: value for name, value in given.items() if value is not None})
 
 
-def _restore(restorer, jobs):
+def _restore(restorer, jobs, outputs):
     from tqdm import tqdm
 
-    with tqdm(unit="picture", desc="deblurring", delay=0.5, disable=None) as bar:
+    # A photo's share that is done counts as well: large ones take a minute.
+    layout = "{desc}: {percentage:3.0f}%|{bar}| {n:.1f}/{total} pictures [{elapsed}<{remaining}]"
+    with tqdm(desc="deblurring", delay=0.5, disable=None, total=len(jobs), bar_format=layout) as bar:
 
         def progress(done, total):
-            bar.total = total
             bar.update(done - bar.n)
 
-        return restorer.restore_planned(jobs, progress)
+        return restorer.restore_planned(jobs, progress, outputs)
 
 
 def _list_presets():

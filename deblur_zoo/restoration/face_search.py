@@ -1,5 +1,7 @@
 """Find the faces of a photo that is turned or blurred."""
 
+import functools
+
 import numpy as np
 
 from deblur_zoo.faces.detection import Face, detect
@@ -8,31 +10,51 @@ from deblur_zoo.faces.detection import Face, detect
 _SAME_FACE = 0.4
 
 
-def find_faces(pixels, detector=None, restored=None):
+def find_faces(pixels, detector=None, restored=None, minimum_confidence=0.9):
     """Faces in a photo, the largest first.
 
-    Where the upright photo shows none, its three turns are tried, then a restored copy: strong blur hides faces.
+    Where the upright photo shows none, its three turns are tried. Where there is still none, or one that the detector
+    is not sure of, a restored copy is looked at, since strong blur hides faces.
 
     Args:
         pixels: uint8 (H, W, 3).
-        detector: ``Detector``; ``detect``, which keeps one, unless given.
+        detector: ``Detector`` that gives uncertain faces as well; ``detect``, which keeps one, unless given.
         restored: function without arguments to a restored copy of the photo, uint8 (h, w, 3) of any size, or None;
             called for the second look. There is none without it.
+        minimum_confidence: faces below are uncertain and left out.
 
     Returns:
         list of ``Face`` in pixels of the photo; empty if there is none.
     """
-    detector = detector or detect
-    for quarter_turns in range(4):
-        turned = np.ascontiguousarray(np.rot90(pixels, quarter_turns))
-        faces = [_turned_back(face, quarter_turns, pixels.shape) for face in detector(turned)]
+    detector = detector or functools.partial(detect, minimum_confidence=0.0)
+    first = detector(pixels)
+    faces = _certain(first, minimum_confidence)
+    missed = [face for face in first if all(overlap(face.box, other.box) < _SAME_FACE for other in faces)]
+    if not faces:
+        faces = _in_turned(pixels, (1, 2, 3), detector, minimum_confidence)
+        missed = []
+    if restored is not None and (missed or not faces):
+        copy = restored()
+        if copy is not None:
+            factors = np.array([copy.shape[1] / pixels.shape[1], copy.shape[0] / pixels.shape[0]])
+            turns = (0,) if faces else (0, 1, 2, 3)
+            again = _in_turned(copy, turns, detector, minimum_confidence)
+            faces = faces + [_enlarged(face, factors) for face in again]
+    return without_duplicates(faces)
+
+
+def _certain(faces, minimum_confidence):
+    return [face for face in faces if face.confidence >= minimum_confidence]
+
+
+def _in_turned(pixels, quarter_turns, detector, minimum_confidence):
+    """The certain faces of the first of some turns that shows any, in pixels of the photo."""
+    for turns in quarter_turns:
+        turned = np.ascontiguousarray(np.rot90(pixels, turns))
+        faces = _certain(detector(turned), minimum_confidence)
         if faces:
-            return without_duplicates(faces)
-    copy = None if restored is None else restored()
-    if copy is None:
-        return []
-    factors = np.array([copy.shape[1] / pixels.shape[1], copy.shape[0] / pixels.shape[0]])
-    return without_duplicates([_enlarged(face, factors) for face in detector(copy)])
+            return [_turned_back(face, turns, pixels.shape) for face in faces]
+    return []
 
 
 def without_duplicates(faces):

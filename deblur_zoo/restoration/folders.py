@@ -2,13 +2,17 @@
 
 import os
 import sys
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from deblur_zoo.annotations import StrPath
 from deblur_zoo.files import pictures as picture_files
 from deblur_zoo.files.folders import real_path, without_results
+
+# What results are written as where the ending of their picture is not one of those that are written.
+_ENDINGS = {".heic": ".jpg", ".heif": ".jpg", ".avif": ".jpg"}
 
 
 @dataclass
@@ -17,11 +21,13 @@ class Report:
 
     Attributes:
         restored: paths of the written files.
+        skipped: paths of results that were there before and are left as they are.
         failed: (path, reason) of the files that could not be restored.
         faces: of photos, how many faces were found in each, by the path of its result.
     """
 
     restored: list[Path] = field(default_factory=list)
+    skipped: list[Path] = field(default_factory=list)
     failed: list[tuple[Path, str]] = field(default_factory=list)
     faces: dict[Path, int] = field(default_factory=dict)
 
@@ -38,10 +44,9 @@ class Report:
             print(f"Restored {what} with {by} in {seconds:.2f} s")
         without = [path for path, faces in self.faces.items() if not faces]
         if without:
-            print(
-                f"{counted(len(without))} without a face, left unchanged: {', '.join(map(str, without[:3]))}"
-                + (", ..." if len(without) > 3 else "")
-            )
+            print(f"{counted(len(without))} without a face, left unchanged: {_named(without)}")
+        if self.skipped:
+            print(f"{counted(len(self.skipped))} skipped, results are there (see --overwrite): {_named(self.skipped)}")
         if self.failed:
             print(f"{counted(len(self.failed))} could not be restored:", file=sys.stderr)
             for path, reason in self.failed:
@@ -53,11 +58,17 @@ def counted(count: int) -> str:
     return f"{count} picture{'' if count == 1 else 's'}"
 
 
+def _named(paths):
+    return ", ".join(map(str, paths[:3])) + (", ..." if len(paths) > 3 else "")
+
+
 def plan(
     sources: Iterable[StrPath],
     target: StrPath,
     overwrite: bool = False,
     maximum_pixels: int = picture_files.MAXIMUM_RESTORED_PIXELS,
+    suffix: str = "",
+    ending: str | None = None,
 ) -> dict[Path, Path]:
     """Path of every picture with the path of its result, for files and folders.
 
@@ -67,55 +78,73 @@ def plan(
         target: file or folder to write.
         overwrite: allow results to replace pictures that are read.
         maximum_pixels: a single file with more is refused.
+        suffix: put behind the names of results in a folder; pictures with such names are results and not read.
+        ending: of results in a folder, such as ".png"; that of each picture unless given, .jpg for HEIC and AVIF.
 
     Raises:
         As ``plan_file`` and ``plan_folder``; for a single file also as ``picture_files.load_to_restore``.
-        ValueError: two pictures would have the same result, or a picture two.
+        ValueError: two pictures would have the same result, or a picture two; a suffix that holds a "/".
     """
+    if "/" in suffix or os.sep in suffix:
+        raise ValueError(f"The suffix {suffix!r} becomes part of a file's name and cannot hold a {os.sep!r}.")
+    if ending is not None:
+        picture_files.check_ending(f"result{ending}")
     paths = [Path(source) for source in sources]
     if len(paths) > 1:
-        return _plan_several(paths, target, overwrite)
+        return _plan_several(paths, target, overwrite, suffix, ending)
     (source,) = paths
     if source.is_dir():
-        return plan_folder(source, target, overwrite)
-    jobs = {source: plan_file(source, target, overwrite)}
+        return plan_folder(source, target, overwrite, suffix, ending)
+    jobs = {source: plan_file(source, target, overwrite, suffix, ending)}
     picture_files.load_to_restore(source, maximum_pixels)
     return jobs
 
 
-def plan_file(source: StrPath, target: StrPath, overwrite: bool = False) -> Path:
+def plan_file(
+    source: StrPath, target: StrPath, overwrite: bool = False, suffix: str = "", ending: str | None = None
+) -> Path:
     """Where ``Restorer.restore_file`` writes; raises what it raises before it reads the picture."""
     source, folder = Path(source), os.fspath(target).endswith(("/", os.sep))
     target = Path(target)
     if folder:
         _check_folder(target)
     if folder or target.is_dir():
-        target = target / source.name
+        target = target / _result_name(source, suffix, ending)
+    elif suffix or ending is not None:
+        raise ValueError(f"Suffix and ending are for results in a folder; {target} is the name of one already.")
     picture_files.check_ending(target)
     if not overwrite and real_path(target) == real_path(source):
         raise ValueError(f"{target} would be overwritten by its own result: give another name, or allow overwriting.")
     return target
 
 
-def plan_folder(source: StrPath, target: StrPath, overwrite: bool = False) -> dict[Path, Path]:
+def plan_folder(
+    source: StrPath, target: StrPath, overwrite: bool = False, suffix: str = "", ending: str | None = None
+) -> dict[Path, Path]:
     """Path of every picture that ``Restorer.restore_folder`` reads, with the path of its result; raises the same."""
     source, target = Path(source), Path(target)
     _check_folder(target)
-    jobs = {path: target / path.relative_to(source) for path in _pictures_in(source, target)}
+    jobs = _results(_pictures_in(source, target, suffix), source, target, suffix, ending)
     _check_overwriting(jobs, overwrite)
     return jobs
 
 
-def _plan_several(sources, target, overwrite):
+def without_existing(jobs: Mapping[Path, Path]) -> tuple[dict[Path, Path], list[Path]]:
+    """The jobs whose results are not there yet, and the paths of the others' results."""
+    open_jobs = {path: result for path, result in jobs.items() if not os.path.lexists(result)}
+    return open_jobs, [result for path, result in jobs.items() if path not in open_jobs]
+
+
+def _plan_several(sources, target, overwrite, suffix, ending):
     target, jobs, sources_of = Path(target), {}, {}
     _check_folder(target)
     for source in sources:
-        name = real_path(source).name
         if source.is_dir():
-            found = {path: target / name / path.relative_to(source) for path in _pictures_in(source, target)}
+            inside = target / real_path(source).name
+            found = _results(_pictures_in(source, target, suffix), source, inside, suffix, ending)
         else:
-            found = {source: target / name}
-            picture_files.check_ending(source)
+            found = {source: target / _result_name(Path(real_path(source).name), suffix, ending)}
+            picture_files.check_ending(found[source])
         for path, result in found.items():
             if jobs.setdefault(path, result) != result:
                 raise ValueError(f"{path} is given twice, to be restored to {jobs[path]} and to {result}.")
@@ -126,16 +155,32 @@ def _plan_several(sources, target, overwrite):
     return jobs
 
 
+def _result_name(path, suffix, ending):
+    return f"{path.stem}{suffix}{ending or _ENDINGS.get(path.suffix.lower(), path.suffix)}"
+
+
+def _results(paths, source, target, suffix, ending):
+    """Paths of a folder's pictures with those of their results, which keep their place."""
+    results = {path: target / path.relative_to(source).with_name(_result_name(path, suffix, ending)) for path in paths}
+    count = Counter(results.values())
+    for path, result in results.items():
+        # a.heic beside a.jpg: the one whose ending changes becomes a.heic.jpg.
+        if count[result] > 1 and result.suffix != path.suffix:
+            results[path] = result.with_name(f"{path.name}{suffix}{result.suffix}")
+    return results
+
+
 def _check_folder(target):
     if target.exists() and not target.is_dir():
         raise NotADirectoryError(f"{target} is a file; the results go into a folder.")
 
 
-def _pictures_in(source, target):
-    """The pictures in a folder, without those in ``target``."""
+def _pictures_in(source, target, suffix):
+    """The pictures in a folder, without those in ``target`` and those whose names end in the suffix."""
     paths = without_results(picture_files.list_pictures(source), source, target)
+    paths = [path for path in paths if not (suffix and path.stem.endswith(suffix))]
     if not paths:
-        raise ValueError(f"There are no pictures ({', '.join(picture_files.WRITE_FORMATS)}) in {source}.")
+        raise ValueError(f"There are no pictures ({', '.join(picture_files.READ_ENDINGS)}) in {source}.")
     return paths
 
 

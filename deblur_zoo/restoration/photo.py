@@ -24,6 +24,8 @@ BACKGROUNDS = ("keep", "restore")
 SHARP = 1.5 / 255
 # The longer side of the restored copy in which faces that blur hides are looked for.
 _SECOND_LOOK_SIDE = 1280
+# Shares of the time for a large photo with one face, for the progress bar.
+_DETECTED, _FACES_RESTORED = 0.1, 0.3
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ class RestoredPhoto:
     """A restored photo.
 
     Attributes:
-        pixels: of the photo's shape and size; uint8, from ``restore_photo`` uint16 for a photo of 16 bits.
+        pixels: of the photo's shape and size; uint8, for a photo of 16 bits uint16.
         faces: list of ``PhotoFace``, the largest first.
         seconds: time in seconds of each stage: "detection", "restoration", "background", "blending".
         source: the photo as it was read, if there is one.
@@ -104,20 +106,21 @@ class RestoredPhoto:
     seconds: dict[str, float] = field(default_factory=dict)
     source: pictures.Picture | None = None
 
-    def save(self, path: StrPath) -> None:
-        """Write the picture in the colour profile of its source.
+    def save(self, path: StrPath, quality: int | None = None) -> None:
+        """Write the picture with the colour profile, EXIF data and resolution of its source.
 
         Args:
-            path: its ending names the format.
+            path: its ending names the format; PNG and TIFF keep 16 bits.
+            quality: 1 to 100, of JPEG and WebP; unless given, JPEG has 95 and WebP is lossless.
 
         Raises:
             ValueError: an unknown ending.
             OSError: the file cannot be written.
         """
         if self.source is None:
-            pictures.write(path, self.pixels)
+            pictures.load(self.pixels).save_pixels(path, self.pixels, quality)
         else:
-            self.source.save(path, pictures.load(self.pixels).rgb)
+            self.source.save_pixels(path, self.pixels, quality)
 
 
 def restore_photo(
@@ -125,6 +128,7 @@ def restore_photo(
     restore: Callable[[Array], Array],
     options: PhotoOptions | None = None,
     detector: Callable[[Array], list[Face]] | None = None,
+    progress: Callable[[float], object] | None = None,
 ) -> RestoredPhoto:
     """Find the faces of a photo, restore each at its best working size, and blend them back.
 
@@ -133,16 +137,19 @@ def restore_photo(
         restore: function of float32 (N, H, W, 3) in [0, 1] to the same: the network.
         options: ``PhotoOptions()`` unless given.
         detector: a ``deblur_zoo.faces.Detector``.
+        progress: called with the share that is done, in [0, 1].
 
     Returns:
         RestoredPhoto.
     """
     options = options or PhotoOptions()
     clock = _Clock()
+    progress = progress or (lambda share: None)
     eight_bit = pixels if pixels.dtype == np.uint8 else (pixels >> 8).astype(np.uint8)
-    found = find_faces(eight_bit, detector, lambda: _restored_copy(eight_bit, restore))
+    found = find_faces(eight_bit, detector, lambda: _restored_copy(eight_bit, restore), options.minimum_confidence)
     found = _selected(found, pixels.shape, options)
     clock.lap("detection")
+    progress(_DETECTED)
     sizes = [face_size(face) for face in found]
     crop_at = _crop_of(pixels, found)
     corrections = best_corrections(crop_at, sizes, restore)
@@ -155,17 +162,22 @@ def restore_photo(
                 corrections[index] = at_own
     faces = [_describe(*each, options) for each in zip(found, sizes, corrections, strict=True)]
     clock.lap("restoration")
+    progress(_FACES_RESTORED)
     result = pixels.copy()
     if options.background == "restore" and options.strength > 0:
         blurred = [face for face in faces if face.sharpness < _decibels(SHARP)]
         if blurred:
             scale = min(1.0, float(np.median([face.working_size / face.size for face in blurred])))
-            add_background(result, restore, scale, options.strength)
+            rest = 1 - _FACES_RESTORED
+            add_background(
+                result, restore, scale, options.strength, lambda share: progress(_FACES_RESTORED + rest * share)
+            )
     clock.lap("background")
     for face, correction in zip(faces, corrections, strict=True):
         if face.restored:
             add_correction(result, pixels, correction.residual, face.matrix, options.strength)
     clock.lap("blending")
+    progress(1)
     return RestoredPhoto(result, faces, clock.seconds)
 
 
@@ -175,15 +187,11 @@ def _restored_copy(pixels, restore):
     if scale is None:
         return None
     scale = min(scale, _SECOND_LOOK_SIDE / max(pixels.shape[:2]))
-    return np.rint(restore_tiled(shrunk(pixels, scale), restore) * 255).astype(np.uint8)
+    return np.rint(np.clip(restore_tiled(shrunk(pixels, scale), restore), 0, 1) * 255).astype(np.uint8)
 
 
 def _selected(faces, shape, options):
-    faces = [
-        face
-        for face in faces
-        if face.confidence >= options.minimum_confidence and face_size(face) >= options.minimum_size
-    ]
+    faces = [face for face in faces if face_size(face) >= options.minimum_size]
     if options.faces == "largest":
         return faces[:1]
     if options.faces == "centre" and faces:

@@ -1,6 +1,7 @@
 """Photos, face crops and folders of them in, restored ones out."""
 
 import os
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,8 @@ import numpy as np
 from deblur_zoo.annotations import Pictures, StrPath
 from deblur_zoo.files import atomic_file
 from deblur_zoo.files import pictures as picture_files
-from deblur_zoo.restoration.folders import Report, plan_file, plan_folder
+from deblur_zoo.restoration.folders import Report, plan_file, plan_folder, without_existing
+from deblur_zoo.restoration.outputs import Outputs
 from deblur_zoo.restoration.photo import PhotoOptions, RestoredPhoto, restore_photo
 from deblur_zoo.restoration.video import RestoredVideo, restore_video
 
@@ -68,24 +70,28 @@ class Restorer:
         self.crops = crops
         self.options = options or PhotoOptions()
 
-    def restore(self, photo: Pictures) -> RestoredPhoto:
+    def restore(self, photo: Pictures, progress: Callable[[float], object] | None = None) -> RestoredPhoto:
         """Restore a photo; with ``crops``, a face crop or a batch of them.
 
         Args:
             photo: a path, a PIL image, or an array (H, W) or (H, W, C), C = 1, 3 or 4; uint8, uint16 or float in
                 [0, 1]. A batch of crops is (N, H, W, C).
+            progress: called with the share of a photo that is done, in [0, 1].
 
         Returns:
-            RestoredPhoto, whose ``pixels`` are uint8 of the input's shape.
+            RestoredPhoto, whose ``pixels`` have the input's shape: uint16 for 16 bits, else uint8.
 
         Raises:
             FileNotFoundError, ValueError, TypeError: as ``deblur_zoo.files.pictures.load``.
         """
+        start = time.perf_counter()
         picture = self._load(photo)
+        reading = time.perf_counter() - start
         if self.crops:
-            return RestoredPhoto(picture.rebuild(self._restore_batch(picture.rgb)), source=picture)
-        result = restore_photo(picture_files.to_uint8(picture.rgb[0]), self._restore_batch, self.options)
-        result.pixels = picture.rebuild(result.pixels[None].astype(np.float32) / 255)
+            return RestoredPhoto(picture.rebuild(self._restore_batch(picture.rgb), picture.deep), source=picture)
+        result = restore_photo(picture.levels()[0], self._restore_batch, self.options, progress=progress)
+        result.pixels = picture.rebuild_levels(result.pixels[None])
+        result.seconds = {"reading": reading, **result.seconds}
         result.source = picture
         return result
 
@@ -93,7 +99,7 @@ class Restorer:
         if self.crops:
             return picture_files.load_to_restore(source, self.maximum_pixels)
         picture = picture_files.load(source, self.maximum_pixels)
-        if len(picture.rgb) != 1:
+        if len(picture.colours) != 1:
             raise ValueError("A batch of pictures is restored with crops=True; photos are given one by one.")
         return picture
 
@@ -104,17 +110,20 @@ class Restorer:
             source: the blurred picture.
             target: file to write (its ending names the format); or a folder, for the same name there: one that exists,
                 or one given with a "/" at its end. Missing folders are made.
-            overwrite: allow ``target`` to be ``source``. Another older file at ``target`` is always replaced.
+            overwrite: replace a file that is there, be it ``source`` itself.
 
         Returns:
             Path of the written file.
 
         Raises:
             FileNotFoundError: no such file.
+            FileExistsError: there is a file at ``target``, and ``overwrite`` is not set.
             NotADirectoryError: ``target`` is given as a folder and is a file.
             ValueError: not a picture, a target of unknown format, or the source itself.
         """
         path = plan_file(source, target, overwrite)
+        if not overwrite and os.path.lexists(path):
+            raise FileExistsError(f"{path} exists already: give another name, or allow overwriting.")
         restored = self.restore(source)
         path.parent.mkdir(parents=True, exist_ok=True)
         restored.save(path)
@@ -160,19 +169,20 @@ class Restorer:
         self,
         source: StrPath,
         target: StrPath,
-        progress: Callable[[int, int], object] | None = None,
+        progress: Callable[[float, int], object] | None = None,
         overwrite: bool = False,
     ) -> Report:
         """Restore all pictures in a folder and its sub-folders, under the same names in another folder.
 
-        Pictures of one size go through the network together. Files that cannot be read, restored or written are left
-        out and reported.
+        Crops of one size go through the network together. Files that cannot be read, restored or written are left out
+        and reported. Pictures whose results are there already are skipped, so that a run that was stopped is continued.
 
         Args:
             source: folder with pictures; hidden files and files of other endings are ignored.
             target: folder to write into; made if it is not there. It may lie in ``source`` and is then not read.
-            progress: called as ``progress(done, total)``, at first with ``done`` = 0.
-            overwrite: allow results to replace pictures that are read. Other older files are always replaced.
+            progress: called as ``progress(done, total)`` in pictures, at first with ``done`` = 0. While a photo is
+                restored, ``done`` has a fraction.
+            overwrite: replace results that are there, be they pictures that are read.
 
         Returns:
             Report.
@@ -182,16 +192,24 @@ class Restorer:
             ValueError: no pictures, or results would replace pictures that are read.
             OSError: nothing more can be written (disk full, no permission).
         """
-        return self.restore_planned(plan_folder(source, target, overwrite), progress)
+        planned = plan_folder(source, target, overwrite)
+        jobs, skipped = (planned, []) if overwrite else without_existing(planned)
+        report = self.restore_planned(jobs, progress)
+        report.skipped = skipped
+        return report
 
     def restore_planned(
-        self, jobs: Mapping[Path, Path], progress: Callable[[int, int], object] | None = None
+        self,
+        jobs: Mapping[Path, Path],
+        progress: Callable[[float, int], object] | None = None,
+        outputs: Outputs | None = None,
     ) -> Report:
-        """Restore picture files, those of one size together. Files that cannot be read are left out and reported.
+        """Restore picture files, crops of one size together. Files that cannot be read are left out and reported.
 
         Args:
             jobs: dict of each picture's path to the path of its result, as ``plan`` gives it.
             progress: as for ``restore_folder``.
+            outputs: what is written; the result alone unless given.
 
         Returns:
             Report.
@@ -199,17 +217,19 @@ class Restorer:
         Raises:
             OSError: a result cannot be written.
         """
-        return self._restore_crops(jobs, progress) if self.crops else self._restore_photos(jobs, progress)
+        outputs, progress = outputs or Outputs(), progress or (lambda done, total: None)
+        report = (self._restore_crops if self.crops else self._restore_photos)(jobs, progress, outputs)
+        for path, reason in report.failed:
+            outputs.tell({"photo": str(path), "error": reason})
+        return report
 
-    def _restore_photos(self, jobs, progress):
+    def _restore_photos(self, jobs, progress, outputs):
         report = Report()
-        for path, target in jobs.items():
-            if progress is not None:
-                progress(len(report.restored) + len(report.failed), len(jobs))
+        for done, (path, target) in enumerate(jobs.items()):
+            progress(done, len(jobs))
             try:
-                result = self.restore(path)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                result.save(target)
+                result = self.restore(path, lambda share, done=done: progress(done + share, len(jobs)))
+                outputs.write(result, path, target)
             # Runtimes have errors of their own.
             except Exception as error:
                 if isinstance(error, OSError) and atomic_file.ends_a_run(error):
@@ -218,18 +238,17 @@ class Restorer:
             else:
                 report.restored.append(target)
                 report.faces[target] = len(result.faces)
-        if progress is not None:
-            progress(len(jobs), len(jobs))
+        progress(len(jobs), len(jobs))
         return report
 
-    def _restore_crops(self, jobs, progress):
+    def _restore_crops(self, jobs, progress, outputs):
         report = Report()
         waiting: dict[tuple[int, ...], list[tuple[Path, picture_files.Picture]]] = {}
         waiting_pixels = 0
 
         def finish(size):
             batch = waiting.pop(size)
-            pixels = len(batch) * size[0] * size[1]
+            finished = len(batch) * size[0] * size[1]
             try:
                 restored = self._restore_batch(np.concatenate([picture.rgb for _, picture in batch]))
             except Exception as error:
@@ -238,19 +257,18 @@ class Restorer:
                 batch, restored = [], []
             for (path, picture), rgb in zip(batch, restored, strict=True):
                 try:
-                    jobs[path].parent.mkdir(parents=True, exist_ok=True)
-                    picture.save(jobs[path], rgb[None])
+                    pixels = picture.rebuild(rgb[None], picture.deep)
+                    outputs.write(RestoredPhoto(pixels, source=picture), path, jobs[path])
                     report.restored.append(jobs[path])
                 except (ValueError, OSError) as error:
                     if isinstance(error, OSError) and atomic_file.ends_a_run(error):
                         raise
                     report.failed.append((path, str(error)))
             tell()
-            return pixels
+            return finished
 
         def tell():
-            if progress is not None:
-                progress(len(report.restored) + len(report.failed), len(jobs))
+            progress(len(report.restored) + len(report.failed), len(jobs))
 
         tell()
         for path in jobs:
@@ -260,7 +278,7 @@ class Restorer:
                 report.failed.append((path, str(error)))
                 tell()
                 continue
-            size = picture.rgb.shape[1:3]
+            size = picture.colours.shape[1:3]
             waiting.setdefault(size, []).append((path, picture))
             waiting_pixels += size[0] * size[1]
             if len(waiting[size]) >= self._count_at_once(size):

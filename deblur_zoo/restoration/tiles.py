@@ -16,26 +16,37 @@ _SAMPLES = 4
 _SAMPLE_SIDE = 256
 
 
-def restore_tiled(image, restore):
-    """Restore an image of any size with the memory of one tile.
+def restore_tiled(image, restore, progress=None):
+    """Restore an image of any size with the memory of one tile beside that of the result.
 
     Args:
-        image: float32 (H, W, 3) in [0, 1].
+        image: (H, W, 3), uint8, uint16 or float32 in [0, 1].
         restore: function of float32 (1, H, W, 3) in [0, 1] to the same.
+        progress: called with the share that is done, in [0, 1], after each tile.
 
     Returns:
         float32 (H, W, 3). Neighbouring tiles are cross-faded over their overlap.
     """
-    height, width = image.shape[:2]
-    total = np.zeros_like(image)
-    weights = np.zeros((height, width, 1), np.float32)
-    for top in _starts(height):
-        for left in _starts(width):
-            tile = image[top : top + TILE, left : left + TILE]
-            weight = _ramp(top, tile.shape[0], height)[:, None, None] * _ramp(left, tile.shape[1], width)[None, :, None]
-            total[top : top + TILE, left : left + TILE] += weight * np.asarray(restore(tile[None]))[0]
-            weights[top : top + TILE, left : left + TILE] += weight
-    return total / weights
+    total = np.zeros(image.shape, np.float32)
+    rows, columns = (_places(length) for length in image.shape[:2])
+    for row, (top, down) in enumerate(rows):
+        for column, (left, across) in enumerate(columns):
+            tile = in_unit_range(image[top : top + TILE, left : left + TILE])
+            restored = np.asarray(restore(tile[None]))[0]
+            total[top : top + TILE, left : left + TILE] += down[:, None, None] * across[None, :, None] * restored
+            if progress is not None:
+                progress((row * len(columns) + column + 1) / (len(rows) * len(columns)))
+    return total
+
+
+def _places(length):
+    """(start, weights) of each tile along an axis; the weights of all tiles add up to 1 at every position."""
+    starts = _starts(length)
+    ramps = [_ramp(start, min(TILE, length - start), length) for start in starts]
+    total = np.zeros(length, np.float32)
+    for start, ramp in zip(starts, ramps, strict=True):
+        total[start : start + TILE] += ramp
+    return [(start, ramp / total[start : start + TILE]) for start, ramp in zip(starts, ramps, strict=True)]
 
 
 def _starts(length):
@@ -96,19 +107,26 @@ def photo_scale(pixels, restore):
 
 
 def shrunk(pixels, scale):
-    """uint8 or uint16 (H, W, 3) to float32 in [0, 1], shrunk by ``scale`` (at most 1) with an area filter."""
+    """uint8 or uint16 (H, W, 3) shrunk by ``scale`` (at most 1) with an area filter; ``pixels`` at 1."""
     import cv2
 
     size = max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale))
-    return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA).astype(np.float32) / np.iinfo(pixels.dtype).max
+    if size == pixels.shape[1::-1]:
+        return pixels
+    return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
 
 
-def add_background(pixels, restore, scale, strength=1.0):
+def in_unit_range(pixels):
+    """uint8, uint16 or float32 in [0, 1] to float32 in [0, 1]."""
+    return pixels if pixels.dtype == np.float32 else pixels.astype(np.float32) / np.iinfo(pixels.dtype).max
+
+
+def add_background(pixels, restore, scale, strength=1.0, progress=None):
     """Add what the network changes in a whole photo, seen at a scale, to its pixels, in place.
 
     Args:
         pixels: uint8 or uint16 (H, W, 3); changed.
-        restore: as for ``restore_tiled``.
+        restore, progress: as for ``restore_tiled``.
         scale: factor of at most 1 by which the photo is shrunk for the network.
         strength: factor of the correction, in [0, 1].
     """
@@ -117,8 +135,13 @@ def add_background(pixels, restore, scale, strength=1.0):
     height, width = pixels.shape[:2]
     peak = np.iinfo(pixels.dtype).max
     small = shrunk(pixels, scale)
-    residual = (restore_tiled(small, restore) - small) * (strength * peak)
-    residual = cv2.resize(residual, (width, height), interpolation=cv2.INTER_CUBIC)
+    residual = restore_tiled(small, restore, progress)
+    # By rows: at 12 megapixels another copy in float32 takes 144 MB.
+    for top in range(0, len(small), TILE):
+        rows = slice(top, top + TILE)
+        residual[rows] = (residual[rows] - in_unit_range(small[rows])) * (strength * peak)
+    if residual.shape != pixels.shape:
+        residual = cv2.resize(residual, (width, height), interpolation=cv2.INTER_CUBIC)
     for top in range(0, height, TILE):
         rows = slice(top, top + TILE)
         pixels[rows] = np.rint(np.clip(pixels[rows] + residual[rows], 0, peak)).astype(pixels.dtype)

@@ -21,6 +21,12 @@ def test_the_stored_pictures_are_the_ones_that_the_script_makes():
         np.testing.assert_allclose(stored.astype(int), made, atol=2)
 
 
+def test_the_stored_photo_is_the_one_that_the_script_makes():
+    stored, made = pictures.read(make_example.PHOTO), make_example.make_photo()
+    # JPEG of quality 90, and the noise that it smooths.
+    assert stored.shape == made.shape and np.abs(stored.astype(int) - made).mean() < 2.5
+
+
 def test_the_blurred_picture_is_blurred_and_in_place():
     sharp, blurred = (pictures.read(path).astype(float) for path in (demo.SHARP, demo.BLURRED))
     assert 15 < peak_signal_noise_ratio(sharp, blurred, data_range=255) < 24

@@ -34,7 +34,7 @@ def test_other_shapes_are_refused(model, shape):
 @pytest.mark.parametrize("batch_size", [0, -1, 1.5, True])
 def test_batches_of_no_size_are_refused(model, batch_size):
     act = model.parse if model.kind == "parser" else model.deblur
-    with pytest.raises(ValueError, match="batch_size is a whole number of at least 1"):
+    with pytest.raises(ValueError, match="batch_size must be a whole number of at least 1"):
         act(PICTURE, batch_size=batch_size)
 
 

@@ -1,3 +1,4 @@
+import json
 import os
 import resource
 import subprocess
@@ -46,6 +47,14 @@ def test_help_is_quick_and_lists_the_flags():
         "--output",
         "--preset",
         "--batch_size",
+        "--device",
+        "--suffix",
+        "--ext",
+        "--quality",
+        "--[no]compare",
+        "--[no]draw_boxes",
+        "--[no]save_crops",
+        "--json",
         "--passes",
         "--[no]overwrite",
     ):
@@ -65,6 +74,13 @@ def test_help_is_quick_and_lists_the_flags():
         (["in", "-o", "out", "--strength=2"], "strength"),
         (["in", "-o", "out", "--min_confidence=2"], "minimum_confidence must be between 0 and 1"),
         (["in", "-o", "out", "--faces=some"], "all|largest|centre"),
+        (["in", "-o", "out", "--quality=0"], "quality"),
+        (["in", "-o", "out", "--ext=gif"], "jpg|png|tiff|webp|bmp"),
+        (["in", "-o", "out", "--suffix=/x"], "suffix"),
+        (["in", "-o", "out", "--device=tpu"], "--device tpu is neither cpu nor gpu"),
+        (["in", "-o", "out", "--json=."], "needs the name of a file"),
+        (["in", "-o", "out", "--crops", "--faces=all"], "--faces is for photos"),
+        (["*.absent", "-o", "out"], "There is no file or folder *.absent"),
         (["in", "-o", "out", "--preset=one_stp"], "There is no preset 'one_stp'; near names: one_step"),
     ],
 )
@@ -114,6 +130,44 @@ def test_the_input_is_protected(folder):
     assert (folder / "a.png").read_bytes() == before
 
 
+def test_nothing_is_overwritten_and_a_run_is_continued(folder, tiny_preset, tmp_path):
+    out = tmp_path / "out"
+    (out / "sub").mkdir(parents=True)
+    (out / "sub" / "b.png").write_text("somebody's")
+    for skipped in (1, 2):
+        result = run(folder, "-o", out, "--preset", tiny_preset, "--crops")
+        assert (result.returncode, result.stderr) == (0, "")
+        lines = result.stdout.splitlines()
+        assert lines[-1].startswith(
+            f"{skipped} picture{'s' * (skipped - 1)} skipped, results are there (see --overwrite)"
+        )
+        assert len(lines) == (2 if skipped == 1 else 1) and str(out / "sub" / "b.png") in lines[-1]
+    assert (out / "sub" / "b.png").read_text() == "somebody's"
+    result = run(folder / "a.png", "-o", out / "a.png")
+    assert result.returncode == 2 and f"{out / 'a.png'} exists already" in result.stderr
+    result = run(folder, "-o", out, "--preset", tiny_preset, "--crops", "--overwrite")
+    assert result.stdout.startswith("Restored 2 pictures")
+    assert pictures.read(out / "sub" / "b.png").shape == (8, 8, 3)
+
+
+def test_patterns_and_names_of_results(folder, tiny_preset, tmp_path):
+    flags = (
+        "--preset",
+        tiny_preset,
+        "--crops",
+        "--suffix=_new",
+        "--ext=jpg",
+        "--json",
+        tmp_path / "new" / "report.json",
+    )
+    result = run(f"{folder}/**/*.png", "-o", tmp_path / "out", *flags, "--compare", "--device=cpu")
+    assert (result.returncode, result.stderr) == (0, "")
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == ["a_new.jpg", "a_new_compare.jpg", "b_new.jpg", "b_new_compare.jpg"]
+    lines = [json.loads(line) for line in (tmp_path / "new" / "report.json").read_text().splitlines()]
+    assert [line["photo"] for line in lines] == [str(folder / "a.png"), str(folder / "sub" / "b.png")]
+
+
 def test_several_inputs_and_a_new_folder(folder, tiny_preset, tiny_model, tmp_path):
     pictures.write(tmp_path / "d.png", random_pixels(2))
     out = f"{tmp_path / 'new' / 'deeper'}/"
@@ -145,8 +199,18 @@ def test_photos(tmp_path):
     blurred = np.stack([uniform_filter1d(plane, 9, axis=1) for plane in np.moveaxis(data.astronaut(), -1, 0)], axis=-1)
     pictures.write(tmp_path / "in" / "face.png", blurred)
     pictures.write(tmp_path / "in" / "none.png", np.full((70, 90, 3), 128, np.uint8))
-    result = run(tmp_path / "in", "-o", tmp_path / "out", "--background=keep")
+    flags = ("--background=keep", "--draw_boxes", "--save_crops", "--json", tmp_path / "report.json")
+    result = run(tmp_path / "in", "-o", tmp_path / "out", *flags)
     assert (result.returncode, result.stderr) == (0, "")
+    found, none = [json.loads(line)["faces"] for line in (tmp_path / "report.json").read_text().splitlines()]
+    assert len(found) == 1 and found[0]["restored"] and none == []
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "face.png",
+        "face_boxes.jpg",
+        "face_face_1.png",
+        "none.png",
+        "none_boxes.jpg",
+    ]
     first, second = result.stdout.splitlines()
     assert first.startswith(f"Restored 2 pictures in {tmp_path / 'out'} with one_step_lite in ")
     assert second == f"1 picture without a face, left unchanged: {tmp_path / 'out' / 'none.png'}"

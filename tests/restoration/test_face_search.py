@@ -43,6 +43,42 @@ def test_the_second_look():
     assert find_faces(PHOTO, detector) == [] and find_faces(PHOTO, detector, lambda: None) == []
 
 
+def test_an_uncertain_face_calls_for_a_second_look():
+    """The copy shows it, beside one that the photo showed already; the photo's own points stay."""
+
+    def at(x, confidence):
+        return Face(np.array([x, 10.0, x + 10, 20]), np.full((5, 2), x), confidence)
+
+    sure, unsure, seen_again = at(10.0, 0.99), at(50.0, 0.3), at(11.0, 0.95)
+    looks = []
+
+    def detector(image):
+        return [seen_again, at(51.0, 0.96)] if image.any() else [sure, unsure]
+
+    def restored():
+        looks.append(1)
+        return np.ones_like(PHOTO)
+
+    faces = find_faces(PHOTO, detector, restored)
+    assert [face.points[0, 0] for face in faces] == [10, 51]
+    assert find_faces(PHOTO, detector, restored, minimum_confidence=0.2) == [sure, unsure] and len(looks) == 1
+    assert find_faces(PHOTO, lambda image: [sure], restored) == [sure] and len(looks) == 1
+    # A face that is surely turned is not looked for upright.
+    turned = find_faces(PHOTO, lambda image: [at(30.0, 0.99 if image.shape[0] == 80 else 0.4)], restored)
+    assert len(turned) == 1 and len(looks) == 1
+
+
+def test_the_second_look_tries_all_turns():
+    def detector(image):
+        upside_down = image[-1, -1, 0] == 7
+        return [Face(np.array([10.0, 10, 20, 20]), np.full((5, 2), 10.0), 0.95)] if upside_down else []
+
+    copy = np.zeros_like(PHOTO)
+    copy[0, 0] = 7
+    (face,) = find_faces(PHOTO, detector, lambda: copy)
+    np.testing.assert_array_equal(face.box, [59, 39, 69, 49])
+
+
 def test_duplicates():
     """Boxes of 10 x 10: shifted by 3 they share 70 of 130 pixels, by 6 40 of 160."""
 

@@ -23,7 +23,8 @@ def photo():
 
 
 def detector(*faces):
-    return lambda image: list(faces)
+    """Sees them in the photo, and none in a copy of another size."""
+    return lambda image: list(faces) if image.shape[:2] == (512, 512) else []
 
 
 ASTRONAUT = Face(BOX, POINTS, 0.99)
@@ -139,3 +140,23 @@ def test_strength_and_sharp_faces(photo):
 def test_wrong_options(options, words):
     with pytest.raises(ValueError, match=words):
         PhotoOptions(**options)
+
+
+@pytest.mark.parametrize("ending", [".png", ".tif"])
+def test_a_file_of_16_bits_keeps_them(photo, tiny_model, tmp_path, monkeypatch, colour_profiles, ending):
+    """With its profile, and every bit outside the face."""
+    import cv2
+
+    monkeypatch.setattr("deblur_zoo.restoration.photo.find_faces", lambda *_: [ASTRONAUT])
+    low = np.random.default_rng(0).integers(0, 257, photo.shape, dtype=np.uint16)
+    pixels = np.minimum(photo.astype(np.uint16) * 257 + low, 65535)
+    profile = colour_profiles.rgb_profile(colour_profiles.DISPLAY_P3, 2.2)
+    (tmp_path / f"in{ending}").write_bytes(pictures.encode(pixels, ending, profile))
+    restorer = Restorer(tiny_model, options=PhotoOptions(background="keep"))
+    restorer.restore_file(tmp_path / f"in{ending}", tmp_path / f"out{ending}")
+    written = cv2.imread(str(tmp_path / f"out{ending}"), cv2.IMREAD_UNCHANGED)[..., ::-1]
+    changed = (written != pixels).any(axis=-1)
+    # The canonical crop around the face is about 135 pixels wide.
+    assert 2000 < changed.sum() < 135**2 and not changed[300:].any()
+    assert pictures.load(tmp_path / f"out{ending}").profile.data == profile
+    assert restorer.restore(pixels).pixels.dtype == np.uint16
