@@ -10,6 +10,7 @@ The addresses are printed on one line once every model is loaded. SIGTERM and Ct
 """
 
 import dataclasses
+from typing import Any
 
 from absl import flags
 
@@ -20,7 +21,9 @@ from deblur_zoo.serving.server.settings import Settings
 FLAGS = flags.FLAGS
 _PORTS = {"rest_port": 8501, "grpc_port": 8500}
 for _field in dataclasses.fields(Settings):
-    _define = {str: flags.DEFINE_string, bool: flags.DEFINE_bool, int: flags.DEFINE_integer, float: flags.DEFINE_float}
+    _define: dict[Any, Any] = {
+        str: flags.DEFINE_string, bool: flags.DEFINE_bool, int: flags.DEFINE_integer, float: flags.DEFINE_float
+    }  # fmt: skip
     _default = None if _field.name == "models" else _PORTS.get(_field.name, _field.default)
     _limits = {"upper_bound": 65535} if _field.name in _PORTS else {}
     _define[_field.type](_field.name, _default, **{**_field.metadata, **_limits})
@@ -58,6 +61,7 @@ async def _serve(server, settings):
     import os
     import signal
     import sys
+from typing import Any
 
     stop = asyncio.Event()
     # Before, there is nothing to lose.
