@@ -61,7 +61,6 @@ async def _serve(server, settings):
     import os
     import signal
     import sys
-from typing import Any
 
     stop = asyncio.Event()
     # Before, there is nothing to lose.
