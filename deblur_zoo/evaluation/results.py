@@ -82,7 +82,7 @@ def _check_packages():
         import scipy  # noqa: F401
         import skimage  # noqa: F401
     except ImportError as error:
-        raise ImportError(f"{error.name} is not installed: pip install 'deblur_zoo[evaluation]'") from None
+        raise ImportError(f"{error.name} is not installed: pip install 'deblur-zoo[eval]'") from None
 
 
 def _groups(faces, pattern):
