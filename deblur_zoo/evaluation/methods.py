@@ -9,9 +9,11 @@ import numpy as np
 
 from deblur_zoo.evaluation.baselines import BASELINES
 from deblur_zoo.evaluation.given_pairs import by_stem
+from deblur_zoo.evaluation.krishnan import KRISHNAN
 from deblur_zoo.files import pictures
 from deblur_zoo.files.checksum import sha256_of
 
+CLASSICAL = {**BASELINES, "krishnan": KRISHNAN}
 BLURRED_INPUT, SHARP_INPUT = "blurred input", "sharp input"
 
 
@@ -50,7 +52,7 @@ def open_method(source, passes=1):
 
     Args:
         source: name of a preset; a folder with ``config.json`` and weights; an exported file or folder; the name of a
-            classical method in ``BASELINES``; or NAME=FOLDER, another method's outputs, named like the pictures that
+            classical method in ``CLASSICAL``; or NAME=FOLDER, another method's outputs, named like the pictures that
             ``--write_inputs`` writes.
         passes: how many times a picture goes through a model.
 
@@ -63,8 +65,8 @@ def open_method(source, passes=1):
     name, _, folder = str(source).partition("=")
     if folder:
         return _outputs(name, folder)
-    if source in BASELINES:
-        baseline = BASELINES[source]
+    if source in CLASSICAL:
+        baseline = CLASSICAL[source]
         return Method(baseline.title, _classical(baseline), {"method": source, "constants": baseline.constants})
     return _model(source, passes)
 

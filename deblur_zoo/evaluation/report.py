@@ -3,13 +3,13 @@
 import base64
 import json
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 
 from deblur_zoo.evaluation import plots
 from deblur_zoo.evaluation import report_tables as tables
 from deblur_zoo.evaluation.contact_sheet import contact_sheet
 from deblur_zoo.evaluation.methods import BLURRED_INPUT, SHARP_INPUT
+from deblur_zoo.evaluation.page import render
 from deblur_zoo.evaluation.runs import frame_of, kernels_of
 from deblur_zoo.evaluation.table import versions
 from deblur_zoo.files.atomic_file import atomic_path
@@ -98,15 +98,6 @@ class Report:
             with atomic_path(folder / name) as temporary:
                 temporary.write_text(text, encoding="utf-8")
         return folder / "report.html"
-
-
-def render(template, **values):
-    """A page from a template of this package, with all values escaped."""
-    import jinja2
-
-    folder = resources.files("deblur_zoo.evaluation") / "templates"
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    return environment.from_string((folder / template).read_text(encoding="utf-8")).render(**values)
 
 
 def make_report(results, missing=(), gallery="", pairs=None, milliseconds=None, sheet_folder=None, command=""):
