@@ -172,11 +172,11 @@ def _resized(image, shape):
 KRISHNAN = Baseline(
     "Krishnan et al. 2011, blind (our code)",
     krishnan,
-    {"size": 27, "weight": 100, "kernel_weight": 1, "image_weight": 300},
+    {"size": 27, "weight": 10, "kernel_weight": 0.1, "image_weight": 100},
     tuple(
         {"size": 27, "weight": weight, "kernel_weight": kernel_weight, "image_weight": image_weight}
-        for weight in (30, 100, 300)
+        for weight in (4, 10, 30)
         for kernel_weight in (0.1, 1)
-        for image_weight in (100, 300, 1000)
+        for image_weight in (30, 100, 300)
     ),
 )

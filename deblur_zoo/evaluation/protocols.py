@@ -156,9 +156,9 @@ class FacesOfFolder:
         inside = [path.relative_to(folder) if path.is_relative_to(folder) else Path(path.name) for path in paths]
         self.stems = [path.with_suffix("").as_posix() for path in inside]
         self.people = [path.parts[0] if len(path.parts) > 1 else path.stem for path in inside]
-        names = [stem.replace("/", "_") for stem in self.stems]
-        if len(set(names)) < len(names):
-            twice = next(name for name in names if names.count(name) > 1)
+        self.names = [stem.replace("/", "_") for stem in self.stems]
+        if len(set(self.names)) < len(self.names):
+            twice = next(name for name in self.names if self.names.count(name) > 1)
             raise ValueError(f"two faces in {folder} are called {twice}: rename one")
 
 
