@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +36,6 @@ class Method:
     parameters: int | None = None
     multiply_adds: int | None = None
     model: object = None
-    files: dict = field(default_factory=dict)
 
 
 def inputs():
@@ -63,7 +62,8 @@ def open_method(source, passes=1):
         FileNotFoundError, ValueError: an unusable source.
     """
     name, _, folder = str(source).partition("=")
-    if folder:
+    # Addresses of presets have a "=" too.
+    if folder and "://" not in name and not Path(source).exists():
         return _outputs(name, folder)
     if source in CLASSICAL:
         baseline = CLASSICAL[source]
@@ -126,4 +126,4 @@ def _outputs(name, folder):
         return np.stack(found)
 
     digests = "".join(sha256_of(path) for path in files.values())
-    return Method(name, restore, {"outputs": hashlib.sha256(digests.encode()).hexdigest()}, files=files)
+    return Method(name, restore, {"outputs": hashlib.sha256(digests.encode()).hexdigest()})

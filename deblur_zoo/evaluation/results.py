@@ -85,7 +85,7 @@ def make(settings):
         by_people = results_tables.by_people(of_people, dict(zip(people.names, groups, strict=True)))
         report.tables.append(by_people)
     report.tables[:0] = [results_tables.presets(index), results_tables.reading(runs.frame_of(results))]
-    report.tables.append(results_tables.parsers(index))
+    report.tables += filter(None, [results_tables.parsers(index)])
     written = {out: report.markdown(), out.with_suffix(".json"): report.json()}
     for path, text in written.items():
         with atomic_path(path) as temporary:

@@ -24,13 +24,15 @@ def presets(index):
 
 
 def parsers(index):
-    """Size and F-score of every parser, as measured at publication."""
+    """Size and F-score of every parser, as measured at publication; None if there are no parsers."""
     rows = []
     for name, entry in index.items():
         if entry["kind"] == "parser":
             measured = entry["measured"]
             score = f"{measured['mean_f_score']:.3f} ({measured['faces']})" if measured else NOT_MEASURED
             rows.append({"preset": name, **_size(entry), "trained": _trained(entry), "mean F-score (faces)": score})
+    if not rows:
+        return None
     return Table("parsers", "Parsers", pd.DataFrame(rows), note="As measured at publication, see their cards.")
 
 

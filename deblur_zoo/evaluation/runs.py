@@ -174,12 +174,15 @@ class _Rows:
                 temporary.write_bytes(whole)
         self._known = set(self.read()["pair"]) if whole else set()
 
+    def _written(self):
+        return self._path.is_file() and self._path.stat().st_size > 0
+
     def has(self, names):
         return self._known.issuperset(names)
 
     def add(self, frame):
         frame = frame[~frame["pair"].isin(self._known)]
-        frame.to_csv(self._path, mode="a", header=not self._known, index=False)
+        frame.to_csv(self._path, mode="a", header=not self._written(), index=False)
         self._known.update(frame["pair"])
 
     def read(self):

@@ -78,6 +78,11 @@ def test_a_run_that_breaks_off_is_resumed(test_set, tmp_path):
     method, counted = darker()
     runs.run(method, test_set, [Quality()], tmp_path / "broken")
     assert counted == []
+    # Killed after the header.
+    file.write_bytes(file.read_bytes().splitlines(keepends=True)[0])
+    again = runs.run(method, test_set, [Quality()], tmp_path / "broken", batch_size=2).pictures
+    assert again.equals(whole) and len(counted) == 16
+    counted.clear()
     changed = dataclasses.replace(method, of={"factor": 0.8})
     runs.run(changed, test_set, [Quality()], tmp_path / "broken")
     assert len(counted) == 8
@@ -95,6 +100,9 @@ def test_another_methods_outputs(test_set, tmp_path):
     (tmp_path / "theirs" / first.name).unlink()
     with pytest.raises(ValueError, match="no output ann_1_13_k000"):
         runs.run(open_method(f"THEIRS={tmp_path / 'theirs'}"), test_set, [Quality()], tmp_path / "run")
+    # Not NAME=FOLDER.
+    with pytest.raises(Exception, match="file:"):
+        open_method(f"file://{tmp_path}/none.tar.gz#sha256=00")
     with pytest.raises(ValueError, match="no pictures"):
         (tmp_path / "empty").mkdir()
         open_method(f"THEIRS={tmp_path / 'empty'}")
