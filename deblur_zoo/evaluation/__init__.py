@@ -1,7 +1,7 @@
-"""Protocols, tables and contact sheets: the source of every number in the documents.
+"""Protocols, tables, plots and contact sheets in one report: the source of every number in the documents.
 
-``python -m deblur_zoo.evaluation`` measures a preset on a folder of aligned faces, and
-``python -m deblur_zoo.evaluation.results`` all presets and classical methods.
+``deblur-zoo-eval``, or ``python -m deblur_zoo.evaluation``, compares presets and other methods on test sets, and
+``python -m deblur_zoo.evaluation.results`` measures all presets and classical methods for docs/results.md.
 """
 
 import lazy_loader

@@ -1,10 +1,17 @@
 from . import (
     baselines as baselines,
     camera_protocol as camera_protocol,
+    given_pairs as given_pairs,
     groups as groups,
     measurement as measurement,
+    measures as measures,
+    methods as methods,
     preset_measurement as preset_measurement,
     protocol as protocol,
+    protocols as protocols,
+    report as report,
+    runs as runs,
     speed as speed,
     table as table,
+    verification as verification,
 )

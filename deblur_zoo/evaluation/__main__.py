@@ -1,128 +1,190 @@
-"""Measure a preset on a folder of aligned faces.
+"""Compare presets, exported files and other methods by the papers' protocols, in one report.
 
-    python -m deblur_zoo.evaluation --preset one_step_lite --faces crops/celeba_dev --out results
+    deblur-zoo-eval --preset one_step_lite,umsn_lite --faces crops/celeba_dev --out report
+    deblur-zoo-eval --preset one_step_lite,THEIRS=outputs --protocol shen,camera --faces crops/celeba_dev --out report
 
-Faces are canonical crops, as written by `python -m deblur_zoo.faces`: 128x128, or larger with an equal margin on every
-side (160x160 for a margin of 16), in which case the middle 128x128 is used. Prints a table of PSNR, SSIM and the share
-of images made worse by blur kernel size, or with --protocol camera by kind of blur, and colour shift and identity; with
---out also writes metrics.json and table.md. See docs/evaluation.md.
+Writes report.html, one page with tables, plots and contact sheets, and the same tables as report.md, report.json and
+tables/NAME.csv. Faces are canonical crops, as written by `python -m deblur_zoo.faces`: 128x128, or larger with an equal
+margin on every side. What is measured is kept in OUT/measured: run the same command again to resume, or with more
+methods or protocols to measure only these. Without --out the tables are printed only. See docs/evaluation.md.
 """
 
 import os
-import pathlib
+import shlex
+import tempfile
+from pathlib import Path
 
-import numpy as np
 from absl import flags
 
-from deblur_zoo.evaluation import table
-from deblur_zoo.evaluation.camera_protocol import CameraProtocol
-from deblur_zoo.evaluation.contact_sheet import contact_sheet
-from deblur_zoo.evaluation.preset_measurement import PresetMeasurement
-from deblur_zoo.evaluation.protocol import KernelSizes
 from deblur_zoo.files import command_line_tools
 from deblur_zoo.files.command_line_tools import UsageError
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("preset", None, "name of a preset, or a folder with config.json and weights")
-flags.DEFINE_string("faces", None, "folder of aligned sharp crops")
+flags.DEFINE_list(
+    "preset",
+    [],
+    "what to compare, separated by commas: presets (`all`: those with weights), folders with config.json and weights, "
+    "exported files, classical methods, and NAME=FOLDER for another method's outputs; see --write_inputs",
+)
+flags.DEFINE_string("faces", None, "folder of aligned sharp crops, flat or with a sub-folder for each person")
+flags.DEFINE_string("labels", None, "folder of the faces' label maps, for tables by semantic class and of parsing")
 flags.DEFINE_integer("limit", None, "measure only on the first so many faces, sorted by name", lower_bound=1)
-flags.DEFINE_string("out", None, "folder for metrics.json and table.md")
-flags.DEFINE_enum(
+flags.DEFINE_list(
     "protocol",
-    "kernel_sizes",
-    ["kernel_sizes", "camera"],
-    "the papers' kernels, or camera-like blur",
+    ["kernel_sizes"],
+    "protocols, separated by commas: kernel_sizes, shen, qi, umsn, one_step, chrysos, camera, pairs, sharp_in",
 )
-flags.DEFINE_list("pairs", [], "for --protocol camera: shards of video pairs, for a row of real motion")
-flags.DEFINE_list("kinds", [], "for --protocol camera: rows of the table; default: all")
-flags.DEFINE_integer("passes", 1, "how many times each face goes through the model", lower_bound=1)
+flags.DEFINE_list("pairs", [], "for chrysos and pairs: NAME=SOURCE of each row; for camera: shards, for real motion")
+flags.DEFINE_list("kinds", [], "for camera: rows of the table; default: all")
+flags.DEFINE_integer("passes", 1, "how many times each face goes through a model", lower_bound=1)
 flags.DEFINE_integer(
-    "kernels_per_size",
-    1,
-    "kernels of each size per face; 10 uses the whole bank",
-    lower_bound=1,
-    upper_bound=10,
+    "kernels_per_size", None, "kernels of each size per face, instead of the protocol's", lower_bound=1
 )
-flags.DEFINE_float("sigma", 0.01, "standard deviation of the noise, on the [0, 1] scale", lower_bound=0, upper_bound=1)
-flags.DEFINE_string("identity_network", None, "Keras file of a face recognition network, for the identity cosine")
+flags.DEFINE_float(
+    "sigma", None, "standard deviation of the noise, on the [0, 1] scale, instead of the protocol's", lower_bound=0,
+    upper_bound=1,
+)  # fmt: skip
+flags.DEFINE_string("identity_network", None, "Keras file of a face recognition network, or `dlib`")
+flags.DEFINE_string("gallery", None, "folder of aligned crops, a sub-folder for each person; default: the sharp faces")
+flags.DEFINE_string("verification", None, "list of pairs of --faces in LFW's format, for ten-fold verification")
+flags.DEFINE_bool("detection", False, "also measure how many faces are detected; takes about 0.1 s a picture")
+flags.DEFINE_bool("landmarks", False, "also measure dlib's 68 landmarks")
+flags.DEFINE_string("vgg_face", None, "file of VGG-Face's weights, for the feature distance")
+flags.DEFINE_string("parser", "face_parser", "preset that parses restored faces, if there are --labels")
+flags.DEFINE_bool("speed", False, "also measure times")
+flags.DEFINE_string("out", None, "folder for the report")
+flags.DEFINE_string("write_inputs", None, "only write the blurred and sharp pictures into this folder")
 flags.DEFINE_integer("batch_size", 16, "faces per forward pass", lower_bound=1)
-flags.DEFINE_string("sheet", None, "also write a contact sheet, a .png file: blurred above restored above sharp")
-flags.DEFINE_integer("sheet_faces", 24, "faces on the contact sheet", lower_bound=1)
 
 
-def measure(arguments):
+def evaluate(arguments):
     """Check the flags, measure, print and write. Returns the exit code."""
     _check_flags(arguments)
     try:
-        task = PresetMeasurement(
-            FLAGS.preset,
-            FLAGS.faces,
-            FLAGS.limit,
-            _protocol(),
-            FLAGS.identity_network,
-            FLAGS.batch_size,
-            FLAGS.passes,
-        )
+        from deblur_zoo.evaluation import runs
+        from deblur_zoo.evaluation.protocols import FacesOfFolder, make_test_set
+    except ImportError as error:
+        raise _not_installed(error) from None
+    try:
+        faces = FacesOfFolder(FLAGS.faces, FLAGS.limit, FLAGS.labels) if FLAGS.faces else None
+        named = command_line_tools.table("pairs") if {"chrysos", "pairs"} & set(FLAGS.protocol) else {}
+        shards = [] if named else FLAGS.pairs
+        test_sets = [
+            make_test_set(name, faces, FLAGS.kernels_per_size, FLAGS.sigma, named, FLAGS.kinds, shards)
+            for name in FLAGS.protocol
+        ]
+        if FLAGS.write_inputs:
+            for test_set in test_sets:
+                folder = Path(FLAGS.write_inputs, test_set.name)
+                count = runs.write_inputs(test_set, folder, FLAGS.batch_size, progress=True)
+                print(f"wrote {count} pairs into {folder}")
+            return 0
+        with tempfile.TemporaryDirectory() as temporary:
+            report = _measured(test_sets, Path(FLAGS.out or temporary))
+    except ImportError as error:
+        raise _not_installed(error) from None
     except ValueError as error:
         raise UsageError(str(error)) from None
-    metrics = task.run(progress=True)
-    print(table.markdown(metrics))
+    print(report.markdown())
     if FLAGS.out:
-        print("wrote " + " and ".join(map(str, table.write(metrics, FLAGS.out))))
-    if FLAGS.sheet:
-        _write_sheet(task.restored, task.faces, task.protocol, task.measurement)
-        print(f"wrote {FLAGS.sheet}")
+        print(f"wrote {report.write(FLAGS.out)}")
     return 0
 
 
-def _protocol():
-    if FLAGS.protocol == "camera":
-        return CameraProtocol.of_shards(FLAGS.pairs, FLAGS.kinds)
-    return KernelSizes(kernels_per_size=FLAGS.kernels_per_size, sigma=FLAGS.sigma)
+def _measured(test_sets, out):
+    from deblur_zoo.evaluation import runs, speed
+    from deblur_zoo.evaluation.methods import open_method
+    from deblur_zoo.evaluation.report import make_report
+    from deblur_zoo.evaluation.report_measures import Chosen
+    from deblur_zoo.evaluation.verification import read_list, verify
+
+    listed = read_list(FLAGS.verification) if FLAGS.verification else None
+    chosen = Chosen(
+        identity_network=FLAGS.identity_network, gallery=FLAGS.gallery, labels=FLAGS.labels, parser=FLAGS.parser,
+        detection=FLAGS.detection, landmarks=FLAGS.landmarks, vgg_face=FLAGS.vgg_face, verification=FLAGS.verification,
+        speed=FLAGS.speed,
+    )  # fmt: skip
+    methods = [open_method(source, FLAGS.passes) for source in _sources()]
+    kept, pairs = out / "measured", None
+    results = runs.run_all(methods, test_sets, chosen.measures, kept, FLAGS.batch_size, progress=True)
+    if listed:
+        pairs = verify(methods, test_sets[0], listed, chosen.identity, kept, FLAGS.batch_size, progress=True)
+    times = {}
+    if FLAGS.speed:
+        times = {
+            method.name: {size: speed.milliseconds_a_face(method.model, size) for size in speed.BATCH_SIZES}
+            for method in methods
+            if method.parameters
+        }
+    return make_report(
+        results, chosen.missing, chosen.gallery_note, pairs, times, out / "sheets" if FLAGS.out else None, _command()
+    )
+
+
+def _sources():
+    if FLAGS.preset != ["all"]:
+        return FLAGS.preset
+    from deblur_zoo import zoo
+
+    return zoo.list_models(kind="deblurrer", trained=True)
+
+
+def _command():
+    """The command line, with only the last part of folders' and files' names."""
+    words = ["deblur-zoo-eval"]
+    for flag in FLAGS.flags_by_module_dict()[_module()]:
+        if flag.value == flag.default or flag.name == "out":
+            continue
+        values = flag.value if isinstance(flag.value, list) else [flag.value]
+        if flag.name not in ("protocol", "kinds"):
+            values = [_short(str(value)) for value in values]
+        words += [f"--{flag.name}", ",".join(map(str, values))] if flag.value is not True else [f"--{flag.name}"]
+    return shlex.join(words)
+
+
+def _module():
+    return next(name for name, found in FLAGS.flags_by_module_dict().items() if FLAGS["kernels_per_size"] in found)
+
+
+def _short(value):
+    name, equals, path = value.rpartition("=")
+    return f"{name}{equals}{Path(path).name or path}"
+
+
+def _not_installed(error):
+    if error.name in ("pandas", "matplotlib", "jinja2", "scipy", "skimage"):
+        return UsageError(f"{error.name} is not installed: pip install 'deblur-zoo[eval]'")
+    return UsageError(str(error))
 
 
 def _check_flags(arguments):
-    command_line_tools.require_flags(arguments, "preset", "faces")
-    if not os.path.isdir(FLAGS.faces):
-        raise UsageError(f"--faces must be a folder, got {FLAGS.faces}")
-    for name in ("pairs", "kinds"):
-        if FLAGS[name].value and FLAGS.protocol != "camera":
-            raise UsageError(f"--{name} needs --protocol camera")
-    if FLAGS.out and os.path.exists(FLAGS.out) and not os.path.isdir(FLAGS.out):
-        raise UsageError(f"--out must be a folder, but {FLAGS.out} is a file")
-    if FLAGS.sheet and not FLAGS.sheet.lower().endswith(".png"):
-        raise UsageError(f"--sheet must end in .png, got {FLAGS.sheet}")
-    for path in filter(None, (FLAGS.out, FLAGS.sheet)):
+    command_line_tools.require_flags(arguments, *([] if FLAGS.write_inputs else ["preset"]))
+    if set(FLAGS.protocol) - {"chrysos", "pairs"}:
+        command_line_tools.require_flags(arguments, "faces")
+    for name in ("faces", "labels", "gallery"):
+        if FLAGS[name].value and not os.path.isdir(FLAGS[name].value):
+            raise UsageError(f"--{name} must be a folder, got {FLAGS[name].value}")
+    if FLAGS.kinds and "camera" not in FLAGS.protocol:
+        raise UsageError("--kinds needs --protocol camera")
+    if FLAGS.pairs and not {"camera", "chrysos", "pairs"} & set(FLAGS.protocol):
+        raise UsageError("--pairs needs --protocol camera, chrysos or pairs")
+    for name in ("gallery", "verification"):
+        if FLAGS[name].value and not FLAGS.identity_network:
+            raise UsageError(f"--{name} needs --identity_network")
+    for name in ("out", "write_inputs"):
+        path = FLAGS[name].value
+        if path and os.path.exists(path) and not os.path.isdir(path):
+            raise UsageError(f"--{name} must be a folder, but {path} is a file")
         # Report this now, not after the measurement.
-        parent = next(
-            folder
-            for folder in (pathlib.Path(path).absolute(), *pathlib.Path(path).absolute().parents)
-            if folder.is_dir()
-        )
-        if not os.access(parent, os.W_OK):
-            raise UsageError(f"cannot write to {parent}")
-
-
-def _write_sheet(model, faces, protocol, measurement):
-    from deblur_zoo.evaluation.measurement import restore
-
-    # Alternate between groups, with pairs spread over each.
-    pairs, captions = [], []
-    for turn in range(min(FLAGS.sheet_faces, len(measurement.groups))):
-        group = protocol.groups[turn % len(protocol.groups)]
-        of_group = np.flatnonzero(measurement.groups == group)
-        index = int((turn + 0.5) / FLAGS.sheet_faces * len(of_group))
-        pairs.append(protocol.pair(faces, group, index))
-        before, after = (measurement.rows[name].psnr[of_group[index]] for name in ("blurred", "restored"))
-        name = f"{group} px" if group.isdigit() else group.replace("_", " ")
-        captions.append(f"{name}  {before:.1f} > {after:.1f} dB")
-    sharp, blurred = map(np.stack, zip(*pairs, strict=True))
-    pathlib.Path(FLAGS.sheet).absolute().parent.mkdir(parents=True, exist_ok=True)
-    contact_sheet(blurred, restore(model, blurred, FLAGS.batch_size), sharp, FLAGS.sheet, captions=captions)
+        if path:
+            parents = (Path(path).absolute(), *Path(path).absolute().parents)
+            parent = next(folder for folder in parents if folder.is_dir())
+            if not os.access(parent, os.W_OK):
+                raise UsageError(f"cannot write to {parent}")
 
 
 def main():
-    command_line_tools.run(measure, "deblur_zoo.evaluation")
+    command_line_tools.run(evaluate, "deblur-zoo-eval")
 
 
 if __name__ == "__main__":

@@ -1,147 +1,96 @@
 """Measure every trained preset and classical methods, and write the results document.
 
     python -m deblur_zoo.evaluation.results --faces crops/celeba_dev --identity_network mobilefacenet.keras \
-        --groups_faces crops/mebeauty_aside
+        --groups_faces crops/mebeauty_aside --pairs pairs_dev
 
-Writes docs/results.md and docs/results.json. Faces are canonical crops, as written by `python -m deblur_zoo.faces`.
-Measurements already in the JSON file are kept unless their weights, faces or protocol have changed; the file is written
-after each measurement, so that an interrupted run can be resumed. See docs/evaluation.md.
+Writes docs/results.md and docs/results.json: the tables of `deblur-zoo-eval` for the protocols kernel_sizes, sharp_in
+and camera. Faces are canonical crops, as written by `python -m deblur_zoo.faces`. What is measured is kept in --kept:
+an interrupted run can be resumed, and only what has changed is measured again. See docs/evaluation.md.
 """
 
 import os
 import shlex
-from functools import partial
+import shutil
 from pathlib import Path
 
 from absl import flags
 
-from deblur_zoo import zoo
-from deblur_zoo.evaluation import results_document, results_measurements, speed
-from deblur_zoo.evaluation.baselines import BASELINES
-from deblur_zoo.evaluation.camera_protocol import CameraProtocol
-from deblur_zoo.evaluation.faces import Faces
-from deblur_zoo.evaluation.groups import BOOTSTRAP, PATTERN, groups_of
-from deblur_zoo.evaluation.protocol import KernelSizes
-from deblur_zoo.evaluation.results_measurements import PresetMeasures, baseline_restoration
-from deblur_zoo.execution import compiled
 from deblur_zoo.files import command_line_tools
-from deblur_zoo.files.atomic_file import atomic_path
-from deblur_zoo.files.checksum import sha256_of
 from deblur_zoo.files.command_line_tools import UsageError
-from deblur_zoo.zoo import presets
+
+PROTOCOLS = ("kernel_sizes", "sharp_in", "camera")
 
 
 def make(settings):
     """Measure and write; see the command's flags.
 
     Args:
-        settings: dict with "faces", "out", and "identity_network", "groups_faces", "group_pattern", "presets", "limit",
-            "pairs", "again", "command" (for the document).
+        settings: dict with "faces", "out", "kept", and "identity_network", "groups_faces", "group_pattern", "presets",
+            "limit", "pairs", "again", "speed", "command" (for the document).
 
     Returns:
         (path of the document, path of results.json).
 
     Raises:
         FileNotFoundError, ValueError: bad input; no files are written.
-        ImportError: a package for the baselines or the intervals is not installed.
+        ImportError: a package of the extra "eval" is not installed.
     """
-    path = Path(settings["out"])
-    json_path = path.with_suffix(".json")
+    import scipy  # noqa: F401  Report this now, not after the first presets.
+
+    from deblur_zoo import zoo
+    from deblur_zoo.evaluation import results_tables, runs, speed
+    from deblur_zoo.evaluation.baselines import BASELINES
+    from deblur_zoo.evaluation.groups import groups_of
+    from deblur_zoo.evaluation.methods import open_method
+    from deblur_zoo.evaluation.protocols import FacesOfFolder, make_test_set
+    from deblur_zoo.evaluation.report import make_report
+    from deblur_zoo.evaluation.report_measures import Chosen
+    from deblur_zoo.files.atomic_file import atomic_path
+    from deblur_zoo.zoo import presets
+
+    out, kept = Path(settings["out"]), Path(settings["kept"])
     index = presets.read_json(zoo.hub_folder() / "index.json")["presets"]
-    trained = {name: entry for name, entry in index.items() if entry["kind"] == "deblurrer" and entry["weights_sha256"]}
-    chosen = _chosen(settings["presets"], trained)
-    earlier = results_measurements.read(json_path)
-    _check_packages()
-    faces = Faces(settings["faces"], settings["limit"])
-    group_faces = settings["groups_faces"] and Faces(settings["groups_faces"])
-    groups = group_faces and _groups(group_faces, settings["group_pattern"])
-    embed, network_sha256 = _identity_network(settings["identity_network"])
-
-    command = {"command": settings["command"]}
-    rows = results_measurements.Rows(
-        earlier, settings["again"], lambda rows: results_measurements.write(json_path, {**command, "rows": rows})
-    )
-    protocol, camera = KernelSizes(), CameraProtocol.of_shards(settings["pairs"])
-    of = {"data": faces.data, "protocol": protocol.describe(), "identity_network_sha256": network_sha256}
-    _measure_presets(rows, trained, chosen, of, faces, groups and (group_faces, groups), protocol, camera, embed)
-    _measure_baselines(rows, of, faces, protocol, embed)
-
-    document = results_document.markdown({**command, "rows": rows.current}, index)
-    with atomic_path(path) as temporary:
-        temporary.write_text(document, encoding="utf-8")
-        results_measurements.write(json_path, {**command, "rows": rows.all})
-    return path, json_path
-
-
-def _chosen(names, trained):
-    for name in names or ():
+    trained = [name for name, entry in index.items() if entry["kind"] == "deblurrer" and entry["weights_sha256"]]
+    for name in settings["presets"] or ():
         if name not in trained:
             raise ValueError(f"{name!r} is not a deblurrer with weights; accepted: {', '.join(trained)}")
-    return set(names or trained)
+    names = settings["presets"] or trained
+    faces = FacesOfFolder(settings["faces"], settings["limit"])
+    people = settings["groups_faces"] and FacesOfFolder(settings["groups_faces"])
+    groups = people and groups_of([f"{stem}.webp" for stem in people.stems], settings["group_pattern"])
+    chosen = Chosen(settings["identity_network"], speed=True, verification=True)
+    if settings["again"]:
+        shutil.rmtree(kept, ignore_errors=True)
 
-
-def _check_packages():
-    # Report this now, not after the first presets.
-    try:
-        import scipy  # noqa: F401
-        import skimage  # noqa: F401
-    except ImportError as error:
-        raise ImportError(f"{error.name} is not installed: pip install 'deblur_zoo[evaluation]'") from None
-
-
-def _groups(faces, pattern):
-    groups = groups_of(faces.paths, pattern)
-    by_group = {group: groups.count(group) for group in sorted(set(groups))}
-    return groups, {"data": faces.data, "faces_by_group": by_group, "pattern": pattern, "bootstrap": BOOTSTRAP}
-
-
-def _identity_network(path):
-    if not path:
-        return None, None
-    from deblur_zoo.features.identity import IdentityNetwork
-
-    return compiled(IdentityNetwork(path)), sha256_of(path)
-
-
-def _measure_presets(rows, trained, chosen, of, faces, grouped, protocol, camera, embed):
-    """Measure the chosen presets; keep valid measurements of the others."""
-    import keras
-
-    timed = {"machine": speed.machine(), "backend": keras.backend.backend(), "batch_sizes": list(speed.BATCH_SIZES)}
-    of_camera = {"data": faces.data, "protocol": camera.describe()}
-    for name, entry in trained.items():
-        measures = PresetMeasures(name, embed)
-        weights = {"weights_sha256": entry["weights_sha256"]}
-        parts = {
-            "restoration": ({**weights, **of}, partial(measures.restoration, faces, protocol)),
-            "camera": ({**weights, **of_camera}, partial(measures.camera, faces, camera)),
-            "second_pass": ({**weights, **of_camera, "passes": 2}, partial(measures.camera, faces, camera, 2)),
-            "speed": ({**weights, **timed}, measures.speed),
+    test_sets = [make_test_set(name, faces, shards=settings["pairs"]) for name in PROTOCOLS]
+    methods = [open_method(name) for name in names]
+    results = runs.run_all([*methods, *map(open_method, BASELINES)], test_sets, chosen.measures, kept, progress=True)
+    twice = [open_method(name, passes=2) for name in names]
+    for method in twice:
+        results.append(runs.run(method, test_sets[-1], chosen.measures, kept, progress=True))
+    times = {}
+    if settings["speed"]:
+        times = {
+            method.name: {size: speed.milliseconds_a_face(method.model, size) for size in speed.BATCH_SIZES}
+            for method in methods
         }
-        if grouped:
-            group_faces, (groups, of_groups) = grouped
-            parts["groups"] = (
-                {**weights, **of_groups, "protocol": protocol.describe()},
-                partial(measures.groups, group_faces, groups, protocol),
-            )
-        for part, (part_of, measure) in parts.items():
-            rows.part(name, part, part_of, _told(name, part, measure) if name in chosen else None)
-
-
-def _measure_baselines(rows, of, faces, protocol, embed):
-    for name, baseline in BASELINES.items():
-        measure = partial(baseline_restoration, name, faces, protocol, embed)
-        # It has constants instead of weights.
-        part_of = {"weights_sha256": None, "constants": baseline.constants, **of}
-        rows.part(name, "restoration", part_of, _told(name, "restoration", measure))
-
-
-def _told(name, part, measure):
-    def told():
-        print(f"{name}: {part}", flush=True)
-        return measure()
-
-    return told
+    report = make_report(results, milliseconds=times, command=settings["command"])
+    report.title = "Results"
+    if times:
+        report.about.append(f"Times: {speed.machine()}, float32")
+    if people:
+        of_people = runs.run_all(
+            methods, [make_test_set("kernel_sizes", people)], chosen.measures[:1], kept / "groups", progress=True
+        )
+        by_people = results_tables.by_people(of_people, dict(zip(people.names, groups, strict=True)))
+        report.tables.append(by_people)
+    report.tables[:0] = [results_tables.presets(index), results_tables.reading(runs.frame_of(results))]
+    report.tables += filter(None, [results_tables.parsers(index)])
+    written = {out: report.markdown(), out.with_suffix(".json"): report.json()}
+    for path, text in written.items():
+        with atomic_path(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    return tuple(written)
 
 
 def command(values):
@@ -182,6 +131,8 @@ def results(arguments):
     check_paths(values)
     try:
         written = make({**values, "command": command(values)})
+    except ModuleNotFoundError as error:
+        raise UsageError(f"{error.name} is not installed: pip install 'deblur-zoo[eval]'") from None
     except (ValueError, ImportError) as error:
         raise UsageError(str(error)) from None
     print("wrote " + " and ".join(map(str, written)))
@@ -189,6 +140,8 @@ def results(arguments):
 
 
 def main():
+    from deblur_zoo.evaluation.groups import PATTERN
+
     flags.DEFINE_string("faces", None, "folder of aligned sharp crops that no preset was trained on")
     flags.DEFINE_string("identity_network", None, "Keras file of a face recognition network, for the identity cosine")
     flags.DEFINE_string("groups_faces", None, "folder of aligned sharp crops whose names contain people's groups")
@@ -196,8 +149,10 @@ def main():
     flags.DEFINE_list("pairs", [], "shards of video pairs, for a row of real motion; see trainers.datasets.video_pairs")
     flags.DEFINE_list("presets", [], "measure only these presets, separated by commas; default: all with weights")
     flags.DEFINE_string("out", "docs/results.md", "document to write; the numbers go into a .json file beside it")
+    flags.DEFINE_string("kept", "runs/results", "folder for what is measured")
     flags.DEFINE_integer("limit", None, "measure only on the first so many of --faces", lower_bound=1)
-    flags.DEFINE_bool("again", False, "measure everything again, even if it is in the .json file")
+    flags.DEFINE_bool("again", False, "measure everything again")
+    flags.DEFINE_bool("speed", True, "also measure times: the machine should be idle")
     command_line_tools.run(results, "deblur_zoo.evaluation.results")
 
 

@@ -1,28 +1,44 @@
+"""The command: its files, and one sentence and code 2 on bad input. Run in this process; one test starts another."""
+
 import json
-import pathlib
 import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+from absl import flags
 from PIL import Image
 from skimage import data
 
 from deblur_zoo.data.face_store import fingerprint
+from deblur_zoo.evaluation import __main__ as command
+from deblur_zoo.files.command_line_tools import UsageError
 from deblur_zoo.models.one_step import OneStep
 from deblur_zoo.zoo.presets import save_preset
 
-ROOT = pathlib.Path(__file__).parents[2]
+ROOT = Path(__file__).parents[2]
 
 
-def run(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "deblur_zoo.evaluation", *map(str, arguments)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
+@pytest.fixture
+def run():
+    """A function that runs the command with arguments; flags are put back afterwards."""
+    saved = flags.FLAGS
+
+    def run(*arguments):
+        rest = flags.FLAGS(["deblur-zoo-eval", *map(str, arguments)])[1:]
+        return command.evaluate(rest)
+
+    state = {name: saved[name].value for name in saved} if saved.is_parsed() else None
+    yield run
+    saved.unparse_flags()
+    for name in saved:
+        saved[name].unparse()
+    if state:
+        saved.mark_as_parsed()
+        for name, value in state.items():
+            saved[name].value = value
 
 
 @pytest.fixture(scope="module")
@@ -55,25 +71,34 @@ def small_identity_network(path):
     return path
 
 
-def test_table_files_and_sheet(preset, faces, tmp_path):
+def test_report(run, preset, faces, tmp_path, capsys):
     network = small_identity_network(tmp_path / "identity.keras")
-    out, sheet = tmp_path / "out", tmp_path / "pictures" / "sheet.png"
-    finished = run(
+    out = tmp_path / "out"
+    arguments = [
         *("--preset", preset, "--faces", faces, "--out", out, "--identity_network", network, "--limit", 2),
-        *("--sheet", sheet, "--sheet_faces", 2),
-    )
-    assert (finished.returncode, finished.stderr) == (0, "")
-    metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
-    assert (out / "table.md").read_text(encoding="utf-8") in finished.stdout
-    assert metrics["faces"] == 2 and metrics["pairs"] == 16
-    assert metrics["overall"]["psnr_gain"]["mean"] == 0
+        *("--protocol", "kernel_sizes,sharp_in,one_step"),
+    ]
+    assert run(*arguments) == 0
+    content = json.loads((out / "report.json").read_text(encoding="utf-8"))
+    assert (out / "report.md").read_text(encoding="utf-8") in capsys.readouterr().out
+    rows = {(row["protocol"], row["method"]): row for row in content["tables"]["summary"]["rows"]}
+    unchanging = rows["kernel_sizes", "unchanging"]
+    assert unchanging["pictures"] == 16 and unchanging["gain mean"] == 0
     # The black margin would drag this down if it were measured or blurred in.
-    assert 15 < metrics["overall"]["blurred"]["psnr"]["mean"] < 30
-    assert metrics["sharp_in"]["psnr"]["mean"] == 60
-    assert 0 < metrics["overall"]["restored"]["identity_cosine"]["mean"] < 1
-    assert metrics["model"]["name"] == "unchanging"
-    assert metrics["data"]["fingerprint"] == fingerprint([faces / "1.png", faces / "0.png"])
-    assert Image.open(sheet).size[1] > 3 * 256
+    assert 15 < unchanging["psnr mean"] < 30
+    assert 0 < unchanging["identity_cosine mean"] < 1
+    assert rows["sharp_in", "unchanging"]["psnr mean"] == 60
+    assert rows["one_step", "unchanging"]["pictures"] == 16
+    assert any(fingerprint([faces / "1.png", faces / "0.png"])[:16] in line for line in content["about"])
+    assert any("--landmarks" in line for line in content["missing"])
+    assert (out / "sheets" / "kernel_sizes_unchanging.png").stat().st_size > 1000
+    assert "--limit 2" in (out / "report.md").read_text(encoding="utf-8")
+    before = {path: path.stat().st_mtime_ns for path in (out / "measured").glob("*.csv")}
+    page = (out / "report.json").read_bytes()
+    assert run(*arguments) == 0
+    # Nothing was measured again, and the numbers are the same.
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert (out / "report.json").read_bytes() == page
 
 
 @pytest.mark.parametrize(
@@ -85,28 +110,29 @@ def test_table_files_and_sheet(preset, faces, tmp_path):
         (["--preset", "PRESET", "--faces", "FACES", "extra"], "unexpected argument 'extra'"),
         (["--preset", "PRESET", "--faces", "FACES", "--kernels_per_size", "11"], "kernels_per_size"),
         (["--preset", "PRESET", "--faces", "FACES", "--out", "FACES/0.png"], "0.png"),
-        (["--preset", "PRESET", "--faces", "FACES", "--sheet", "sheet.doc"], "sheet.doc"),
+        (["--preset", "PRESET", "--faces", "FACES", "--protocol", "mine"], "unknown protocol 'mine'"),
+        (["--preset", "PRESET", "--protocol", "chrysos"], "--pairs"),
+        (["--preset", "PRESET", "--faces", "FACES", "--kinds", "turning"], "--kinds"),
+        (["--preset", "PRESET", "--faces", "FACES", "--gallery", "FACES"], "--identity_network"),
+        (["--preset", "A=FACES/none", "--faces", "FACES"], "none"),
+        (["--preset", "nothing_like_it", "--faces", "FACES"], "nothing_like_it"),
     ],
 )
-def test_bad_flags_give_one_sentence_and_code_2(preset, faces, arguments, sentence):
-    places = {"PRESET": str(preset), "FACES": str(faces)}
-    for name, path in places.items():
+def test_bad_flags_are_refused(run, preset, faces, tmp_path, arguments, sentence):
+    for name, path in {"PRESET": str(preset), "FACES": str(faces)}.items():
         arguments = [argument.replace(name, path) for argument in arguments]
-    finished = run(*arguments)
-    assert finished.returncode == 2
-    assert sentence in finished.stderr and len(finished.stderr.strip().splitlines()) == 1
+    with pytest.raises((UsageError, OSError)) as caught:
+        run(*arguments)
+    assert sentence in str(caught.value)
 
 
-def test_bad_input_writes_nothing(preset, faces, tmp_path):
-    (tmp_path / "crops").mkdir()
-    Image.fromarray(np.zeros((140, 150, 3), np.uint8)).save(tmp_path / "crops" / "a.png")
-    (tmp_path / "wrong.keras").write_text("not a network")
-    faulty = [
-        (["--faces", tmp_path / "crops"], "align photos with"),
-        (["--faces", faces, "--identity_network", tmp_path / "wrong.keras"], "wrong.keras"),
-    ]
-    for arguments, sentence in faulty:
-        finished = run("--preset", preset, "--out", tmp_path / "out", *arguments)
-        assert finished.returncode == 2
-        assert sentence in finished.stderr.splitlines()[-1]
-        assert not (tmp_path / "out").exists()
+def test_one_sentence_and_code_2(faces, tmp_path):
+    wrong = tmp_path / "wrong.keras"
+    wrong.write_text("not a network")
+    done = subprocess.run(
+        [sys.executable, "-m", "deblur_zoo.evaluation", "--preset", "one_step_lite", "--faces", faces,
+         "--identity_network", wrong, "--out", tmp_path / "out"],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 2 and "wrong.keras" in done.stderr.splitlines()[-1]
+    assert not (tmp_path / "out").exists()

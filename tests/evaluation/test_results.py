@@ -7,17 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from skimage import data
 
 from deblur_zoo import zoo
-from deblur_zoo.data.face_store import fingerprint
-from deblur_zoo.evaluation import baselines, results, speed, table
+from deblur_zoo.evaluation import baselines, results, results_tables
 from deblur_zoo.evaluation.groups import PATTERN, gains_by_group
 from deblur_zoo.evaluation.measurement import evaluate
-from deblur_zoo.evaluation.protocol import KernelSizes
-from deblur_zoo.files.checksum import sha256_of
 from deblur_zoo.zoo import registry
 from deblur_zoo.zoo.presets import save_preset
 
@@ -26,9 +24,9 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def hub(tmp_path, tiny_model, monkeypatch):
-    """A hub of two trained presets and one without weights; Richardson-Lucy with a single iteration, for its time."""
+    """A hub of a trained preset and one without weights; Richardson-Lucy with a single iteration, for its time."""
     folder, entries = tmp_path / "hub", {}
-    for name in ("first", "second", "untrained"):
+    for name in ("first", "untrained"):
         save_preset(tiny_model, folder / name, name, weights=name != "untrained", without_weights="Not yet.")
         weights = json.loads((folder / name / "config.json").read_text())["weights"] or {}
         entries[name] = {
@@ -41,15 +39,6 @@ def hub(tmp_path, tiny_model, monkeypatch):
         monkeypatch.setattr(module, "hub_folder", lambda: folder)
     quick = replace(baselines.BASELINES["richardson_lucy"], constants={"iterations": 1})
     monkeypatch.setitem(baselines.BASELINES, "richardson_lucy", quick)
-    monkeypatch.setattr(speed, "RUNS", {1: 2, 16: 1})
-    return folder
-
-
-@pytest.fixture(scope="module")
-def faces(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("crops")
-    for index in range(2):
-        Image.fromarray(data.astronaut()[10 * index : 128 + 10 * index, 150:278]).save(folder / f"{index}.png")
     return folder
 
 
@@ -62,164 +51,104 @@ def group_faces(tmp_path_factory):
     return folder
 
 
-OF_FACES = ("restoration", "camera", "second_pass")
-
-
-def told_of(preset):
-    return [f"{preset}: {part}" for part in (*OF_FACES, "speed")]
-
-
-def make(faces, out, **changes):
-    settings = {
-        "faces": str(faces), "out": str(out), "identity_network": None, "groups_faces": None, "group_pattern": PATTERN,
-        "pairs": [], "presets": [], "limit": None, "again": False, "command": "the command",
+def settings(faces, folder, **changes):
+    return {
+        "faces": str(faces), "out": str(folder / "results.md"), "kept": str(folder / "kept"), "identity_network": None,
+        "groups_faces": None, "group_pattern": PATTERN, "pairs": [], "presets": [], "limit": None, "again": False,
+        "speed": False, "command": "the command", **changes,
     }  # fmt: skip
-    return results.make({**settings, **changes})
 
 
-def rows_of(out):
-    return json.loads(out.with_suffix(".json").read_text(encoding="utf-8"))["rows"]
-
-
-def test_every_number_is_the_one_of_evaluate(hub, faces, group_faces, tiny_model, tmp_path):
-    out = tmp_path / "results.md"
-    assert make(faces, out, groups_faces=str(group_faces)) == (out, out.with_suffix(".json"))
-    rows = rows_of(out)
-    assert list(rows) == ["first", "second", *baselines.BASELINES]
-    protocol = KernelSizes()
-    pixels = np.stack([np.asarray(Image.open(faces / f"{index}.png")) for index in range(2)])
-    expected = table.summary(evaluate(tiny_model, pixels, protocol))
-    restoration = rows["first"]["restoration"]
-    assert restoration["of"] == {
-        "weights_sha256": sha256_of(hub / "first" / "model.weights.h5"),
-        "data": {
-            "folder": faces.name, "fingerprint": fingerprint([faces / "0.png", faces / "1.png"]), "faces": 2,
-        },
-        "protocol": json.loads(json.dumps(protocol.describe())),
-        "identity_network_sha256": None,
-    }  # fmt: skip
-    # Compiled, a pixel here and there rounds to another level.
-    for part in ("blurred", "restored"):
-        for name in ("psnr", "ssim"):
-            assert restoration["overall"][part][name] == pytest.approx(expected["overall"][part][name], abs=1e-3)
-    assert abs(restoration["overall"]["psnr_gain"]["mean"]) > 0.1  # a model without its weights would give 0
-    assert restoration["sharp_in"]["psnr"]["mean"] == pytest.approx(expected["sharp_in"]["psnr"]["mean"], abs=1e-2)
-    assert rows["first"]["groups"]["of"]["faces_by_group"] == {"asian": 3, "black": 3}
+def test_document(hub, group_faces, tiny_model, tmp_path):
+    wanted = settings(group_faces, tmp_path, limit=1, groups_faces=str(group_faces))
+    path, json_path = results.make(wanted)
+    text, content = path.read_text(encoding="utf-8"), json.loads(json_path.read_text(encoding="utf-8"))["tables"]
     paths = sorted(group_faces.iterdir())
-    aside = evaluate(tiny_model, np.stack([np.asarray(Image.open(path)) for path in paths]), protocol, sharp_in=False)
-    gains = gains_by_group(aside, [path.name.split("_")[1] for path in paths])
-    for group in ("asian", "black"):
-        assert rows["first"]["groups"]["gain_db"][group] == pytest.approx(gains[group], abs=2e-3)
-    assert set(rows["first"]["speed"]["milliseconds_a_face"]) == {"1", "16"}
-    assert rows["wiener"]["restoration"]["of"]["constants"] == baselines.BASELINES["wiener"].constants
+    pixels = np.stack([np.asarray(Image.open(path)) for path in paths])
+    first = evaluate(tiny_model, pixels[:1])
+    rows = {(row["protocol"], row["method"]): row for row in content["summary"]["rows"]}
+    found = rows["kernel_sizes", "first"]
+    # Compiled, a pixel here and there rounds to another level.
+    assert found["psnr mean"] == pytest.approx(first.psnr, abs=2e-3)
+    assert found["gain mean"] == pytest.approx(first.psnr_gain, abs=2e-3) and abs(first.psnr_gain) > 0.1
+    assert rows["sharp_in", "first"]["psnr mean"] == pytest.approx(first.sharp_in_psnr, abs=1e-2)
     # The oracle was given the kernels: with wrong ones it would lose against the blurred faces.
-    assert rows["wiener"]["restoration"]["overall"]["psnr_gain"]["mean"] > 1
-    text = out.read_text(encoding="utf-8")
-    for number in (
-        f"{expected['overall']['restored']['psnr']['mean']:.1f}", "| `untrained` | 1.25 M | 0.50 G | no weights |",
-        "20 steps, 0.1 h on a chip", "    the command\n", f"{gains['asian']['mean']:+.2f} [", "`second`: ",
+    assert rows["kernel_sizes", baselines.BASELINES["wiener"].title]["gain mean"] > 1
+    assert ("camera", "first, 2 passes") in rows and ("kernel_sizes", "first, 2 passes") not in rows
+    gains = gains_by_group(evaluate(tiny_model, pixels, sharp_in=False), [p.name.split("_")[1] for p in paths])
+    of_people = {row["group"]: row for row in content["by_people"]["rows"]}
+    for group in ("asian", "black"):
+        for name in ("mean", "low", "high"):
+            assert of_people[group][f"gain {name}"] == pytest.approx(gains[group][name], abs=2e-3)
+        assert of_people[group]["faces"] == 3
+    for words in (
+        "| untrained | 1.25 M | 0.50 G | no weights | not trained |", "20 steps, 0.1 h on a chip", "    the command\n",
+        f"{gains['asian']['mean']:+.2f} [", "first: ", "# Results",
     ):  # fmt: skip
-        assert number in text, number
+        assert words in text, words
+    kept = {file: file.stat().st_mtime_ns for file in (tmp_path / "kept").rglob("*.csv")}
+    results.make(wanted)
+    assert {file: file.stat().st_mtime_ns for file in kept} == kept and path.read_text(encoding="utf-8") == text
 
 
-def test_a_second_call_measures_only_what_is_missing_or_has_other_weights(hub, faces, tmp_path, capsys):
-    out = tmp_path / "results.md"
-    make(faces, out, presets=["first"])
-    told = capsys.readouterr().out.split("\n")
-    oracle = "richardson_lucy: restoration"
-    assert told[:5] == [*told_of("first"), "unsharp_mask: restoration"] and oracle in told
-    assert "| `second` |" in out.read_text() and "not measured" in out.read_text()
-    document = out.read_text()
-    make(faces, out, presets=["first"])
-    assert capsys.readouterr().out == "" and out.read_text() == document
-    make(faces, out)
-    assert capsys.readouterr().out.splitlines() == told_of("second")
-    assert "not measured | not measured" not in out.read_text()
-    # Another training of the first preset.
-    model = zoo.load("first")
-    model.set_weights([0.9 * weight for weight in model.get_weights()])
-    config = save_preset(model, hub / "first", "first")
-    index = json.loads((hub / "index.json").read_text())
-    index["presets"]["first"]["weights_sha256"] = config["weights"]["sha256"]
-    (hub / "index.json").write_text(json.dumps(index))
-    before = rows_of(out)
-    make(faces, out, presets=["second"])
-    # Not asked for, and no longer true: the document does not show it.
-    assert capsys.readouterr().out == "" and "not measured" in out.read_text()
-    make(faces, out)
-    assert capsys.readouterr().out.splitlines() == told_of("first")
-    after = rows_of(out)
-    assert after["first"]["restoration"]["overall"] != before["first"]["restoration"]["overall"]
-    assert after["second"] == before["second"]
-    # Other faces: everything but the times.
-    make(faces, out, limit=1)
-    told = capsys.readouterr().out.splitlines()
-    presets = [f"{row}: {part}" for row in ("first", "second") for part in OF_FACES]
-    assert told == [*presets, *(f"{row}: restoration" for row in baselines.BASELINES)]
-    make(faces, out, limit=1, presets=["second"], again=True)
-    assert len(capsys.readouterr().out.splitlines()) == 4 + len(baselines.BASELINES)
-
-
-def test_a_call_that_breaks_off_keeps_what_it_measured_and_writes_no_document(hub, faces, tmp_path, monkeypatch):
-    out = tmp_path / "results.md"
-    monkeypatch.setattr(speed, "milliseconds_a_face", lambda *_: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        make(faces, out)
-    assert not out.exists() and list(rows_of(out)) == ["first"] and list(rows_of(out)["first"]) == list(OF_FACES)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["hub", "results.json"]
+def test_where_a_method_gains_and_fails_by_hand():
+    frame = pd.DataFrame(
+        {
+            "method": "a", "protocol": ["camera"] * 4 + ["sharp_in"], "group": ["jpeg", "jpeg", "noise", "noise", "x"],
+            "gain": [1.0, 2.0, -1.0, 0.5, -9], "made_worse": [0, 0, 1, 0, 1],
+        }
+    )  # fmt: skip
+    (row,) = results_tables.reading(frame).numbers.to_dict("records")
+    assert row["most gain"] == "camera, jpeg: +1.50 dB (0.0 %)"
+    assert row["least gain"] == row["most made worse"] == "camera, noise: -0.25 dB (50 %)"
 
 
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"presets": ["untrained"]}, "'untrained'.*accepted: first, second"),
-        ({"groups_faces": "FACES"}, "0.png"),
-        ({"identity_network": "FACES/0.png"}, "0.png"),
+        ({"presets": ["untrained"]}, "'untrained'.*accepted: first"),
+        ({"groups_faces": "FACES", "group_pattern": "(?P<group>x)"}, "female_asian"),
+        ({"identity_network": "FACES/female_black_0000.png"}, "female_black_0000.png"),
     ],
 )
-def test_bad_settings_are_refused_before_anything_is_measured(hub, faces, tmp_path, changes, sentence):
+def test_bad_settings_are_refused_before_anything_is_measured(hub, group_faces, tmp_path, changes, sentence):
     changes = {
-        key: value.replace("FACES", str(faces)) if isinstance(value, str) else value for key, value in changes.items()
+        key: value.replace("FACES", str(group_faces)) if isinstance(value, str) else value
+        for key, value in changes.items()
     }
     with pytest.raises(ValueError, match=sentence):
-        make(faces, tmp_path / "results.md", **changes)
+        results.make(settings(group_faces, tmp_path, **changes))
     assert [path.name for path in tmp_path.iterdir()] == ["hub"]
 
 
-def test_another_file_is_not_overwritten(hub, faces, tmp_path):
-    (tmp_path / "results.json").write_text('{"format_version": 1, "presets": {}}')
-    with pytest.raises(ValueError, match="results.json"):
-        make(faces, tmp_path / "results.md")
-    assert (tmp_path / "results.json").read_text() == '{"format_version": 1, "presets": {}}'
-
-
 @pytest.mark.parametrize(
-    ("arguments", "sentence"),
+    ("values", "sentence"),
     [
-        ([], "--faces is missing"),
-        (["--faces", "FACES/none"], "--faces"),
-        (["--faces", "FACES", "--groups_faces", "FACES/none"], "--groups_faces"),
-        (["--faces", "FACES", "--identity_network", "FACES/none"], "--identity_network"),
-        (["--faces", "FACES", "--out", "OUT/results.txt"], "results.txt"),
-        (["--faces", "FACES", "--out", "OUT/none/results.md"], "--out"),
-        (["--faces", "FACES", "--presets", "umsn", "--out", "OUT/results.md"], "'umsn'"),
+        ({"faces": "none"}, "--faces"),
+        ({"groups_faces": "none"}, "--groups_faces"),
+        ({"identity_network": "none"}, "--identity_network"),
+        ({"out": "results.txt"}, "results.txt"),
+        ({"out": "none/results.md"}, "--out"),
     ],
 )
-def test_bad_flags_give_one_sentence_and_code_2(faces, tmp_path, arguments, sentence):
-    arguments = [word.replace("FACES", str(faces)).replace("OUT", str(tmp_path)) for word in arguments]
-    command = [sys.executable, "-m", "deblur_zoo.evaluation.results", *arguments]
+def test_bad_paths(values, sentence, tmp_path):
+    values = {name: str(tmp_path / value) for name, value in values.items()}
+    given = {"faces": None, "groups_faces": None, "identity_network": None, "out": str(tmp_path / "a.md"), **values}
+    with pytest.raises(results.UsageError, match=sentence):
+        results.check_paths(given)
+
+
+def test_bad_flags_give_one_sentence_and_code_2(tmp_path):
+    command = [sys.executable, "-m", "deblur_zoo.evaluation.results", "--out", str(tmp_path / "results.md")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 2 and sentence in done.stderr.splitlines()[-1]
-    assert list(tmp_path.iterdir()) == []
+    assert done.returncode == 2 and "--faces is missing" in done.stderr.splitlines()[-1]
 
 
 def test_the_footers_command_names_no_folders_above():
     values = {
-        "faces": "/home/somebody/crops/celeba_dev", "identity_network": "/data/net.keras", "groups_faces": None,
-        "group_pattern": PATTERN, "default_pattern": PATTERN, "pairs": ["/data/dev_7"], "presets": ["one_step_lite"],
-        "limit": 3,
+        "faces": "/home/somebody/crops/celeba_dev", "identity_network": "/data/n.keras", "groups_faces": None,
+        "group_pattern": PATTERN, "default_pattern": PATTERN, "pairs": [], "presets": ["a", "b"], "limit": 3,
     }  # fmt: skip
     assert results.command(values) == (
-        "python -m deblur_zoo.evaluation.results --faces celeba_dev --identity_network net.keras "
-        "--pairs dev_7 --presets one_step_lite --limit 3"
+        "python -m deblur_zoo.evaluation.results --faces celeba_dev --identity_network n.keras --presets a,b --limit 3"
     )

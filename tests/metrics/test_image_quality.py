@@ -6,7 +6,7 @@ from scipy import ndimage
 from skimage import data
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from deblur_zoo.metrics.image_quality import psnr, ssim
+from deblur_zoo.metrics.image_quality import psnr, ssim, ssim_volume
 
 
 def numpy_of(values):
@@ -110,3 +110,29 @@ def test_bad_input_is_refused_with_a_sentence():
         psnr(image, image[0])
     with pytest.raises(ValueError, match=r"\(1, 16, 16, 3\) and \(1, 16, 15, 3\)"):
         ssim(image, image[:, :, 1:])
+
+
+def test_ssim_of_a_volume_by_scipy_and_scikit_image(pairs):
+    by_scipy, by_scikit_image = [], []
+    for truth, estimate in zip(*(images.astype(np.float64) for images in pairs), strict=True):
+        # MATLAB's ssim of an (H, W, 3) array: imgaussfilt3 with FilterSize 11 and Padding "replicate".
+        def smooth(volume):
+            return ndimage.gaussian_filter(volume, 1.5, radius=5, mode="nearest")
+
+        mean_x, mean_y = smooth(truth), smooth(estimate)
+        variances = smooth(truth**2) - mean_x**2 + smooth(estimate**2) - mean_y**2
+        covariance = smooth(truth * estimate) - mean_x * mean_y
+        similarity = (2 * mean_x * mean_y + 1e-4) * (2 * covariance + 9e-4)
+        by_scipy.append((similarity / ((mean_x**2 + mean_y**2 + 1e-4) * (variances + 9e-4))).mean())
+        # scikit-image mirrors at borders and takes no volume thinner than its window: pad, and crop its values.
+        _, full = structural_similarity(
+            *(np.pad(volume, 5, mode="edge") for volume in (truth, estimate)),
+            data_range=1, gaussian_weights=True, sigma=1.5, truncate=3.5, use_sample_covariance=False, full=True,
+        )  # fmt: skip
+        by_scikit_image.append(full[5:-5, 5:-5, 5:-5].mean())
+    np.testing.assert_allclose(by_scipy, by_scikit_image, atol=1e-9)
+    # float32 against float64.
+    np.testing.assert_allclose(numpy_of(ssim_volume(*pairs)), by_scipy, atol=3e-6)
+    assert np.abs(by_scipy - numpy_of(ssim(*pairs))).max() > 0.02
+    with pytest.raises(ValueError, match="3 channels"):
+        ssim_volume(*(images[..., :1] for images in pairs))

@@ -1,0 +1,87 @@
+"""A report's plots, by matplotlib."""
+
+from io import BytesIO
+
+import numpy as np
+
+from deblur_zoo.evaluation.methods import BLURRED_INPUT, SHARP_INPUT
+from deblur_zoo.metrics.landmarks import THRESHOLD
+
+
+def all_plots(frame):
+    """Every plot that the columns of a frame allow.
+
+    Args:
+        frame: as from ``runs.frame_of``.
+
+    Yields:
+        (name, title, PNG bytes, note).
+    """
+    for protocol in frame["protocol"].unique():
+        part = frame[frame["protocol"] == protocol]
+        if part["group"].nunique() > 1:
+            yield f"psnr_{protocol}", f"PSNR by row of the protocol {protocol}", _lines(part, "psnr", "PSNR, dB"), ""
+        for column, label in (("identity_cosine", "identity cosine"), ("identity_distance", "identity distance")):
+            if column in part and part[column].notna().any():
+                note = "Share of pictures; to the sharp picture (Shen, figure 13; Chrysos, figures 20 to 22)."
+                title = f"Distribution of the {label}, {protocol}"
+                yield f"{column}_{protocol}", title, _distribution(part, column, label), note
+        if "landmark_error" in part and part["landmark_error"].notna().any():
+            title = f"Cumulative landmark error, {protocol}"
+            yield f"landmarks_{protocol}", title, _cumulative(part), "Share of faces with at most this error."
+
+
+def _figure(x_label, y_label):
+    # Without pyplot: no window system, and nothing shared between figures.
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    axes = figure.subplots()
+    axes.set(xlabel=x_label, ylabel=y_label)
+    axes.grid(alpha=0.3)
+    return figure, axes
+
+
+def _png(figure, axes):
+    axes.legend(fontsize=8)
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _lines(frame, column, label):
+    figure, axes = _figure("", label)
+    for method in frame["method"].unique():
+        if method != SHARP_INPUT:
+            means = frame[frame["method"] == method].groupby("group", sort=False)[column].mean()
+            axes.plot(means.index.str.replace("_", " "), means, marker="o", label=method)
+    if frame["group"].str.len().max() > 4:
+        axes.tick_params(axis="x", rotation=30)
+    return _png(figure, axes)
+
+
+def _distribution(frame, column, label):
+    figure, axes = _figure(label, "share of pictures")
+    values = frame[column].dropna()
+    edges = np.linspace(values.min(), values.max() + 1e-9, 41)
+    for method in frame["method"].unique():
+        chosen = frame.loc[frame["method"] == method, column].dropna()
+        if method != SHARP_INPUT and len(chosen):
+            weights = np.full(len(chosen), 1 / len(chosen))
+            width = 2 if method == BLURRED_INPUT else 1.3
+            axes.hist(chosen, edges, weights=weights, histtype="step", linewidth=width, label=method)
+    return _png(figure, axes)
+
+
+def _cumulative(frame):
+    figure, axes = _figure("error / diagonal of the box", "share of faces")
+    for method in frame["method"].unique():
+        errors = np.sort(frame.loc[frame["method"] == method, "landmark_error"].dropna())
+        if len(errors):
+            axes.step(
+                np.append(np.append(0, errors), THRESHOLD * 2),
+                np.append(np.arange(len(errors) + 1), len(errors)) / len(errors),
+                where="post", label=method,
+            )  # fmt: skip
+    axes.set(xlim=(0, THRESHOLD), ylim=(0, 1))
+    return _png(figure, axes)

@@ -1,0 +1,175 @@
+"""Runs: each picture's numbers, resuming, and folders of another method's outputs."""
+
+import dataclasses
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage import data
+
+from deblur_zoo.evaluation import runs
+from deblur_zoo.evaluation.measurement import evaluate
+from deblur_zoo.evaluation.measures import Identity, Quality, Remembered
+from deblur_zoo.evaluation.methods import BLURRED_INPUT, SHARP_INPUT, Method, open_method
+from deblur_zoo.evaluation.protocols import OPTIONS, FacesOfFolder, make_test_set
+from deblur_zoo.files import pictures
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Two people, one with two pictures."""
+    folder = tmp_path_factory.mktemp("crops")
+    for index, name in enumerate(("ann/1.png", "ann/2.png", "bob/1.png")):
+        (folder / name).parent.mkdir(exist_ok=True)
+        Image.fromarray(data.astronaut()[10 * index : 128 + 10 * index, 150:278]).save(folder / name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def test_set(folder):
+    return make_test_set("kernel_sizes", FacesOfFolder(folder))
+
+
+def darker(most=10**9):
+    counted = []
+
+    def restore(batch, names, kernels):
+        if len(counted) >= most:
+            raise KeyboardInterrupt
+        counted.append(names)
+        return (0.9 * batch.blurred).astype(np.uint8)
+
+    return Method("darker", restore, {"factor": 0.9}), counted
+
+
+def test_numbers_are_those_of_evaluate(test_set, tmp_path):
+    method, _ = darker()
+    blurred, sharp, restored = runs.run_all([method], [test_set], [Quality()], tmp_path)
+    assert [result.method.name for result in (blurred, sharp)] == [BLURRED_INPUT, SHARP_INPUT]
+    assert (sharp.pictures["psnr"] == 60).all() and (sharp.pictures["ssim_volume"] > 0.999999).all()
+    expected = evaluate(
+        lambda images: np.floor(np.float32(0.9) * np.rint(images * 255)) / 255, test_set.faces, sharp_in=False
+    )
+    assert len(restored.pictures) == 24 == len(expected.groups)
+    assert restored.pictures["group"].tolist() == expected.groups.tolist()
+    # A level that 0.9 times a whole number may miss by rounding changes a picture's PSNR by less than this.
+    np.testing.assert_allclose(restored.pictures["psnr"], expected.rows["restored"].psnr, atol=0.02)
+    np.testing.assert_allclose(restored.pictures["ssim"], expected.rows["restored"].ssim, atol=1e-3)
+    frame = runs.frame_of([blurred, sharp, restored])
+    gains = frame.loc[frame["method"] == "darker", "gain"]
+    np.testing.assert_allclose(gains, expected.gains, atol=0.02)
+
+
+def test_a_run_that_breaks_off_is_resumed(test_set, tmp_path):
+    for name in ("whole", "broken"):
+        (tmp_path / name).mkdir()
+    whole = runs.run(darker()[0], test_set, [Quality()], tmp_path / "whole", batch_size=2).pictures
+    with pytest.raises(KeyboardInterrupt):
+        runs.run(darker(most=3)[0], test_set, [Quality()], tmp_path / "broken", batch_size=2)
+    file = next((tmp_path / "broken").glob("*.csv"))
+    # Killed while it wrote: the last row is cut.
+    file.write_bytes(file.read_bytes()[:-7])
+    method, counted = darker()
+    resumed = runs.run(method, test_set, [Quality()], tmp_path / "broken", batch_size=2).pictures
+    assert resumed.sort_values("pair").reset_index(drop=True).equals(whole.sort_values("pair").reset_index(drop=True))
+    # Of 16 batches (8 sizes of 2 and 1 faces), two were whole.
+    assert len(counted) == 14
+    method, counted = darker()
+    runs.run(method, test_set, [Quality()], tmp_path / "broken")
+    assert counted == []
+    # Killed after the header.
+    file.write_bytes(file.read_bytes().splitlines(keepends=True)[0])
+    again = runs.run(method, test_set, [Quality()], tmp_path / "broken", batch_size=2).pictures
+    assert again.equals(whole) and len(counted) == 16
+    counted.clear()
+    changed = dataclasses.replace(method, of={"factor": 0.8})
+    runs.run(changed, test_set, [Quality()], tmp_path / "broken")
+    assert len(counted) == 8
+
+
+def test_another_methods_outputs(test_set, tmp_path):
+    assert runs.write_inputs(test_set, tmp_path / "inputs") == 24
+    first = tmp_path / "inputs" / "blurred" / "ann_1_13_k000.png"
+    assert np.array_equal(pictures.read(first), test_set.protocol.pair(test_set.faces, "13", 0)[1])
+    shutil.copytree(tmp_path / "inputs" / "sharp", tmp_path / "theirs")
+    method = open_method(f"THEIRS={tmp_path / 'theirs'}")
+    (tmp_path / "run").mkdir()
+    found = runs.run(method, test_set, [Quality()], tmp_path / "run").pictures
+    assert method.name == "THEIRS" and (found["psnr"] == 60).all()
+    (tmp_path / "theirs" / first.name).unlink()
+    with pytest.raises(ValueError, match="no output ann_1_13_k000"):
+        runs.run(open_method(f"THEIRS={tmp_path / 'theirs'}"), test_set, [Quality()], tmp_path / "run")
+    # Not NAME=FOLDER.
+    with pytest.raises(Exception, match="file:"):
+        open_method(f"file://{tmp_path}/none.tar.gz#sha256=00")
+    with pytest.raises(ValueError, match="no pictures"):
+        (tmp_path / "empty").mkdir()
+        open_method(f"THEIRS={tmp_path / 'empty'}")
+
+
+def test_oracles_are_left_out_without_kernels_and_names_are_unique(test_set, folder, tmp_path):
+    sharp_in = make_test_set("sharp_in", FacesOfFolder(folder))
+    found = runs.run_all([open_method("wiener")], [sharp_in], [Quality()], tmp_path)
+    assert [result.method.name for result in found] == [BLURRED_INPUT, SHARP_INPUT]
+    with pytest.raises(ValueError, match="two methods are called darker"):
+        runs.run_all([darker()[0], darker()[0]], [test_set], [Quality()], tmp_path)
+
+
+def test_identity_by_hand(test_set):
+    """The embedding is a picture's mean colour, so that all can be computed here."""
+    identity = Identity(lambda images, region: images.mean(axis=(1, 2)) - 0.3, {})
+    batch = next(test_set.protocol.batches(test_set.faces))
+    found = identity(test_set, batch, batch.blurred)
+    truth, estimate = (
+        images.astype(np.float64).mean(axis=(1, 2)) / 255 - 0.3 for images in (batch.sharp, batch.blurred)
+    )
+    truth, estimate = (e / np.linalg.norm(e, axis=1, keepdims=True) for e in (truth, estimate))
+    np.testing.assert_allclose(found["identity_cosine"], (truth * estimate).sum(axis=1), atol=1e-4)
+    # Near 0 the distance amplifies a cosine's rounding.
+    np.testing.assert_allclose(found["identity_distance"], np.linalg.norm(truth - estimate, axis=1), atol=0.01)
+    # A person's first picture is in the gallery: only ann's second is asked about.
+    similar = estimate[1] @ truth[[0, 2]].T
+    assert np.isnan(found["rank"][[0, 2]]).all() and found["rank"][1] == 1 + (similar[1] >= similar[0])
+
+
+def test_what_is_remembered_is_computed_once():
+    calls = []
+    remembered = Remembered(lambda image: calls.append(image) or len(calls))
+    a, b = np.zeros((2, 2, 3), np.uint8), np.ones((2, 2, 3), np.uint8)
+    assert [remembered(a), remembered(b), remembered(a.copy())] == [1, 2, 1] and len(calls) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "groups", "pictures_of_three", "sigma"),
+    [
+        ("shen", (128, 128), 8, 240, 0.01),
+        ("qi", (128, 128), 8, 24, 0.0),
+        ("umsn", (128, 128), 9, 27, 0.03),
+        ("one_step", (112, 96), 8, 24, 0.01),
+        ("sharp_in", (128, 128), 1, 3, None),
+    ],
+)
+def test_protocols_of_papers(folder, name, size, groups, pictures_of_three, sigma):
+    faces = FacesOfFolder(folder)
+    test_set = make_test_set(name, faces)
+    assert test_set.faces.shape[1:3] == size and len(test_set.protocol.groups) == groups
+    assert test_set.protocol.count(3) == pictures_of_three
+    assert test_set.protocol.describe().get("noise_sigma") == sigma
+    again = make_test_set(name, faces)
+    first, second = (next(one.protocol.batches(one.faces)) for one in (test_set, again))
+    assert np.array_equal(first.blurred, second.blurred)
+    assert name in OPTIONS and test_set.people == ["ann", "ann", "bob"]
+    if name == "one_step":
+        assert np.array_equal(first.sharp[0], faces.faces[0, 8:120, 16:112])
+        # Eight kernels, the same for every face.
+        kernels = [batch.kernels.tolist() for batch in test_set.protocol.batches(test_set.faces)]
+        assert kernels == [[index] * 3 for index in range(8)]
+
+
+def test_unknown_and_incomplete_protocols(folder):
+    with pytest.raises(ValueError, match="accepted: kernel_sizes"):
+        make_test_set("none", FacesOfFolder(folder))
+    for name in ("chrysos", "pairs"):
+        with pytest.raises(ValueError, match="--pairs"):
+            make_test_set(name)
