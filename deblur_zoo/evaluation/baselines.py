@@ -27,8 +27,7 @@ BORDER = 64
 # Below this brightness Richardson-Lucy does not divide: an off-centre kernel leaves the outer border dark, and the
 # quotients there grow until they fill the image.
 DARK = 1e-3
-# The command with which the constants below were chosen.
-CHOSEN_BY = "python -m deblur_zoo.evaluation.baselines --faces celeba_train --limit 8"
+# `python -m deblur_zoo.evaluation.baselines --faces celeba_train --limit 8` chose the constants below.
 
 
 @dataclass(frozen=True)

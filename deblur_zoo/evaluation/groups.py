@@ -10,8 +10,6 @@ import numpy as np
 PATTERN = r"[a-z]+_(?P<group>[a-z]+)_\d+\.[a-z]+"
 CONFIDENCE, RESAMPLES, SEED = 0.95, 9999, 0
 FEWEST_FACES = 3
-# Parameters of the intervals, for results.json.
-BOOTSTRAP = {"over": "faces", "method": "BCa", "confidence": CONFIDENCE, "resamples": RESAMPLES, "seed": SEED}
 
 
 def groups_of(paths, pattern=PATTERN):

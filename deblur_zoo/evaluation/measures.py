@@ -62,7 +62,8 @@ class Quality:
 class ByClass:
     """PSNR and SSIM in the four classes of UMSN; needs labels."""
 
-    name, of = "classes", {}
+    name = "classes"
+    of: dict[str, str] = {}
 
     def __call__(self, test_set, batch, restored):
         if test_set.labels is None:

@@ -5,6 +5,7 @@ The weights come with the package ``face_recognition_models``, which is not impo
 
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,14 +24,11 @@ class DlibNetworks:
     """
 
     def __init__(self) -> None:
-        try:
-            import dlib
-        except ImportError:
-            dlib = None
         found = importlib.util.find_spec("face_recognition_models")
-        if dlib is None or found is None or found.origin is None:
+        if importlib.util.find_spec("dlib") is None or found is None or found.origin is None:
             raise ImportError("dlib's networks are not installed: pip install dlib-bin face_recognition_models")
         folder = Path(found.origin).parent / "models"
+        dlib: Any = importlib.import_module("dlib")
         self._dlib = dlib
         self._detector = dlib.get_frontal_face_detector()
         self._landmarks = dlib.shape_predictor(str(folder / "shape_predictor_68_face_landmarks.dat"))
@@ -78,7 +76,7 @@ class DlibNetworks:
             found.append(self._identity.compute_face_descriptor(np.ascontiguousarray(image), shape))
         return np.array(found, np.float32)
 
-    def _shape(self, image: Array, box: Array) -> object:
+    def _shape(self, image: Array, box: Array) -> Any:
         rectangle = self._dlib.rectangle(*(int(round(value)) for value in box))
         return self._landmarks(np.ascontiguousarray(image), rectangle)
 
