@@ -46,7 +46,7 @@ def load_keras_file(path):
                     shutil.copyfileobj(packed, target)
         # zipfile raises some ten kinds of exceptions at bytes that it does not expect.
         except Exception as error:
-            raise ValueError(f"{path} is no file that model.save wrote, or it is damaged: {error}.") from error
+            raise ValueError(f"{path} is not a file that model.save wrote, or it is damaged: {error}.") from error
         model_class = _class(path, name)
         try:
             model = _build(model_class, arguments, weights.stat().st_size)
@@ -87,7 +87,7 @@ def _class(path, name):
 
 
 def _build(model_class, arguments, weight_bytes):
-    """The model with weights of its own, of which a file of ``weight_bytes`` may hold as many."""
+    """The initialised model; its weights must fit into a file of ``weight_bytes``."""
     from deblur_zoo.zoo.network_size import check_network_size
 
     def make(**arguments):

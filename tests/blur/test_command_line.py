@@ -4,7 +4,7 @@ import sys
 import numpy as np
 import pytest
 
-from deblur_zoo.blur.__main__ import parse_sizes
+from deblur_zoo.blur.kernel_sizes import parse_sizes
 from deblur_zoo.blur.kernels import KernelBank, make_bank
 
 
