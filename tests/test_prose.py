@@ -1,7 +1,7 @@
 """Phrases that keep coming back although a native speaker would not write them, in documents, docstrings, comments and
 messages.
 
-``make lint`` checks spelling. A file that is not cleaned yet is excused in ``NOT_YET``; remove it once it is.
+``make lint`` checks spelling.
 """
 
 import ast
@@ -26,12 +26,6 @@ PHRASES = {
     r"\bwhat becomes of\b": "how ... is processed",
 }
 FOLDERS = ("deblur_zoo", "trainers", "exporters", "benchmarks", "examples")
-NOT_YET = (
-    "README.md",
-    "deblur_zoo/restoration/",
-    "deblur_zoo/serving/",
-    "docs/serving.md",
-)
 
 
 def prose(path):
@@ -53,8 +47,7 @@ def prose(path):
 def files():
     paths = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
     paths += [path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")]
-    names = sorted(path.relative_to(ROOT).as_posix() for path in paths)
-    return [name for name in names if not name.startswith(NOT_YET)]
+    return sorted(path.relative_to(ROOT).as_posix() for path in paths)
 
 
 @pytest.mark.parametrize("name", files())

@@ -188,7 +188,7 @@ class Restorer:
             Report.
 
         Raises:
-            FileNotFoundError, NotADirectoryError: ``source`` or ``target`` is no folder.
+            FileNotFoundError, NotADirectoryError: ``source`` or ``target`` is not a folder.
             ValueError: no pictures, or results would replace pictures that are read.
             OSError: nothing more can be written (disk full, no permission).
         """

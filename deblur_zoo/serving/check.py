@@ -173,7 +173,7 @@ def _of_model(client, protocol, model, outputs, tolerance, must_be_there):
     no_picture = [b"no picture"]
     bad_requests = {
         "text instead of floats": lambda: client.predict(FLOAT_SIGNATURE, no_picture),
-        "a file that is no picture": lambda: client.deblur_encoded(no_picture),
+        "a file that is not a picture": lambda: client.deblur_encoded(no_picture),
     }
     for what, question in bad_requests.items():
         yield _refused(protocol, model, what, question, "INVALID_ARGUMENT")
@@ -221,7 +221,7 @@ def _files(client, outputs, tolerance):
         pixels = outputs.images[0, ..., 0].size
         pictures = [picture_files.decode(file, pixels) for file in restored]
     except ValueError as error:
-        return False, f"the answer is no picture of the input's size: {error}"
+        return False, f"the answer is not a picture of the input's size: {error}"
     shapes = {picture.shape for picture in pictures}
     if shapes != {outputs.images.shape[1:]}:
         return False, f"the answers are of shapes {sorted(shapes)}, not {outputs.images.shape[1:]}"

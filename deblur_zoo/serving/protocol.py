@@ -314,14 +314,14 @@ def _numbers(tensor):
     dtype = np.dtype(name)
     if tensor.tensor_content:
         if len(tensor.tensor_content) % dtype.itemsize:
-            raise ValueError(f"the tensor's {len(tensor.tensor_content)} bytes are no whole number of {name} values")
+            raise ValueError(f"the tensor's {len(tensor.tensor_content)} bytes are not a whole number of {name} values")
         return np.frombuffer(tensor.tensor_content, dtype.newbyteorder("<"))
     values = getattr(tensor, DATA_TYPES[name][1])
     found = np.array(values)
     # The list of float16 holds the bits.
     converted = found.astype(np.uint16 if name == "float16" else dtype)
     if converted.dtype.kind in "iu" and not np.array_equal(converted, found):
-        raise ValueError(f"the tensor holds a value that is no {name}")
+        raise ValueError(f"the tensor holds a value that is not {name}")
     return converted.view(np.float16) if name == "float16" else converted
 
 

@@ -190,10 +190,10 @@ def test_strings_and_repeated_values():
     "values, sentence",
     [
         ({"dtype": 1, "float_val": [1, 2], "tensor_shape": {"dim": [{"size": 3}]}}, "holds 2 values instead of 3"),
-        ({"dtype": 1, "tensor_content": b"12345", "tensor_shape": {"dim": [{"size": 1}]}}, "no whole number of float"),
+        ({"dtype": 1, "tensor_content": b"12345", "tensor_shape": {"dim": [{"size": 1}]}}, "whole number of float"),
         ({"dtype": 1, "float_val": [1], "tensor_shape": {"dim": [{"size": -1}]}}, "no known shape"),
         ({"dtype": 1, "float_val": [1], "tensor_shape": {"unknown_rank": True}}, "no known shape"),
-        ({"dtype": 4, "int_val": [300], "tensor_shape": {"dim": [{"size": 1}]}}, "no uint8"),
+        ({"dtype": 4, "int_val": [300], "tensor_shape": {"dim": [{"size": 1}]}}, "not uint8"),
         ({"dtype": 20, "tensor_shape": {"dim": [{"size": 1}]}}, "data type 20 are not read"),
     ],
 )

@@ -160,7 +160,7 @@ class Client:
         Args:
             files: list of ``bytes``, each a JPEG or PNG file; upright and in sRGB, since the server reads neither EXIF
                 data nor colour profiles.
-            batch_size: files in a request. A file that is no picture fails its request, and with it this call.
+            batch_size: files in a request. A file that is not a picture fails its request, and with it this call.
 
         Returns:
             list of ``bytes``, each an RGB PNG of its file's size.
@@ -211,7 +211,7 @@ class Client:
             generator, in order, of the result's path, or of the ValueError, OSError or ServingError that was met.
 
         Raises:
-            ValueError: ``in_flight`` is no whole number from 1.
+            ValueError: ``in_flight`` is not a whole number from 1.
         """
         _check_whole("in_flight", in_flight, 1)
 
@@ -234,13 +234,13 @@ class Client:
             pictures: iterable of what ``deblur`` takes; read as places become free.
             in_flight: how many may be read and not yet given back.
             return_errors: give ValueError, OSError, TypeError and ServingError instead of the picture that they are
-                about, and go on; otherwise they are raised.
+                about, and the call continues; otherwise they are raised.
 
         Returns:
             generator of uint8 arrays, in order. Leaving it early waits for nothing.
 
         Raises:
-            ValueError: ``in_flight`` is no whole number from 1.
+            ValueError: ``in_flight`` is not a whole number from 1.
         """
         _check_whole("in_flight", in_flight, 1)
         jobs = ((picture, picture_files.Picture.rebuild) for picture in pictures)

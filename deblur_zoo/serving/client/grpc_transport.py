@@ -20,7 +20,7 @@ _OPTIONS = [
     ("grpc.max_receive_message_length", LARGEST_ANSWER),
     # Attempts are counted in retries.py.
     ("grpc.enable_retries", 0),
-    # The pauses before the channel connects anew must not be longer than those between attempts.
+    # The pauses before the channel reconnects must not be longer than those between attempts.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 2000),
     # As over REST: http_proxy is for the web, and model servers are near.

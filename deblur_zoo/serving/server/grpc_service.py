@@ -44,7 +44,7 @@ class GrpcService:
                 code, message = error.code, str(error)
             except DecodeError:
                 # As gRPC in C++ says it.
-                code, message = "INTERNAL", f"The bytes are no {request_class.DESCRIPTOR.full_name}"
+                code, message = "INTERNAL", f"The bytes are not a {request_class.DESCRIPTOR.full_name}"
             except Exception:
                 _LOG.exception("gRPC")
                 code, message = "INTERNAL", "Internal error; the server's log says more"

@@ -2,7 +2,7 @@
 
 Row form: ``{"instances": [...]}`` -> ``{"predictions": [...]}``; column form: ``{"inputs": ...}`` ->
 ``{"outputs": ...}``. Strings are text, or ``{"b64": "..."}`` for bytes. On the way back, strings of an output whose
-name ends in ``_bytes`` become ``{"b64": "..."}``; others are written as they are, even where they are no UTF-8, as
+name ends in ``_bytes`` become ``{"b64": "..."}``; others are written as they are, even if they are not UTF-8, as
 TensorFlow Serving writes them: read such an answer as Latin-1, and every character is a byte.
 """
 
@@ -69,10 +69,10 @@ def _parse(body):
     except RecursionError:
         raise invalid("JSON Parse error: Nested too deeply.") from None
     except ValueError as error:
-        # Also for bytes that are no UTF-8, and numbers of thousands of digits.
+        # Also for bytes that are not UTF-8, and numbers of thousands of digits.
         raise invalid(f"JSON Parse error: {error}") from None
     if not isinstance(document, dict):
-        raise invalid("JSON Value: the body is no object")
+        raise invalid("JSON Value: the body is not an object")
     return document
 
 

@@ -64,7 +64,7 @@ class Predictor:
                 for place, encoded in enumerate(arrays[name].flat):
                     size, files.flat[place] = examine(encoded, f"Item {place} of the input {name}")
                     if not size:
-                        raise ValueError(f"Item {place} of the input {name} is no JPEG or PNG file, or a damaged one")
+                        raise ValueError(f"Item {place} of the input {name} is not an intact JPEG or PNG file")
                     pixels = self._add_pixels(pixels, size)
                 arrays[name] = files
             elif not np.isfinite(arrays[name]).all():

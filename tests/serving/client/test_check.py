@@ -14,7 +14,7 @@ QUESTIONS = [
     "serving_default",
     "serving_bytes",
     "text instead of floats",
-    "a file that is no picture",
+    "a file that is not a picture",
     "status of an unknown model",
     "prediction of an unknown model",
 ]
@@ -104,7 +104,7 @@ def other_output(fake):
         (wrong_files, {"serving_bytes"}, "largest difference"),
         (
             accepts_anything,
-            {"text instead of floats", "a file that is no picture"},
+            {"text instead of floats", "a file that is not a picture"},
             "",
         ),
         (other_input, {"metadata"}, "input of serving_bytes is files DT_STRING (-1,), not encoded DT_STRING (-1,)"),
@@ -138,7 +138,7 @@ def test_a_refusal_of_another_kind_is_a_failure(fake, golden_file, name):
     fake.script = [None] * 5 + [("refuse", 500, "INTERNAL", None, "stack trace")] * 2
     found = ask(fake, name, golden_file, protocol=name)
     failed = [result for result in found if not result.passed]
-    assert [result.what for result in failed] == ["text instead of floats", "a file that is no picture"]
+    assert [result.what for result in failed] == ["text instead of floats", "a file that is not a picture"]
     assert all(result.detail.startswith("INTERNAL (expected INVALID_ARGUMENT): ") for result in failed)
 
 

@@ -128,7 +128,10 @@ def two(a, b):
         (two([[1, 2]], [2**63]), "beyond the range of int64"),
         (two([[1, 2]], [1, 2]), "equal 0th-dimension size"),
         ({"signature_name": "serving_bytes", "instances": [{"b64": "!"}]}, "Unable to base64 decode"),
-        ({"signature_name": "serving_bytes", "instances": ["text"]}, "Item 0 of the input encoded is no JPEG or PNG"),
+        (
+            {"signature_name": "serving_bytes", "instances": ["text"]},
+            "Item 0 of the input encoded is not",
+        ),
         ({"signature_name": "slow", "instances": [0] * 17}, "Task size 17 is larger than maximum"),
     ],
 )
