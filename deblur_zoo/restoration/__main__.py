@@ -31,6 +31,7 @@ ENDINGS = ("jpg", "png", "tiff", "webp", "bmp")
 PHOTO_FLAGS = (
     "faces", "min_confidence", "min_size", "strength", "background", "sharp_faces", "draw_boxes", "save_crops"
 )  # fmt: skip
+NOT_FOR_VIDEOS = ("crops", "suffix", "ext", "quality", "compare", "draw_boxes", "save_crops", "json")
 
 
 def define_flags():
@@ -86,13 +87,17 @@ def restore(arguments):
     from deblur_zoo.restoration.video_command import is_video, restore_videos
 
     if any(map(is_video, sources)):
+        useless = [name for name in NOT_FOR_VIDEOS if FLAGS[name].present]
+        if useless:
+            raise UsageError(f"--{useless[0]} is for pictures, not for videos.")
+        _choose_device()
         most = FLAGS.max_pixels or pictures.MAXIMUM_PIXELS
         return restore_videos(
             sources,
             target,
             FLAGS.overwrite,
             FLAGS.background,
-            lambda: Restorer(FLAGS.preset, FLAGS.batch_size, FLAGS.passes, most, FLAGS.crops, _photo_options()),
+            lambda: Restorer(FLAGS.preset, FLAGS.batch_size, FLAGS.passes, most, options=_photo_options()),
         )
 
     folder = len(sources) > 1 or sources[0].is_dir()

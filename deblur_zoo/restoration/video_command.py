@@ -88,8 +88,8 @@ def _plan(sources, target, overwrite):
             raise ValueError(f"Two videos would both be restored to {result}: restore them one by one.")
         try:
             check_target(source, result, overwrite)
-        except FileExistsError as error:
-            raise ValueError(str(error)) from None
+        except FileExistsError:
+            raise ValueError(f"{result} exists already: give another name, or --overwrite.") from None
         jobs[source] = result
     return jobs
 

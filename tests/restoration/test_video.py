@@ -361,6 +361,8 @@ def test_wrong_calls(tmp_path):
         ([source, "-o", tmp_path / "b.avi"], "must end in .mp4"),
         ([source, tmp_path / "p.png", "-o", tmp_path / "out"], "p.png is not a video"),
         ([source, "-o", tmp_path / "b.mp4", "--background=restore"], "--background restore is for photos"),
+        ([source, "-o", tmp_path / "b.mp4", "--compare"], "--compare is for pictures"),
+        ([source, "-o", tmp_path / "b.mp4", "--device=tpu"], "neither cpu nor gpu"),
         ([tmp_path / "bad.mp4", "-o", tmp_path / "b.mp4"], "cannot be read as a video"),
     ):
         code, out, err = run(*arguments)
