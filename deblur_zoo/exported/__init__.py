@@ -31,6 +31,7 @@ class ExportedDeblurrer:
     Attributes:
         name: the preset's name.
         information: dict that the file carries: input, output, alignment, licence, paper.
+        fixed_size: (height, width) in pixels if the file takes only one size, or None.
     """
 
     kind: str = "deblurrer"
@@ -39,6 +40,7 @@ class ExportedDeblurrer:
         forks.guard()
         self.name = information.get("preset")
         self.information = information
+        self.fixed_size: tuple[int, int] | None = getattr(run, "fixed_size", None)
         self._run = run
 
     def __call__(self, images: ArrayLike, training: bool = False) -> Array:

@@ -50,7 +50,8 @@ def open_runner(path, threads=None):
 
     Returns:
         function of float32 (N, H, W, 3) in [0, 1], H and W the file's, to the same. Images are processed one by one,
-        also across threads: an interpreter has room for one. It raises ValueError for another size.
+        also across threads: an interpreter has room for one. It raises ValueError for another size. Its attribute
+        ``fixed_size`` is (H, W).
 
     Raises:
         ImportError: the interpreter is not installed.
@@ -90,4 +91,5 @@ def open_runner(path, threads=None):
         scale, zero_point = given["quantization"] if integer else (1, 0)
         return np.clip(scale * (values - zero_point), 0, 1).astype(np.float32)
 
+    run.fixed_size = (height, width)
     return run

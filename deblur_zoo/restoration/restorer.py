@@ -40,7 +40,8 @@ class Restorer:
         options: what to restore in a photo; ``PhotoOptions()`` unless given.
 
     Raises:
-        As ``deblur_zoo.load``; ValueError for a batch size, passes or maximum below 1.
+        As ``deblur_zoo.load``; ValueError for a batch size, passes or maximum below 1, or for
+        photos with a file of one size (``.tflite``).
     """
 
     def __init__(
@@ -63,6 +64,12 @@ class Restorer:
             from deblur_zoo.zoo import load
 
             model = load(model, kind="deblurrer")
+        size = getattr(model, "fixed_size", None)
+        if size and not crops:
+            raise ValueError(
+                f"This file of {model.name} takes only {size[0]}x{size[1]} pixels, so it restores aligned crops "
+                "(--crops, crops=True); for photos use a preset or another format."
+            )
         self.model = model
         self.batch_size = batch_size
         self.passes = passes

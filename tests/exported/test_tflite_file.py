@@ -52,6 +52,8 @@ def test_a_restorer_takes_it(files, tmp_path):
         Image.fromarray(picture).save(tmp_path / "in" / f"{i}.png")
     report = deblur_zoo.Restorer(str(floats), crops=True).restore_folder(tmp_path / "in", tmp_path / "out")
     assert len(report.restored) == 2 and not report.failed
+    with pytest.raises(ValueError, match="only 20x28 pixels.*--crops"):
+        deblur_zoo.Restorer(str(floats))
     found = np.asarray(Image.open(tmp_path / "out" / "1.png")).astype(int)
     assert np.abs(found - model.deblur(pictures[1])).max() <= 1
 
