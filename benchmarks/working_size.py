@@ -50,9 +50,9 @@ def shrunk(photo, face, size):
     import numpy as np
 
     from deblur_zoo.faces.detection import Face
-    from deblur_zoo.restoration.photo import face_size
+    from deblur_zoo.restoration.face_crop import size_of
 
-    scale = size / face_size(face)
+    scale = size / size_of(face.points)
     if scale > 1.02:
         return None
     shape = np.maximum(np.rint(np.array(photo.shape[1::-1]) * scale), 1).astype(int)
@@ -83,18 +83,19 @@ def measure(model, photo, face, kernel_size, seed):
 
     from deblur_zoo.faces import align
     from deblur_zoo.restoration.blending import add_correction
-    from deblur_zoo.restoration.photo import PhotoOptions, face_size, restore_photo
+    from deblur_zoo.restoration.face_crop import size_of
+    from deblur_zoo.restoration.photo import PhotoOptions, restore_photo
     from deblur_zoo.restoration.working_size import candidates
 
     given = blurred(photo, kernel_size, seed)
-    truth, _ = align(photo, face.points, int(face_size(face)))
+    truth, _ = align(photo, face.points, int(size_of(face.points)))
 
     def psnr(pixels):
         crop, _ = align(pixels, face.points, len(truth))
         return -10 * np.log10(max(np.mean((crop.astype(np.float64) - truth) ** 2) / 255**2, 1e-8))
 
     before, gains = psnr(given), [0.0]
-    for size in candidates(face_size(face)):
+    for size in candidates(size_of(face.points)):
         crop, matrix = align(given, face.points, size)
         crop = crop[None].astype(np.float32) / 255
         result = given.copy()

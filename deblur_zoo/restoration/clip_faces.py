@@ -6,11 +6,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from deblur_zoo.annotations import Array
-from deblur_zoo.faces.alignment import CROP_SIZE, canonical_points, similarity_transform
-from deblur_zoo.faces.warp import crop_bounds, scale_of, warp
 from deblur_zoo.restoration.blur_size import blur_length
-from deblur_zoo.restoration.photo import SHARP
-from deblur_zoo.restoration.working_size import best_corrections, candidates, corrections_of
+from deblur_zoo.restoration.face_crop import crop_of, size_of
+from deblur_zoo.restoration.working_size import SHARP, face_corrections
 
 # A face is looked at closely in at most so many frames, spread evenly over them all.
 _MOST_SAMPLES = 8
@@ -24,26 +22,6 @@ _SMOOTHING = 1.5
 _SAME, _CHANGED = 0.006, 0.02
 # The newest frame's share of the average.
 _NEWEST = 0.2
-
-
-def matrix_of(points: Array, size: int) -> Array:
-    """(2, 3), frame to the canonical crop of ``size`` pixels."""
-    return similarity_transform(points, canonical_points(size))
-
-
-def size_of(points: Array) -> float:
-    """Pixels of the frame that the canonical crop of a face covers."""
-    return CROP_SIZE / scale_of(matrix_of(points, CROP_SIZE))
-
-
-def crop_of(pixels: Array, points: Array, size: int) -> Array:
-    """The canonical crop, float32 (size, size, 3) in [0, 1], of a face in uint8 or uint16 (H, W, 3)."""
-    matrix = matrix_of(points, size)
-    # Only what the crop shows is converted.
-    left, top, right, bottom = crop_bounds(matrix, size, pixels.shape, around=size // 4)
-    matrix[:, 2] += matrix[:, :2] @ (left, top)
-    region = pixels[top:bottom, left:right].astype(np.float32) / np.iinfo(pixels.dtype).max
-    return np.clip(warp(region, matrix, size), 0, 1)
 
 
 @dataclass(frozen=True)
@@ -105,16 +83,8 @@ class Survey:
 
 
 def _sample(pixels, points, restore):
-    def crop_at(_, size):
-        return crop_of(pixels, points, size)
-
     size = size_of(points)
-    (correction,) = best_corrections(crop_at, [size], restore)
-    own = candidates(size)[-1]
-    if correction.size < own:
-        # As for photos: shrunk far, a sharp face is changed too.
-        (at_own,) = corrections_of(crop_at(0, own)[None], restore)
-        correction = at_own if at_own.strength < SHARP else correction
+    (correction,) = face_corrections(lambda _, side: crop_of(pixels, points, side), [size], restore)
     blur = blur_length(correction.crop, correction.residual) * size / correction.size
     return _Sample(size, correction.size, correction.strength, blur)
 

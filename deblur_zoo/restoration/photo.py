@@ -8,20 +8,17 @@ import numpy as np
 
 from deblur_zoo.annotations import Array, StrPath
 from deblur_zoo.faces.acceptance import main_face
-from deblur_zoo.faces.alignment import CROP_SIZE, canonical_points, similarity_transform
 from deblur_zoo.faces.detection import Face
-from deblur_zoo.faces.warp import crop_bounds, scale_of, warp
 from deblur_zoo.files import pictures
 from deblur_zoo.restoration.blending import add_correction
 from deblur_zoo.restoration.blur_size import blur_length
+from deblur_zoo.restoration.face_crop import crop_of, matrix_of, size_of
 from deblur_zoo.restoration.face_search import find_faces
 from deblur_zoo.restoration.tiles import add_background, photo_scale, restore_tiled, shrunk
-from deblur_zoo.restoration.working_size import Correction, best_corrections, candidates, corrections_of
+from deblur_zoo.restoration.working_size import SHARP, Correction, face_corrections
 
 FACES = ("all", "largest", "centre")
 BACKGROUNDS = ("keep", "restore")
-# Faces whose correction is smaller than this root mean square, in [0, 1], are sharp and left alone.
-SHARP = 1.5 / 255
 # The longer side of the restored copy in which faces that blur hides are looked for.
 _SECOND_LOOK_SIDE = 1280
 # Shares of the time for a large photo with one face, for the progress bar.
@@ -150,16 +147,8 @@ def restore_photo(
     found = _selected(found, pixels.shape, options)
     clock.lap("detection")
     progress(_DETECTED)
-    sizes = [face_size(face) for face in found]
-    crop_at = _crop_of(pixels, found)
-    corrections = best_corrections(crop_at, sizes, restore)
-    for index, size in enumerate(sizes):
-        own = candidates(size)[-1]
-        if corrections[index].size < own:
-            # Shrunk far, a sharp face is changed too. At its own size, only a blurred one is.
-            (at_own,) = corrections_of(crop_at(index, own)[None], restore)
-            if at_own.strength < SHARP:
-                corrections[index] = at_own
+    sizes = [size_of(face.points) for face in found]
+    corrections = face_corrections(lambda index, size: crop_of(pixels, found[index].points, size), sizes, restore)
     faces = [_describe(*each, options) for each in zip(found, sizes, corrections, strict=True)]
     clock.lap("restoration")
     progress(_FACES_RESTORED)
@@ -191,7 +180,7 @@ def _restored_copy(pixels, restore):
 
 
 def _selected(faces, shape, options):
-    faces = [face for face in faces if face_size(face) >= options.minimum_size]
+    faces = [face for face in faces if size_of(face.points) >= options.minimum_size]
     if options.faces == "largest":
         return faces[:1]
     if options.faces == "centre" and faces:
@@ -199,40 +188,18 @@ def _selected(faces, shape, options):
     return faces
 
 
-def face_size(face: Face) -> float:
-    """Pixels of the photo that a side of the face's canonical crop covers."""
-    return CROP_SIZE / scale_of(similarity_transform(face.points, canonical_points()))
-
-
-def _crop_of(pixels, faces):
-    """Function of (face's index, size) to its crop, float32 in [0, 1]."""
-    peak = np.iinfo(pixels.dtype).max
-
-    def crop_at(index, size):
-        matrix = similarity_transform(faces[index].points, canonical_points(size))
-        # Only what the crop shows is converted: a photo of 12 megapixels takes 144 MB in float32.
-        left, top, right, bottom = crop_bounds(matrix, size, pixels.shape, around=size // 4)
-        local = matrix.copy()
-        local[:, 2] += local[:, :2] @ (left, top)
-        region = pixels[top:bottom, left:right].astype(np.float32) / peak
-        return np.clip(warp(region, local, size), 0, 1)
-
-    return crop_at
-
-
 def _decibels(strength):
     return float(-20 * np.log10(max(strength, 1e-3)))
 
 
 def _describe(face: Face, size: float, correction: Correction, options: PhotoOptions) -> PhotoFace:
-    matrix = similarity_transform(face.points, canonical_points(correction.size))
     blurred = correction.strength >= SHARP
     return PhotoFace(
         box=face.box,
         points=face.points,
         confidence=face.confidence,
         size=size,
-        matrix=matrix,
+        matrix=matrix_of(face.points, correction.size),
         working_size=correction.size,
         sharpness=_decibels(correction.strength),
         blur=blur_length(correction.crop, correction.residual) * size / correction.size if blurred else 0.0,

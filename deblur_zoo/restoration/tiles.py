@@ -82,7 +82,6 @@ def photo_scale(pixels, restore):
     import cv2
 
     side = min(_SAMPLE_SIDE, *pixels.shape[:2])
-    peak = np.iinfo(pixels.dtype).max
     squares = [
         (top, left)
         for top in range(0, pixels.shape[0] - side + 1, side)
@@ -90,7 +89,7 @@ def photo_scale(pixels, restore):
     ]
 
     def square(top, left):
-        return pixels[top : top + side, left : left + side].astype(np.float32) / peak
+        return in_unit_range(pixels[top : top + side, left : left + side])
 
     def energy(place):
         grey = square(*place).mean(axis=2)

@@ -22,7 +22,8 @@ from deblur_zoo.files.folders import real_path
 from deblur_zoo.restoration import clip_file
 from deblur_zoo.restoration.blending import add_correction
 from deblur_zoo.restoration.clip_colours import pixel_format
-from deblur_zoo.restoration.clip_faces import BlendedFace, Survey, crop_of, fade, matrix_of
+from deblur_zoo.restoration.clip_faces import BlendedFace, Survey, fade
+from deblur_zoo.restoration.face_crop import crop_of, matrix_of
 from deblur_zoo.restoration.photo import PhotoOptions
 from deblur_zoo.video.face_tracks import FaceTrack, FaceTracker
 

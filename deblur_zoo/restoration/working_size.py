@@ -21,6 +21,8 @@ _PREFERENCE = 0.12
 _DECLINE = 0.85
 # Below this root mean square, in [0, 1], a correction says nothing about the size: a grey level.
 NEGLIGIBLE = 1 / 255
+# Faces whose correction is smaller than this root mean square, in [0, 1], are sharp and left alone.
+SHARP = 1.5 / 255
 
 
 def candidates(face_size):
@@ -97,6 +99,21 @@ def best_corrections(crop_at, face_sizes, restore):
             if not remaining[index]:
                 del remaining[index]
     return [best[index] for index in range(len(face_sizes))]
+
+
+def face_corrections(crop_at, face_sizes, restore):
+    """As ``best_corrections``, for faces that may be sharp: shrunk far, a sharp face is changed too.
+
+    A face that is sharp at its own size gets the correction of that size.
+    """
+    corrections = best_corrections(crop_at, face_sizes, restore)
+    for index, size in enumerate(face_sizes):
+        own = candidates(size)[-1]
+        if corrections[index].size < own:
+            (at_own,) = corrections_of(crop_at(index, own)[None], restore)
+            if at_own.strength < SHARP:
+                corrections[index] = at_own
+    return corrections
 
 
 def _score(correction):

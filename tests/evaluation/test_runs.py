@@ -26,8 +26,8 @@ def folder(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module")
-def test_set(folder):
+@pytest.fixture(scope="module", name="test_set")
+def kernel_sizes(folder):
     return make_test_set("kernel_sizes", FacesOfFolder(folder))
 
 

@@ -5,7 +5,8 @@ import pytest
 from scipy import ndimage
 
 from deblur_zoo.faces.alignment import canonical_points
-from deblur_zoo.restoration.clip_faces import BlendedFace, Survey, crop_of, fade, matrix_of, size_of
+from deblur_zoo.restoration.clip_faces import BlendedFace, Survey, fade
+from deblur_zoo.restoration.face_crop import crop_of, matrix_of, size_of
 
 
 def test_sizes_and_crops():
