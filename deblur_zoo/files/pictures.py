@@ -259,7 +259,7 @@ def decode(data, maximum_pixels=MAXIMUM_PIXELS):
 
 
 def read_bytes(path):
-    """A file's bytes; raises as ``read`` where there is no such file, or a pipe, a device or a socket."""
+    """The bytes of a file; raises as ``read`` for a missing file, a pipe, a device or a socket."""
     with decoding.open_file(path) as file:
         return file.read()
 

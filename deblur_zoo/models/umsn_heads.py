@@ -10,7 +10,7 @@ class Doubling(Network):
 
     Args:
         filters: output channels.
-        doubles: False if there is no half size: only the transition.
+        doubles: double the size after the transition; False for a network without the half size.
         normalization: see ``Transition``.
     """
 

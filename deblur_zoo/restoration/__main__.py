@@ -27,7 +27,7 @@ from deblur_zoo.restoration.photo import BACKGROUNDS, FACES
 
 FLAGS = flags.FLAGS
 ENDINGS = ("jpg", "png", "tiff", "webp", "bmp")
-# Flags that say nothing about pictures that are faces already.
+# Flags without effect on aligned crops.
 PHOTO_FLAGS = (
     "faces", "min_confidence", "min_size", "strength", "background", "sharp_faces", "draw_boxes", "save_crops"
 )  # fmt: skip
@@ -66,7 +66,7 @@ def define_flags():
     flags.DEFINE_bool("draw_boxes", False, "write NAME_boxes.jpg as well: the result with its faces marked")
     flags.DEFINE_bool("save_crops", False, "write NAME_face_1.png and so on as well: the restored faces")
     flags.DEFINE_string("json", None, "file to which a line is added for each photo: faces, sharpness, blur, times")
-    flags.DEFINE_bool("overwrite", False, "replace files that are there, be they the photos themselves")
+    flags.DEFINE_bool("overwrite", False, "replace existing files, even the photos themselves")
     flags.DEFINE_bool("list", False, "show the trained presets and what they reach")
     flags.DEFINE_bool("version", False, "show the version")
 

@@ -50,7 +50,7 @@ class Outputs:
             raise ValueError(f"The report needs the name of a file; {self.report} is a folder.")
 
     def write(self, result: RestoredPhoto, photo: Path, target: Path) -> None:
-        """Write a result and what lies beside it. The result comes last: what is there is complete.
+        """Write a result and the files beside it. The result comes last, so an existing result is complete.
 
         A photo in which nothing changed is copied.
 

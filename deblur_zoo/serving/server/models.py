@@ -45,7 +45,7 @@ class SavedModel:
     Attributes:
         name, version: as requests name it.
         signatures: dict of name to ``Signature``.
-        definitions: the file's ``protocol.SignatureDefMap``, for those who ask for metadata.
+        definitions: the file's ``protocol.SignatureDefMap``, returned as metadata.
     """
 
     def __init__(self, name, version, folder):

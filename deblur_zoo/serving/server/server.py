@@ -14,7 +14,7 @@ _FULL = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 
 
 
 class _Refusal(asyncio.Protocol):
-    """What a connection gets when there is no room for it."""
+    """The answer to a connection beyond ``MOST_CONNECTIONS``: 503."""
 
     def connection_made(self, transport):
         transport.write(_FULL)

@@ -28,7 +28,7 @@ class Settings:
     # Each takes three times its bytes or so: 16 of 32 MiB stay near 1.5 GiB.
     max_requests: int = _choice(16, "requests in memory at the same time; more wait before they are read")
     rest_api_timeout_in_ms: int = _choice(30_000, "for a REST request's head, its answer, and the client to take it")
-    grace_seconds: float = _choice(30.0, "that requests get to finish when the server is told to stop", 0)
+    grace_seconds: float = _choice(30.0, "for running requests to finish after SIGTERM or Ctrl-C", 0)
 
     @property
     def address(self):
