@@ -79,9 +79,7 @@ class SavedModel:
         """
         tensors = {name: self._tf.constant(array) for name, array in arrays.items()}
         outputs = self._functions[signature](**tensors)
-        return {
-            name: np.asarray(tensor.numpy(), tensor.dtype.as_numpy_dtype) for name, tensor in _sorted(outputs).items()
-        }
+        return {name: np.asarray(one.numpy(), one.dtype.as_numpy_dtype) for name, one in _sorted(outputs).items()}
 
 
 def _sorted(specifications):

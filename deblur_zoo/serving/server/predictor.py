@@ -18,8 +18,7 @@ class Predictor:
     """
 
     def __init__(self, batcher, settings):
-        self._batcher = batcher
-        self._settings = settings
+        self._batcher, self._settings = batcher, settings
         # Requests that are in memory; the next ones wait before they are read.
         self.room = asyncio.Semaphore(settings.max_requests)
 

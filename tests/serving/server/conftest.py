@@ -4,13 +4,11 @@ import json
 import urllib.error
 import urllib.request
 
-import numpy as np
 import pytest
 
 pytest.importorskip("aiohttp", reason="the extra 'serving' is not installed")
 grpc = pytest.importorskip("grpc", reason="the extra 'serving' is not installed")
 
-from deblur_zoo.files import pictures  # noqa: E402
 from deblur_zoo.serving import protocol  # noqa: E402
 
 
@@ -56,9 +54,3 @@ def predict_request():
         return request
 
     return make
-
-
-@pytest.fixture(scope="session")
-def png():
-    """Function (uint8 array) -> bytes of a PNG."""
-    return lambda pixels: pictures.encode(np.asarray(pixels, np.uint8))

@@ -11,6 +11,7 @@ import zlib
 import numpy as np
 import pytest
 
+from deblur_zoo.files import pictures
 from deblur_zoo.serving import protocol
 
 pytest.importorskip("aiohttp", reason="the extra 'serving' is not installed")
@@ -53,9 +54,9 @@ def raw(server, head, body=b""):
 POST = b"POST /v1/models/tiny:predict HTTP/1.1\r\nHost: localhost\r\n"
 
 
-def test_pixels_are_added_up(narrow, grpc_call, predict_request, png):
+def test_pixels_are_added_up(narrow, grpc_call, predict_request):
     """Two pictures of 5,000 pixels are taken, and 1x1 more is not; the same for floats."""
-    half, dot = png(np.zeros((50, 100, 3))), png(np.zeros((1, 1, 3)))
+    half, dot = (pictures.encode(np.zeros((*size, 3), np.uint8)) for size in ((50, 100), (1, 1)))
     grpc_call(narrow.grpc, "Predict", predict_request("serving_bytes", encoded=[half, half]))
     with pytest.raises(grpc.RpcError, match="have 10001 pixels"):
         grpc_call(narrow.grpc, "Predict", predict_request("serving_bytes", encoded=[half, half, dot]))

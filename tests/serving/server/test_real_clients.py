@@ -1,16 +1,14 @@
-"""The server asked by clients of others: TensorFlow Serving's own stubs and ovmsclient; and by many at once."""
+"""The server asked by TensorFlow Serving's own stubs, and by many clients at once."""
 
 import base64
 import concurrent.futures
-import importlib.util
 import io
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from deblur_zoo.files import pictures
 from deblur_zoo.serving import protocol
 
 grpc = pytest.importorskip("grpc", reason="the extra 'serving' is not installed")
@@ -51,40 +49,14 @@ def test_tensorflow_servings_own_stubs(server):
         assert [dim.size for dim in images.tensor_shape.dim] == [-1, -1, -1, 3]
 
 
-OVMS = """
-import sys, numpy as np, ovmsclient
-images = np.arange(24, dtype=np.float32).reshape(1, 2, 4, 3) / 32
-for client in (ovmsclient.make_http_client(sys.argv[1]), ovmsclient.make_grpc_client(sys.argv[2])):
-    restored = client.predict(inputs={"images": images}, model_name="tiny", model_version=1)
-    assert np.abs(restored - (1 - images)).max() < 1e-6
-    assert client.get_model_status(model_name="tiny", model_version=1)[1]["state"] == "AVAILABLE"
-    try:
-        client.predict(inputs={"images": images}, model_name="none")
-    except ovmsclient.tfs_compat.base.errors.ModelNotFoundError:
-        print("passed")
-"""
-
-
-def test_ovmsclient(server):
-    """OpenVINO's client for TensorFlow Serving. In a process of its own: it brings its own messages.
-
-    The version is said: by gRPC it otherwise asks for version 0, which to TensorFlow Serving is a version like others.
-    """
-    if importlib.util.find_spec("ovmsclient") is None:
-        pytest.skip("ovmsclient is not installed (pip: --no-deps)")
-    command = [sys.executable, "-c", OVMS, server.rest.removeprefix("http://"), server.grpc]
-    finished = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert finished.stdout == "passed\n" * 2, finished.stderr
-
-
-def test_120_requests_at_once_each_get_their_own_answer(server, ask, grpc_call, predict_request, png):
+def test_120_requests_at_once_each_get_their_own_answer(server, ask, grpc_call, predict_request):
     """Floats of three sizes and files, over REST and gRPC; the model answers 1 - x, of files the negative."""
 
     def check(number):
         random = np.random.default_rng(number)
         if number % 4 == 3:
             pixels = random.integers(0, 256, (random.integers(1, 9), random.integers(1, 9), 3), np.uint8)
-            name, values, right = "serving_bytes", [png(pixels)], 255 - pixels
+            name, values, right = "serving_bytes", [pictures.encode(pixels)], 255 - pixels
         else:
             size = [(6, 4), (3, 3), (8, 8)][number % 3]
             values = random.random((int(random.integers(1, 4)), *size, 3), np.float32)
