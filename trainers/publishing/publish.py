@@ -9,6 +9,8 @@ deblurrer, golden.npz (see ``deblur_zoo.zoo.golden``), and the preset's row of i
 temporary folder first; if the measurement fails, nothing changes.
 """
 
+import inspect
+
 from absl import flags
 
 from deblur_zoo.files import command_line_tools
@@ -40,7 +42,7 @@ def publish(arguments):
     from trainers.publishing.publication import publish_run
 
     try:
-        publish_run(FLAGS.flag_values_dict())
+        publish_run(**{name: FLAGS[name].value for name in inspect.signature(publish_run).parameters})
     except ValueError as error:
         raise UsageError(str(error)) from None
     return 0
