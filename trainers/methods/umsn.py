@@ -19,7 +19,7 @@ for number, members in enumerate(UMSN_CLASSES.values()):
 
 
 def parser_pictures(batch, clear_share):
-    """The blurred pictures, but for a share of the batch the sharp ones."""
+    """The blurred pictures, replaced by the sharp ones in a share of the batch."""
     clear = batch["share"] < clear_share
     return ops.where(ops.reshape(clear, (-1, 1, 1, 1)), batch["sharp"], batch["blurred"])
 

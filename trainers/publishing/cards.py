@@ -1,4 +1,4 @@
-"""Rewrite the model cards of published presets, after the card's text was changed; nothing is measured.
+"""Rewrite the model cards of published presets, for example after a change of their text, without measuring.
 
     python -m trainers.publishing.cards
     python -m trainers.publishing.cards --presets one_step_lite,umsn_lite

@@ -1,4 +1,4 @@
-"""Measurement of each kind of preset at publication, and its entries in index row and card."""
+"""Measurements of each kind of preset for publication, and their form in the index and the card."""
 
 import json
 from pathlib import Path
@@ -94,7 +94,7 @@ class DeblurrerMeasure:
         return f"{overall['psnr_gain']['mean']:+.2f} dB, made worse {worse}"
 
     def how(self, name):
-        """The command in the card with which it was measured."""
+        """The measuring command, for the card."""
         return f"    python -m deblur_zoo.evaluation --preset {name} --faces DEVELOPMENT_FACES"
 
     remarks = (

@@ -1,4 +1,4 @@
-"""Turn a finished run into a preset: float16 weights, measured again, with model card and index entry.
+"""Publish a finished run as a preset: float16 weights, measured, with a model card and an index entry.
 
     python -m trainers.publishing.publish runs/lite --development crops/development \
         --identity_network mobilefacenet.keras \

@@ -1,7 +1,7 @@
 """Recipes: how a preset is trained, as data. A recipe travels with its preset as ``recipe.json``.
 
-An ablation is a recipe that names another one as its ``base`` and gives what differs: settings of the same name are
-replaced, tables are merged, null takes an entry away, and of the stages those are kept that are listed, in that order.
+An ablation is a recipe that names another one as its ``base`` and lists the changes: settings are replaced, tables are
+merged, null removes an entry, and only the listed stages are kept, in that order.
 """
 
 import copy
@@ -150,7 +150,7 @@ def without_later_settings(recipe):
 
 
 def read_recipe(path):
-    """Read and check a recipe file, with what it takes from its base.
+    """Read and check a recipe file, merged with its base.
 
     Raises:
         FileNotFoundError: the file does not exist.

@@ -173,7 +173,7 @@ def _check_place(out, settings):
 
 
 def _file_systems():
-    """Beam's, which know gs://, s3:// and hdfs://; workers with local folders run without Beam."""
+    """Beam's file systems (gs://, s3://, hdfs://). Imported on use: workers with local folders do not need Beam."""
     from apache_beam.io.filesystems import FileSystems
 
     return FileSystems
