@@ -13,9 +13,14 @@ import sys
 import time
 
 from absl import flags
+from tqdm import tqdm
 
 from deblur_zoo.files import command_line_tools
+from deblur_zoo.files.atomic_file import ends_a_run
 from deblur_zoo.files.command_line_tools import UsageError, sources_and_target
+from deblur_zoo.restoration.folders import Report, counted, plan
+from deblur_zoo.serving.client.client import Client
+from deblur_zoo.serving.client.errors import InvalidRequest, ServingError, ServingTimeout
 
 FLAGS = flags.FLAGS
 
@@ -42,10 +47,6 @@ def run_command(arguments):
     sources, target = sources_and_target(arguments, FLAGS.output)
     if not FLAGS.server:
         raise UsageError("The server is missing: give --server HOST:PORT.")
-
-    from deblur_zoo.restoration.folders import counted, plan
-    from deblur_zoo.serving.client.client import Client
-    from deblur_zoo.serving.client.errors import ServingError
 
     try:
         jobs = plan(sources, target, FLAGS.overwrite)
@@ -83,12 +84,6 @@ def run_command(arguments):
 
 def _restore_all(client, jobs):
     """Restore and write; (``Report``, the error that ended it or None)."""
-    from tqdm import tqdm
-
-    from deblur_zoo.files.atomic_file import ends_a_run
-    from deblur_zoo.restoration.folders import Report
-    from deblur_zoo.serving.client.errors import InvalidRequest, ServingError, ServingTimeout
-
     report, timeouts = Report(), 0
     results = client.deblur_files(jobs.items(), FLAGS.in_flight)
     with tqdm(total=len(jobs), unit="picture", desc="deblurring", disable=None) as bar:

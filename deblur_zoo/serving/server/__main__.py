@@ -9,7 +9,11 @@ models that you trust. The server listens on 127.0.0.1 unless --host says otherw
 its addresses on one line once every model is loaded, and finishes running requests on SIGTERM and Ctrl-C.
 """
 
+import asyncio
 import dataclasses
+import os
+import signal
+import sys
 from typing import Any
 
 from absl import flags
@@ -42,8 +46,6 @@ def run_server(arguments):
         return check.check(FLAGS.check, FLAGS.model, FLAGS.protocol, FLAGS.golden)
     if FLAGS.models is None:
         raise UsageError("give the folder of models with --models; see --help")
-    import asyncio
-
     try:
         from deblur_zoo.serving.server.server import Server
     except ImportError as error:
@@ -57,13 +59,7 @@ def run_server(arguments):
 
 
 async def _serve(server, settings):
-    import asyncio
-    import os
-    import signal
-    import sys
-
     stop = asyncio.Event()
-    # Before, there is nothing to lose.
     await server.start()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -71,7 +67,7 @@ async def _serve(server, settings):
     await stop.wait()
     finished = await server.stop()
     if not finished:
-        print("deblur-zoo-serve: requests were left unanswered (--grace_seconds)", file=sys.stderr, flush=True)
+        print("deblur-zoo-serve: some requests were not answered within --grace_seconds", file=sys.stderr, flush=True)
     # A batch in TensorFlow cannot be interrupted, and its own end takes seconds.
     os._exit(0 if finished else 1)
 

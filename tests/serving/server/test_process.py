@@ -145,5 +145,5 @@ def test_the_grace_ends_what_still_runs(models_folder, predict_request):
             server.process.send_signal(signal.SIGTERM)
             started = time.monotonic()
             assert server.process.wait(20) == 1 and time.monotonic() - started < 4
-            assert "unanswered" in server.process.stderr.read()
+            assert "--grace_seconds" in server.process.stderr.read()
             assert job.exception().code().name in ("CANCELLED", "UNAVAILABLE")
