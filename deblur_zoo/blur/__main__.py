@@ -50,4 +50,4 @@ def main(arguments):
 
 
 if __name__ == "__main__":
-    run(main, "python -m deblur_zoo.blur")
+    run(main, "deblur_zoo.blur")

@@ -63,4 +63,4 @@ def main(arguments):
 
 
 if __name__ == "__main__":
-    command_line_tools.run(main, "python -m deblur_zoo.data")
+    command_line_tools.run(main, "deblur_zoo.data")

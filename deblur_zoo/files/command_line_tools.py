@@ -23,7 +23,7 @@ def run(main, name):
         main: function that takes the list of non-flag arguments (without the program's name) and returns an
             exit code, or None for success. The docstring of its module is the text that ``--help`` prints,
             followed by the flags that this module defines.
-        name: the command's name, put before an error sentence.
+        name: the command, printed before an error message: an entry point in pyproject.toml, or the module.
 
     A ``UsageError`` or ``OSError`` (missing or forbidden file, full disk) becomes one sentence on standard error and
     exit code 2; Ctrl-C gives 130. Other exceptions are bugs and keep their traceback. TensorFlow starts quietly.

@@ -47,7 +47,7 @@ def run_command(arguments):
 
 def main():
     _define_flags()
-    command_line_tools.run(run_command, "deblur-zoo-cross-validation")
+    command_line_tools.run(run_command, "trainers.datasets.cross_validation")
 
 
 if __name__ == "__main__":

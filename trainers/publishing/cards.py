@@ -36,7 +36,7 @@ def cards(arguments):
 
 def main():
     flags.DEFINE_list("presets", [], "names of presets, separated by commas; default: all that have weights")
-    command_line_tools.run(cards, "python -m trainers.publishing.cards")
+    command_line_tools.run(cards, "trainers.publishing.cards")
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ def publish(arguments):
 
 
 def main():
-    command_line_tools.run(publish, "deblur-zoo-publish")
+    command_line_tools.run(publish, "trainers.publishing.publish")
 
 
 if __name__ == "__main__":

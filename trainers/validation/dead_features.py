@@ -36,7 +36,7 @@ def main():
     flags.DEFINE_string("faces", None, "folder of aligned sharp crops, to be blurred by the test kernels")
     flags.DEFINE_string("weights", None, "a .weights.h5 file to use instead of the preset's own")
     flags.DEFINE_integer("limit", 64, "number of faces to use", lower_bound=1)
-    command_line_tools.run(dead_features, "python -m trainers.validation.dead_features")
+    command_line_tools.run(dead_features, "trainers.validation.dead_features")
 
 
 if __name__ == "__main__":
