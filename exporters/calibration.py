@@ -44,7 +44,7 @@ def blurred_faces(folder, height, width, seed=0):
     """
     store = load_faces([folder], limit=LARGEST_CALIBRATION + CHECKED)
     if len(store) < 2 * CHECKED:
-        raise ValueError(f"{folder} holds {len(store)} faces; at least {2 * CHECKED} are needed for int8")
+        raise ValueError(f"{folder} has {len(store)} faces, but int8 needs at least {2 * CHECKED}")
     faces, kernels = central_crop(store.faces), standard_test_bank()
     # Neighbours in a bank have the same size: steps of 7 go through all sizes.
     blurred = [

@@ -43,7 +43,7 @@ def keep_whole_numbers(model):
     used = {name for node in graph.node for name in node.input} | {value.name for value in graph.output}
     left = [node for name, node in casts.items() if name in used]
     if left:
-        raise ValueError(f"tf2onnx passes whole numbers through floats at {', '.join(node.name for node in left)}")
+        raise ValueError(f"tf2onnx passes integers through floats at {', '.join(node.name for node in left)}")
     for unused in [node for name, node in casts.items() if name not in used]:
         graph.node.remove(unused)
     for unused in [constant for name, constant in constants.items() if name not in used]:

@@ -98,7 +98,7 @@ def train(
 
 def _check(options):
     if not options["faces"]:
-        raise ValueError("faces names no folders of aligned crops to train on")
+        raise ValueError("faces must name folders of aligned crops to train on")
     for name in ("batch_size", "development_faces", "replicas"):
         value = options[name]
         if value is not None and (type(value) is not int or value < 1):

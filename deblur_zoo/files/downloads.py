@@ -115,13 +115,13 @@ def _checksum(fragment, uri):
         return None
     match = re.fullmatch(r"sha256=([0-9a-fA-F]{64})", fragment)
     if not match:
-        raise ValueError(f"After # a URI may only say sha256=<64 hexadecimal digits>, unlike {uri}.")
+        raise ValueError(f"After #, a URI can only have sha256=<64 hexadecimal digits>, got {uri}.")
     return match.group(1).lower()
 
 
 def _local_path(parts, uri):
     if parts.netloc not in ("", "localhost"):
-        raise ValueError(f"A file:// URI names a file of this machine, as in file:///folder, unlike {uri}.")
+        raise ValueError(f"A file:// URI must name a file on this machine, such as file:///folder, got {uri}.")
     return Path(urllib.request.url2pathname(parts.path))
 
 
@@ -130,7 +130,7 @@ def _check_scheme(address):
     if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK):
         return
     hint = " (unencrypted http is accepted from this machine only)" if parts.scheme == "http" else ""
-    raise ValueError(f"A preset's URI begins with https:// or file://, unlike {address}{hint}.")
+    raise ValueError(f"A preset's URI must begin with https:// or file://, got {address}{hint}.")
 
 
 class _CheckedRedirects(urllib.request.HTTPRedirectHandler):
@@ -155,13 +155,13 @@ def _download(address, target, maximum_bytes):
                 file.write(block)
     except urllib.error.HTTPError as error:
         kind = FileNotFoundError if error.code in (404, 410) else ConnectionError
-        raise kind(f"{address} cannot be fetched: the server answers {error.code} {error.reason}.") from error
+        raise kind(f"{address} cannot be downloaded: the server answered {error.code} {error.reason}.") from error
     except urllib.error.URLError as error:
         raise ConnectionError(f"{address} cannot be reached: {error.reason}.") from error
     except (TimeoutError, ConnectionError, http.client.HTTPException) as error:
         raise ConnectionError(f"{address} cannot be fetched: {error}.") from error
     if announced is not None and announced.isdigit() and received != int(announced):
-        raise ConnectionError(f"{address} broke off after {received:,} of {int(announced):,} bytes; try again.")
+        raise ConnectionError(f"{address} was cut off after {received:,} of {int(announced):,} bytes; try again.")
 
 
 def _download_files(address, folder, maximum_bytes):
@@ -199,7 +199,7 @@ def _check_weights(folder, address):
         return
     file = folder / weights["file"]
     if not file.is_file():
-        raise FileNotFoundError(f"{address} holds no {file.name}, which its config.json names.")
+        raise FileNotFoundError(f"{address} has no {file.name}, which its config.json names.")
     if sha256_of(file) != weights["sha256"]:
         raise ValueError(
             f"{file.name} of {address} broke off, is damaged or was altered: its sha256 is not the one in config.json; "

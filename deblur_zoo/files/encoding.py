@@ -71,7 +71,7 @@ def encode(pixels, format="png", profile=None, metadata=None, quality=None):
             f"well, not {name} from {pixels.dtype} {pixels.shape}."
         )
     if name == "JPEG" and pixels.ndim == 3 and pixels.shape[2] == 4:
-        raise ValueError("JPEG holds no alpha channel: write PNG or WebP, or leave the fourth channel out.")
+        raise ValueError("JPEG has no alpha channel: write PNG or WebP, or drop the fourth channel.")
     if deep:
         return sixteen_bits.encode(pixels, name, profile, metadata)
     options = metadata.save_options(name, profile is not None)

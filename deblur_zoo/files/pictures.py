@@ -188,7 +188,8 @@ def load(source, maximum_pixels=MAXIMUM_PIXELS):
         return picture
     hint = "; pictures.decode reads encoded bytes" if isinstance(source, (bytes, bytearray)) else ""
     raise TypeError(
-        f"A picture is a path, a PIL image or an array (H, W), (H, W, C) or (N, H, W, C), not {type(source)}{hint}."
+        "A picture must be a path, a PIL image or an array (H, W), (H, W, C) or (N, H, W, C), "
+        f"got {type(source)}{hint}."
     )
 
 
@@ -210,7 +211,7 @@ def repeated(function, passes):
         ValueError: ``passes`` is not a whole number of at least 1.
     """
     if isinstance(passes, bool) or not isinstance(passes, int) or passes < 1:
-        raise ValueError(f"passes is a whole number of at least 1, not {passes!r}.")
+        raise ValueError(f"passes must be a whole number of at least 1, got {passes!r}.")
 
     def apply(images):
         for _ in range(passes):

@@ -130,7 +130,7 @@ def _golden_outputs(models, golden_file):
 def _spoken(target, protocol):
     """What the port speaks."""
     if protocol not in (None, *PROTOCOLS):
-        raise UsageError(f"the protocol is {' or '.join(PROTOCOLS)}, not {protocol!r}")
+        raise UsageError(f"the protocol must be {' or '.join(PROTOCOLS)}, got {protocol!r}")
     reasons = []
     for name in PROTOCOLS if protocol is None else [protocol]:
         try:

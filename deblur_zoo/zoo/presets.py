@@ -55,7 +55,7 @@ def check_format_version(content, path):
     """Reject a file of a later version of the library, or without a version."""
     version = content.get("format_version")
     if type(version) is not int or version < 1:
-        raise ValueError(f"{path} states no format_version; {FORMAT_VERSION} is accepted.")
+        raise ValueError(f"{path} has no format_version; accepted: {FORMAT_VERSION}.")
     if version > FORMAT_VERSION:
         raise ValueError(
             f"{path} has format_version {version}, this deblur_zoo reads up to {FORMAT_VERSION}: install a newer one."

@@ -236,7 +236,7 @@ def load_initial_weights(model: "keras.Model", source: StrPath) -> None:
 def _same_shapes(model, loaded, source):
     values = loaded.get_weights()
     if [value.shape for value in values] != [tuple(weight.shape) for weight in model.weights]:
-        raise ValueError(f"The weights of {source} are another network's than {model.name!r}.")
+        raise ValueError(f"The weights of {source} belong to a different network than {model.name!r}.")
     return values
 
 

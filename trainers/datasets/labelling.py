@@ -165,7 +165,7 @@ def list_faces(folders: Sequence[StrPath]) -> tuple[list[tuple[str, Path]], dict
     faces, targets, taken = [], {}, {}
     names = [Path(folder).resolve().name for folder in folders]
     if len(set(names)) < len(names):
-        raise ValueError(f"the folders of faces must have different names, which name the folders of labels: {names}")
+        raise ValueError(f"the folders of faces must have different names, which their labels get as well: {names}")
     for folder, name in zip(folders, names, strict=True):
         paths = pictures.list_pictures(folder)
         stems = {path.with_suffix("") for path in paths}

@@ -74,7 +74,7 @@ class Method:
             unknown = sorted(set(given) - set(accepted))
             if unknown:
                 raise ValueError(
-                    f"{kind} {unknown[0]!r} is not known to {name}; accepted: {', '.join(accepted) or 'none'}"
+                    f"{kind} {unknown[0]!r} is unknown to {name}; accepted: {', '.join(accepted) or 'none'}"
                 )
         for term, network in self.needs.items():
             if term in losses and network not in networks:
@@ -85,7 +85,7 @@ class Method:
         self.options = {**self.defaults, **options}
         for option, accepted in self.choices.items():
             if self.options[option] not in accepted:
-                raise ValueError(f"{option} is one of {', '.join(accepted)}, not {self.options[option]!r}")
+                raise ValueError(f"{option} must be one of {', '.join(accepted)}, got {self.options[option]!r}")
 
     @property
     def has_adversary(self):

@@ -138,7 +138,7 @@ class StoredState:
             if name not in self.arrays or self.arrays[name].shape != tuple(variable.shape):
                 raise OtherRun(
                     f"the checkpoint {self.path} does not fit this preset and recipe (at {name}); "
-                    "continue with the ones that it was written with, or start in another folder"
+                    "continue with the original ones, or use another folder"
                 )
         for name, variable in variables.items():
             variable.assign(self.arrays[name])

@@ -276,7 +276,7 @@ def build_pair_maker(store, recipe, pairs=None):
     needing = stages_with_labels(recipe)
     if needing and store.labels is None:
         raise ValueError(
-            f"the stage {needing[0]!r} needs parsing labels: name their folders by --labels, as "
+            f"the stage {needing[0]!r} needs parsing labels: pass their folders with --labels, as "
             "`python -m trainers.datasets.label_faces` writes them"
         )
     camera, camera_kernels = data["camera"], None
@@ -322,7 +322,7 @@ def load_given_pairs(options, store):
         return None
     height, width = store.faces.shape[1:3]
     if height != width:
-        raise ValueError(f"pairs go with faces that are squares, not {width}x{height} pixels")
+        raise ValueError(f"pairs need square faces, got {width}x{height} pixels")
     return load_pairs(options["pairs"], height)
 
 

@@ -105,9 +105,9 @@ def complete_recipe(recipe):
     """
     recipe = _complete(recipe, _RECIPE_KEYS, "the recipe")
     if recipe["format_version"] != 1:
-        raise ValueError(f"recipe format {recipe['format_version']!r} is not known to this version; accepted: 1")
+        raise ValueError(f"unknown recipe format {recipe['format_version']!r}; accepted: 1")
     if recipe["precision"] not in PRECISIONS:
-        raise ValueError(f"precision {recipe['precision']!r} is not known; accepted: {', '.join(PRECISIONS)}")
+        raise ValueError(f"unknown precision {recipe['precision']!r}; accepted: {', '.join(PRECISIONS)}")
     recipe["data"] = _complete(recipe["data"], _DATA_KEYS, "the recipe's data")
     recipe["data"]["kernels"] = _complete_kernels(recipe["data"]["kernels"])
     if recipe["data"]["camera"] is not None:

@@ -90,15 +90,15 @@ class Client:
     ) -> None:
         host, port = split_target(target)
         if not isinstance(model, str) or not model:
-            raise ValueError(f"model is a name, not {model!r}")
+            raise ValueError(f"model must be a name, got {model!r}")
         if version is not None and version_label is not None:
-            raise ValueError("a version's number or its label is accepted, not both")
+            raise ValueError("give a version's number or its label, not both")
         _check_whole("version", version, 0, None)
         _check_whole("retries", retries, 0)
         if signature not in (None, *INPUTS):
-            raise ValueError(f"signature is {', '.join(INPUTS)} or None, not {signature!r}")
+            raise ValueError(f"signature must be {', '.join(INPUTS)} or None, got {signature!r}")
         if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 < timeout < 1e7:
-            raise ValueError(f"timeout is a number of seconds above 0, not {timeout!r}")
+            raise ValueError(f"timeout must be a number of seconds above 0, got {timeout!r}")
         self.choice = ModelChoice(model, version, version_label)
         self.signature, self.timeout, self.retries = signature, timeout, retries
         self._transport = _open_transport(protocol, host, port, tls, ca_file, headers)
@@ -172,7 +172,7 @@ class Client:
         files = list(files)
         wrong = next((file for file in files if not isinstance(file, bytes)), None)
         if wrong is not None:
-            raise TypeError(f"encoded pictures are bytes, not {type(wrong).__name__}")
+            raise TypeError(f"encoded pictures must be bytes, got {type(wrong).__name__}")
         _check_whole("batch_size", batch_size, 1)
         deadline = self._deadline()
         restored = []
@@ -357,7 +357,7 @@ def split_target(target):
     bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     is_number = port.isascii() and port.isdigit() and len(port) <= 5
     if not bare or "/" in bare or (":" in bare and bare == host) or not is_number or not 0 < int(port) < 65536:
-        raise ValueError(f"a server is given as HOST:PORT, such as localhost:8501, not {target!r}")
+        raise ValueError(f"a server must be HOST:PORT, such as localhost:8501, got {target!r}")
     return bare, int(port)
 
 
@@ -374,14 +374,14 @@ def _open_transport(protocol, *arguments):
             return GrpcTransport(*arguments)
     except ImportError as error:
         raise ImportError(f"{protocol} needs the package {error.name}: pip install 'deblur-zoo[serving]'") from error
-    raise ValueError(f"protocol is {' or '.join(PROTOCOLS)}, not {protocol!r}")
+    raise ValueError(f"protocol must be {' or '.join(PROTOCOLS)}, got {protocol!r}")
 
 
 def _check_whole(name, value, minimum, *also):
     if value in also:
         return
     if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
-        raise ValueError(f"{name} is a whole number of at least {minimum}, not {value!r}")
+        raise ValueError(f"{name} must be a whole number of at least {minimum}, got {value!r}")
 
 
 def _is_8_bit(rgb):

@@ -50,7 +50,7 @@ def process(*flags):
     [
         ((), "give the folder of models with --models"),
         (("--models=none",), "There is no folder none."),
-        (("--models=docs",), "docs holds no model: NAME/VERSION/saved_model.pb is looked for."),
+        (("--models=docs",), "docs has no model (NAME/VERSION/saved_model.pb)"),
         (("--models=a", "--rest_port=70000"), "--rest_port=70000"),
     ],
 )
