@@ -11,6 +11,8 @@ from absl import flags
 
 from deblur_zoo.files import tensorflow_messages
 
+_LISTED = 20
+
 
 class UsageError(Exception):
     """Invalid input at the command line; the text is the sentence that the user sees."""
@@ -86,6 +88,17 @@ def require_flags(arguments, *names):
     for name in names:
         if not flags.FLAGS[name].value:
             raise UsageError(f"--{name} is missing; see --help")
+
+
+def first_of(entries, where=""):
+    """Lines for the first entries of a long list, indented, and how many more there are.
+
+    Args:
+        entries: list of (name, reason).
+        where: end of the last line, such as ", all in report.tsv".
+    """
+    lines = [f"  {name}: {reason}" for name, reason in entries[:_LISTED]]
+    return lines + [f"  and {len(entries) - _LISTED} more{where}"] * (len(entries) > _LISTED)
 
 
 def table(flag):

@@ -23,8 +23,6 @@ from deblur_zoo.files.resumable_folder import REPORT
 from trainers.datasets.labelled_pairs import STYLES, align_pairs
 from trainers.datasets.mesh import FaceMesh
 
-LISTED = 20
-
 
 def _define_flags():
     rules = Rules()
@@ -60,11 +58,9 @@ def run_command(arguments):
     used = [row for row in rows if row.status == USED]
     by_labels = sum(not row.confidence for row in used)
     print(f"{len(rows)} images, {len(used)} pairs in {values.out}, {by_labels} of them with points from the labels")
-    left_out = [row for row in rows if row.status != USED]
-    for row in left_out[:LISTED]:
-        print(f"  {row.photo}: {row.reason}")
-    if len(left_out) > LISTED:
-        print(f"  and {len(left_out) - LISTED} more, all in {REPORT}")
+    left_out = [(row.photo, row.reason) for row in rows if row.status != USED]
+    for line in command_line_tools.first_of(left_out, f", all in {REPORT}"):
+        print(line)
     return 0 if used else 1
 
 

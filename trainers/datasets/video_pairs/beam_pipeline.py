@@ -26,9 +26,7 @@ FLAGS = flags.FLAGS
 
 def run_command(arguments):
     """Check the flags, then run the pipeline. Returns the exit code."""
-    for name in ("videos", "out"):
-        if not FLAGS[name].value:
-            raise UsageError(f"--{name} is missing; see --help")
+    command_line_tools.require_flags([], "videos", "out")
     other = [argument for argument in arguments if not argument.startswith("-")]
     if other:
         raise UsageError(f"unexpected argument {other[0]!r}; Beam's options go after --, as --name=value")
