@@ -4,16 +4,10 @@
     python -m trainers.datasets.label_faces --faces crops/a --parser face_parser --mesh face_mesh.tflite --out labels
 
 Writes OUT/FOLDER/NAME.png for FOLDER/NAME.webp: grey, values 0 background, 1 skin, 2 left brow, 3 right brow, 4 left
-eye, 5 right eye, 6 nose, 7 upper lip, 8 inner mouth, 9 lower lip, 10 hair, 255 unknown. The rule for each pixel:
+eye, 5 right eye, 6 nose, 7 upper lip, 8 inner mouth, 9 lower lip, 10 hair, 255 unknown.
 
-- Parser only: its most probable class if that has at least --threshold, else unknown.
-- Mesh only: inside a component's polygon its class, else inside the face's oval skin, else unknown. A face whose mesh
-  is rejected (low score, or points beside the face) gets no labels.
-- Both: inside a polygon its class, unless the parser sees hair or background there (something covers the face): then
-  unknown. Outside the polygons the parser's skin, hair and background; unknown if it sees a component there. A face
-  whose mesh is rejected gets the parser's labels.
-
-report.tsv in OUT gives the origin of each face's labels. Run the same command to resume after an interruption.
+A parser, a face mesh or both decide; docs/parsing.md gives the rule for each pixel. report.tsv in OUT has the
+origin of each face's labels. Run the same command to resume after an interruption.
 """
 
 from pathlib import Path
