@@ -3,9 +3,8 @@
     with Client("localhost:8501") as client:
         restored = client.deblur("face.png")
 
-What is sent. Pictures that 8 bits hold exactly go to the signature ``serving_bytes`` as PNG files: lossless, far
-smaller than numbers in JSON, and a server may batch requests of different sizes. Finer ones (16-bit files, float
-arrays) go to ``serving_default`` as float32, with all their digits.
+Pictures that fit in 8 bits go to the signature ``serving_bytes`` as PNG files: lossless, far smaller than numbers in
+JSON, and batched at any size. Others (16-bit files, float arrays) go to ``serving_default`` at full float32 precision.
 """
 
 import functools
@@ -39,7 +38,7 @@ class _Prepared:
     signature: str
 
     def may_meet(self, other):
-        """Whether requests of the two may be batched: only float pictures of different sizes may not."""
+        """Whether requests of the two can be batched: only float pictures of different sizes cannot."""
         return (
             FLOAT_SIGNATURE not in (self.signature, other.signature)
             or self.signature != other.signature
@@ -48,9 +47,9 @@ class _Prepared:
 
 
 class Client:
-    """A model on a server that speaks TensorFlow Serving's protocols. May be used by several threads.
+    """A model on a server with TensorFlow Serving's protocols. Threads can share a client.
 
-    Needs ``urllib3`` for REST and ``grpcio`` for gRPC (``pip install deblur-zoo[serving]``), and neither TensorFlow
+    Needs ``urllib3`` for REST and ``grpcio`` for gRPC (``pip install deblur-zoo[serving]``), but neither TensorFlow
     nor Keras. Nothing is sent before the first call.
 
     Args:
@@ -60,17 +59,17 @@ class Client:
         protocol: "rest" or "grpc".
         version: number of a version; None: the newest.
         version_label: label of a version, instead of its number.
-        signature: "serving_bytes" (rounded to 8 bits) or "serving_default" for all pictures; None: as the module's text
-            says.
-        timeout: seconds for a whole call, with all its requests, retries and pauses.
-        retries: further attempts after an answer of "not now" (REST 429, 502, 503; gRPC RESOURCE_EXHAUSTED,
-            UNAVAILABLE) or none at all; pauses double from 0.1 to 5 s, or as long as the server asks for.
+        signature: "serving_bytes" (rounded to 8 bits) or "serving_default" for all pictures; None: see
+            the module's docstring.
+        timeout: seconds for a whole call, including retries and pauses.
+        retries: retries after no answer or a temporary error (REST 429, 502, 503; gRPC RESOURCE_EXHAUSTED,
+            UNAVAILABLE); pauses double from 0.1 to 5 s, or as long as the server asks for.
         tls: encrypt; the server's certificate is verified.
         ca_file: file of certificates to trust instead of the system's, for ``tls``.
         headers: dict sent with each request (gRPC: as metadata), such as a gateway's token.
 
     Raises:
-        ValueError: an argument of another kind.
+        ValueError: an invalid argument.
         ImportError: the protocol's package is not installed.
     """
 
@@ -111,12 +110,12 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Give the connections back; calls under way end with a ServingError, or finish unheard."""
+        """Close the connections; running calls end with a ServingError, or finish unheard."""
         self._stopped.set()
         self._transport.close()
 
     def __call__(self, images: ArrayLike, batch_size: int = 16) -> Array:
-        """Restore a batch of floats by ``serving_default``.
+        """Restore a batch of floats with ``serving_default``.
 
         Args:
             images: float (N, H, W, 3), RGB in [0, 1].
@@ -135,7 +134,7 @@ class Client:
         return self._restore_floats(images, batch_size, self._deadline())
 
     def deblur(self, pictures: Pictures, batch_size: int = 16) -> Array:
-        """Restore a picture or a batch and give it back in the form it came in.
+        """Restore a picture or a batch and return it in the form it came in.
 
         Args:
             pictures: a path, a PIL image, or an array of shape (H, W), (H, W, C) or (N, H, W, C), C in 1, 3, 4;
@@ -155,7 +154,7 @@ class Client:
         return prepared.picture.rebuild(self._restored(prepared, batch_size))
 
     def deblur_encoded(self, files: Sequence[bytes], batch_size: int = 16) -> list[bytes]:
-        """Restore picture files by ``serving_bytes``; their sizes may differ.
+        """Restore picture files with ``serving_bytes``; their sizes may differ.
 
         Args:
             files: list of ``bytes``, each a JPEG or PNG file; upright and in sRGB, since the server reads neither EXIF
@@ -185,7 +184,7 @@ class Client:
         return restored
 
     def predict(self, signature: str, values: Any) -> Any:
-        """Send what is given, unchecked, as one request; for other signatures and for tests of a server.
+        """Send values unchecked as one request, for other signatures and for tests of a server.
 
         Args:
             signature: name of a signature with one input and one output; over gRPC the input is called "encoded" for
@@ -201,7 +200,7 @@ class Client:
         return self._ask("predict", self._deadline(), signature, values)
 
     def deblur_files(self, jobs: Iterable[tuple[StrPath, StrPath]], in_flight: int = 8) -> Iterator[Path | Exception]:
-        """Restore picture files into others, in their colour profiles, while several requests are under way.
+        """Restore picture files to others, keeping their colour profiles, with several requests at a time.
 
         Args:
             jobs: iterable of (path of a picture, path of its result); folders are made.
@@ -226,12 +225,12 @@ class Client:
     def deblur_many(
         self, pictures: Iterable[Pictures], in_flight: int = 8, return_errors: bool = False
     ) -> Iterator[Array | Exception]:
-        """Restore pictures one by one while several requests are under way, so that the server can batch them.
+        """Restore pictures one by one with several requests at a time, so that the server can batch them.
 
-        Float pictures of different sizes never are under way together: a server that batches would refuse them.
+        Float pictures of different sizes are never sent at the same time: a server that batches would reject them.
 
         Args:
-            pictures: iterable of what ``deblur`` takes; read as places become free.
+            pictures: iterable of what ``deblur`` takes; read as requests finish.
             in_flight: how many may be read and not yet given back.
             return_errors: give ValueError, OSError, TypeError and ServingError instead of the picture that they are
                 about, and the call continues; otherwise they are raised.

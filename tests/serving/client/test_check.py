@@ -186,7 +186,7 @@ def test_presets_that_the_server_does_not_have(fake, monkeypatch, golden_file, c
 def test_wrong_arguments(fake, free_port, golden_file):
     cases = [
         (("localhost",), {}, "a server must be HOST:PORT"),
-        ((f"127.0.0.1:{free_port}",), {}, "answers as a model server; rest: .*cannot be reached.* grpc: .*cannot be"),
+        ((f"127.0.0.1:{free_port}",), {}, "no model server answers at .*; rest: .*cannot be reached.* grpc: .*cannot be"),
         ((fake.rest,), {"protocol": "http"}, "the protocol must be rest or grpc, got 'http'"),
         ((fake.rest,), {"protocol": "grpc"}, "does not speak gRPC"),
         ((fake.grpc,), {"protocol": "rest"}, "does not speak HTTP"),
