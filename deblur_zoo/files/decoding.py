@@ -39,7 +39,7 @@ _UPRIGHT = {
 
 
 class TooManyPixels(ValueError):
-    """An image has more pixels than are accepted."""
+    """An image has too many pixels."""
 
 
 def check_pixels(name, height, width, maximum_pixels):
@@ -115,7 +115,7 @@ def _decode(file, name, maximum_pixels, as_stored):
 
 
 class _NeedsExtra(ValueError):
-    """A picture that is read with an optional package."""
+    """Reading the picture needs an optional package."""
 
 
 def _open(file, name):
@@ -132,7 +132,7 @@ def _open(file, name):
 
 
 def _examine(file, name, maximum_pixels):
-    """Refuse what Pillow would take minutes for."""
+    """Reject files that Pillow would take minutes to decode."""
     most = _BYTES_PER_PIXEL * max(maximum_pixels, MAXIMUM_PIXELS)
     content = file.read(most + 1)
     if len(content) > most:

@@ -1,7 +1,7 @@
 """Presets from a URI: a local folder or archive, or one fetched over HTTPS and kept in a cache.
 
-A URI names an archive (``.tar.gz``, ``.tgz`` or ``.zip``) that holds one preset, or a base under which ``config.json``
-and the weight file lie. Presets are cached after the first download, if the weight file matches the sha256 in their
+A URI names an archive (``.tar.gz``, ``.tgz`` or ``.zip``) with one preset, or a base address with ``config.json`` and
+the weight file. Presets are cached after the first download, if the weight file matches the sha256 in their
 config. If a URI states its archive's sha256, the archive is cached too and the unpacked files are compared with it on
 each use.
 """
@@ -50,7 +50,7 @@ def fetch(uri, maximum_bytes=MAXIMUM_BYTES):
         FileNotFoundError: the file, directory or address does not exist.
         ValueError: a kind of URI that is not accepted, a wrong checksum, an unsafe or damaged archive, one that is too
             large, no preset, or, with ``#sha256=``, a cache that was altered.
-        ConnectionError: the server cannot be reached, answers with an error, or breaks off.
+        ConnectionError: the server cannot be reached, answers with an error, or cuts the answer off.
     """
     address, _, fragment = uri.partition("#")
     checksum = _checksum(fragment, uri)
@@ -175,7 +175,7 @@ def _download_files(address, folder, maximum_bytes):
 
 
 def _weights_entry(folder, address):
-    """What a ``config.json`` says of its weight file, checked; None where it has none."""
+    """The checked entry of the weight file in a ``config.json``; None without one."""
     try:
         path = folder / "config.json"
         if path.stat().st_size > _LARGEST_CONFIG:
@@ -193,7 +193,7 @@ def _weights_entry(folder, address):
 
 
 def _check_weights(folder, address):
-    """Refuse to keep weights that broke off: without an announced length, nothing else shows it."""
+    """Reject weights that were cut off; without an announced length, only the checksum shows it."""
     weights = _weights_entry(folder, address)
     if weights is None:
         return

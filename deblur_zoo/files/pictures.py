@@ -54,7 +54,7 @@ _ACCEPTED_ARRAYS = "arrays of shape (H, W), (H, W, C) or (N, H, W, C) with C = 1
 
 @dataclass(frozen=True)
 class Picture:
-    """Images ready for a model, and what converts a result back to their original form.
+    """Images ready for a model, and everything needed to convert a result back to their original form.
 
     Attributes:
         colours: (N, H, W, 3), uint8, uint16 or float32 in [0, 1], sRGB.
@@ -168,7 +168,7 @@ def load(source, maximum_pixels=MAXIMUM_PIXELS):
     Args:
         source: a path, a PIL image, or an array of shape (H, W), (H, W, C) or (N, H, W, C), C = 1, 3 or 4: uint8,
             uint16 (0 to 65535) or float in [0, 1]. Colour order RGB, alpha last.
-        maximum_pixels: larger ones are refused.
+        maximum_pixels: larger ones are rejected.
 
     Returns:
         Picture.
@@ -268,7 +268,7 @@ def read_bytes(path):
 def list_pictures(folder):
     """Paths of all picture files (by ending) in a folder and its sub-folders, sorted; see ``folders.list_files``.
 
-    They are those that are written, and HEIC and AVIF.
+    These are the formats that can be written, plus HEIC and AVIF.
 
     Raises:
         FileNotFoundError, NotADirectoryError: there is no such folder.

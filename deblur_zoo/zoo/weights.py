@@ -52,7 +52,7 @@ def save_weights_float16(model: "keras.Model", path: StrPath) -> None:
     """Write a built model's weights with every float rounded to float16, atomically.
 
     The same weights give the same bytes, and ``load_weights`` or Keras' own reader takes the file. float16 rounds
-    to 11 significant bits: half the size for an error of at most 0.05 % a weight.
+    to 11 significant bits: half the size for an error of at most 0.05 % per weight.
 
     Args:
         model: a built ``keras.Model``.
