@@ -56,7 +56,7 @@ class Decoded:
         pixels: sRGB, (H, W) for grey, (H, W, 3), or (H, W, 4) with alpha; uint8, uint16 for a file of 16 bits, float32
             (H, W) for grey of other kinds.
         grey: whether the colours of (H, W, 4) are known to be equal.
-        deep: whether the file has 16 bits a channel.
+        deep: whether the file has 16 bits per channel.
         profile: ColourProfile that results can be given back in, or None.
         own: uint8 or uint16 pixels in the colours of ``profile``, alpha left out; None without one.
         metadata: of the file.

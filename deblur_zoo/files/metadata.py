@@ -26,7 +26,7 @@ class Metadata:
     Attributes:
         main, details, place: values by tag of the EXIF data's main directory, its Exif and its GPS directory.
         little: whether the numbers in opaque values, such as a maker note, are little-endian.
-        dpi: (x, y) in pixels an inch, or None.
+        dpi: (x, y) in pixels per inch, or None.
     """
 
     main: dict = field(default_factory=dict)

@@ -61,7 +61,7 @@ class Picture:
         shape: shape of the array (or of the upright picture) that they came as.
         grey: the picture has one colour channel, or three equal ones (grey with alpha).
         alpha: (N, H, W), uint8 or uint16, or None.
-        deep: the picture came with 16 bits a channel.
+        deep: the picture came with 16 bits per channel.
         profile: ColourProfile of the file or PIL image, if results can be given back in it; or None.
         own: pixels in the colours of ``profile``, uint8 or uint16, or None.
         metadata: of the file or PIL image.
