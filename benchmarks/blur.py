@@ -150,4 +150,4 @@ def main(arguments):
 
 
 if __name__ == "__main__":
-    run(main, "python -m benchmarks.blur")
+    run(main, "benchmarks.blur")

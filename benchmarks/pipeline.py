@@ -183,4 +183,4 @@ def main(arguments):
 
 
 if __name__ == "__main__":
-    run(main, "python -m benchmarks.pipeline")
+    run(main, "benchmarks.pipeline")

@@ -208,4 +208,4 @@ def _time_kind(kind, servers, clients, direct):
 
 
 if __name__ == "__main__":
-    command_line_tools.run(benchmark, "python -m benchmarks.serving")
+    command_line_tools.run(benchmark, "benchmarks.serving")

@@ -111,7 +111,7 @@ def demo(arguments):
 def main():
     flags.DEFINE_string("preset", "one_step_lite", "preset's name, a directory, or a URI")
     flags.DEFINE_string("out", "demo", "folder to write into")
-    command_line_tools.run(demo, "python -m examples.demo")
+    command_line_tools.run(demo, "examples.demo")
 
 
 if __name__ == "__main__":

@@ -186,7 +186,7 @@ def make(arguments):
 def main():
     flags.DEFINE_string("out", "docs/gallery.png", "image file to write")
     flags.DEFINE_list("presets", [], "presets to show, separated by commas; default: every deblurrer with weights")
-    command_line_tools.run(make, "python -m examples.gallery")
+    command_line_tools.run(make, "examples.gallery")
 
 
 if __name__ == "__main__":

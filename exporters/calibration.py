@@ -1,4 +1,4 @@
-"""Blurred faces from a folder of sharp ones, to calibrate and check full integer quantisation."""
+"""Blurred faces from a folder of sharp ones, to calibrate and verify full integer quantisation."""
 
 from dataclasses import dataclass
 
@@ -19,8 +19,8 @@ class BlurredFaces:
     """Blurred faces, float32 (N, H, W, 3) in [0, 1], of 8 bits.
 
     Attributes:
-        calibration: what ranges are taken from.
-        checked: other faces, which the comparison uses.
+        calibration: faces that set the quantisation ranges.
+        checked: other faces, for the comparison.
     """
 
     calibration: np.ndarray
@@ -32,7 +32,7 @@ def blurred_faces(folder, height, width, seed=0):
 
     Args:
         folder: aligned sharp faces, as ``deblur_zoo.data.face_store.load_faces`` takes them.
-        height, width: of the result; faces of 128x128 are enlarged or reduced where it is another size.
+        height, width: of the result; faces of 128x128 are resized to it.
         seed: of the noise.
 
     Returns:
@@ -44,7 +44,7 @@ def blurred_faces(folder, height, width, seed=0):
     """
     store = load_faces([folder], limit=LARGEST_CALIBRATION + CHECKED)
     if len(store) < 2 * CHECKED:
-        raise ValueError(f"{folder} holds {len(store)} faces; at least {2 * CHECKED} are needed for int8")
+        raise ValueError(f"{folder} has {len(store)} faces, but int8 needs at least {2 * CHECKED}")
     faces, kernels = central_crop(store.faces), standard_test_bank()
     # Neighbours in a bank have the same size: steps of 7 go through all sizes.
     blurred = [

@@ -12,17 +12,18 @@ class Format:
     """An export format.
 
     Attributes:
-        name: on the command line, and of the folder between preset and version.
+        name: on the command line, and of the folder between those of the preset and the version.
         export: ``export(model, path, overwrite=False, information=None, **options)`` writes into a new folder ``path``,
             runs the files in a fresh process, compares it with the model, and returns the comparisons, all passed.
-            Each has a readable ``str()``. It raises ``exporters.verify.VerificationError`` where one fails, ValueError
-            for options or a model that the format does not take, OSError, and FileExistsError in particular; then no
-            files remain. The information is what ``exporters.information`` makes.
-        check_backend: raises RuntimeError where Keras runs on a backend that the format is not written with, or a
-            package is missing.
+            Each has a readable ``str()``. It raises ``exporters.verify.VerificationError`` if one fails, ValueError
+            for options or a model that the format does not support, or OSError, such as FileExistsError; then no files
+            remain. The information comes from ``exporters.information``.
+        check_backend: raises RuntimeError if the format cannot be written from the current Keras backend, or a package
+            is missing.
         define_flags: defines the format's own flags.
         flags: their names.
-        read_options: makes the options of ``export`` of absl's ``FLAGS``; raises ``UsageError`` for bad values.
+        read_options: function of absl's ``FLAGS`` that returns the options of ``export``; raises ``UsageError`` for
+            invalid values.
         own_folder: whether files go to ``out/preset/name/version``; false: to ``out/preset/version``.
     """
 

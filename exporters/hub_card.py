@@ -112,7 +112,7 @@ def card(name, version, information=None):
     Args:
         name: the preset's name.
         version: version number or text.
-        information: dict of ``exporters.information``; what it does not say is left out or said to be unknown.
+        information: dict of ``exporters.information``; missing entries are left out or called unknown.
     """
     information = information or {}
     tensor = information.get("input") or {}

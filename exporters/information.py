@@ -1,4 +1,4 @@
-"""The description that an exported file carries: inputs, outputs, alignment, licence."""
+"""The metadata in an exported file: inputs, outputs, alignment, licence."""
 
 import deblur_zoo
 from deblur_zoo.faces import alignment
@@ -20,7 +20,7 @@ def information(name, config=None, labels=None, **more):
     Returns:
         dict with "format_version", "made_by", "preset", "kind"; "input" and "output": "name", "range", "channels" and
         "layout"; "alignment": "crop_size", "points" as fractions of the crop's width and height, and "border";
-        "labels": names of the output's channels, None where it is a picture; "license", "paper", "weights_sha256".
+        "labels": names of the output's channels, None if it is a picture; "license", "paper", "weights_sha256".
     """
     config = config or {}
     points = zip(alignment.POINT_NAMES, alignment.CANONICAL_POINTS.tolist(), strict=True)

@@ -1,7 +1,7 @@
-"""Operations that ONNX lacks, and sizes that tf2onnx passes through floats.
+"""Find operations that ONNX lacks, and keep image sizes integers, which tf2onnx passes through floats.
 
-tf2onnx compares integers, and takes their minimum and maximum, as float32. A converter to float16 then rounds image
-sizes or turns them into infinity.
+tf2onnx compares integers, and takes their minimum and maximum, as float32. A conversion to float16 would round image
+sizes or overflow.
 """
 
 import numpy as np
@@ -12,13 +12,13 @@ _EXTREMES = ("Min", "Max")
 
 
 def keep_whole_numbers(model):
-    """Let operations on whole numbers that were cast to float32 work on the whole numbers. Changes the model.
+    """Make operations on integers that are cast to float32 use the integers. Changes the model.
 
     Args:
-        model: ``onnx.ModelProto``; opset 12 or later, whose Min and Max take whole numbers.
+        model: ``onnx.ModelProto``; opset 12 or later, whose Min and Max accept integers.
 
     Raises:
-        ValueError: a cast of whole numbers to float32 is left; the sentence names it.
+        ValueError: a cast of integers to float32 is left; the message names it.
     """
     graph = model.graph
     kinds = _element_types(model)
@@ -43,7 +43,7 @@ def keep_whole_numbers(model):
     used = {name for node in graph.node for name in node.input} | {value.name for value in graph.output}
     left = [node for name, node in casts.items() if name in used]
     if left:
-        raise ValueError(f"tf2onnx passes whole numbers through floats at {', '.join(node.name for node in left)}")
+        raise ValueError(f"tf2onnx passes integers through floats at {', '.join(node.name for node in left)}")
     for unused in [node for name, node in casts.items() if name not in used]:
         graph.node.remove(unused)
     for unused in [constant for name, constant in constants.items() if name not in used]:
@@ -78,7 +78,7 @@ def _is_cast_to_float(node, kinds):
 
 
 def _as_whole(graph, constant, dtype):
-    """The name of a constant's copy in whole numbers; float32 has rounded the largest ones up."""
+    """The name of a constant's integer copy; float32 has rounded the largest values up."""
     name = f"{constant.name}_{np.dtype(dtype).name}"
     if all(other.name != name for other in graph.initializer):
         limits = np.iinfo(dtype)

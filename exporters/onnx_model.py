@@ -32,7 +32,7 @@ PROGRAM = pathlib.Path(__file__).with_name("run_onnx.py")
 
 
 def check_backend():
-    """Raises RuntimeError where Keras runs on another backend than TensorFlow, or a package is missing."""
+    """Raises RuntimeError if Keras does not run on TensorFlow, or a package is missing."""
     require_tensorflow("an ONNX file")
     require_packages("writing ONNX", PACKAGES, "onnx")
 
@@ -49,7 +49,7 @@ def export(model, path, overwrite=False, information=None, float16=False):
         overwrite: replace an existing folder.
         information: dict that JSON can hold, stored in the file's metadata_props as JSON under ``METADATA_KEY``;
             ``deblur_zoo.exported.onnx_file`` reads it.
-        float16: also write ``<model.name>_float16.onnx``: weights and arithmetic of half precision, input and output
+        float16: also write ``<model.name>_float16.onnx``: weights and arithmetic in half precision, input and output
             still float32.
 
     Returns:
@@ -57,9 +57,9 @@ def export(model, path, overwrite=False, information=None, float16=False):
 
     Raises:
         FileExistsError: the folder exists, and ``overwrite`` is false.
-        ValueError: tf2onnx cannot convert an operation of the model; the sentence names it.
+        ValueError: tf2onnx cannot convert an operation of the model; the message names it.
         exporters.verify.VerificationError: the file is not valid ONNX or differs from the model; no files remain.
-        RuntimeError: Keras runs on another backend than TensorFlow, or a package is missing.
+        RuntimeError: as ``check_backend``.
     """
     check_backend()
     with atomic_folder(path, overwrite) as folder:
@@ -160,9 +160,9 @@ def convert(function):
 
 
 def _floor_division(graph, node, name, _):
-    """tf2onnx's handler of FloorDiv and FloorMod for whole numbers, with Python's rounding.
+    """A tf2onnx handler of FloorDiv and FloorMod for integers, with Python's rounding.
 
-    tf2onnx's own writes ONNX's Div alone, which rounds to zero: -(-7 // 8) would be 0, and nothing would be padded.
+    tf2onnx's own writes only ONNX's Div, which rounds towards zero: -(-7 // 8) would be 0, and padding would be lost.
     """
     import onnx
     from tf2onnx.onnx_opset import math
@@ -196,7 +196,7 @@ def _check_file(file):
 
 @contextlib.contextmanager
 def _quiet(name):
-    """Silence a package's log: relevant problems are raised as errors here."""
+    """Silence a package's log; relevant problems raise errors."""
     logger = logging.getLogger(name)
     level = logger.level
     logger.setLevel(logging.CRITICAL + 1)

@@ -4,7 +4,7 @@ import importlib.util
 
 
 def require_tensorflow(what):
-    """Raise RuntimeError if Keras runs on another backend; ``what`` begins the sentence, such as "an ONNX file"."""
+    """Raise RuntimeError if Keras does not run on TensorFlow; ``what`` begins the message, such as "an ONNX file"."""
     import keras
 
     if keras.backend.backend() != "tensorflow":
@@ -18,9 +18,9 @@ def require_packages(what, packages, extra):
     """Raise RuntimeError if a package is missing.
 
     Args:
-        what: needs them, and begins the sentence.
+        what: what needs them, the beginning of the message.
         packages: names to import.
-        extra: of pyproject.toml, brings them.
+        extra: the extra in pyproject.toml that installs them.
     """
     missing = [name for name in packages if importlib.util.find_spec(name) is None]
     if missing:

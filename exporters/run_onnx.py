@@ -1,8 +1,7 @@
 """Runs an ONNX file on stored requests: ``python run_onnx.py FILE REQUESTS.npz ANSWERS.npz``.
 
-Imports onnxruntime and nothing of this project, no Keras and no TensorFlow, so what it
-gives comes from the written file alone. ``exporters.verify`` describes the two .npz files; a signature is the name of
-the output.
+Imports onnxruntime, but neither this project, Keras nor TensorFlow, so the answers come from the written file alone.
+``exporters.verify`` describes the two .npz files; a signature is the name of the output.
 """
 
 import sys

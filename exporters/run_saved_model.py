@@ -1,7 +1,7 @@
 """Runs a SavedModel on stored requests: ``python run_saved_model.py FOLDER REQUESTS.npz ANSWERS.npz``.
 
-Imports nothing of this project and no Keras, so what it gives comes from the written files alone. ``exporters.verify``
-describes the two .npz files.
+Imports neither this project nor Keras, so the answers come from the written files alone. ``exporters.verify`` describes
+the two .npz files.
 """
 
 import sys

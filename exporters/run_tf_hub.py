@@ -1,8 +1,8 @@
-"""Loads what was written for TensorFlow Hub in every way: ``python run_tf_hub.py FOLDER REQUESTS.npz ANSWERS.npz``.
+"""Loads an export for TensorFlow Hub in every way: ``python run_tf_hub.py FOLDER REQUESTS.npz ANSWERS.npz``.
 
-Imports nothing of this project and no Keras 3, so what it gives comes from the written files alone. FOLDER holds
-``model/`` and one ``.tar.gz``. ``exporters.verify`` describes the two .npz files; a request's signature is one of the
-ways in ``run``. At the end a step of gradient descent must lower a loss; if not, the process fails with one sentence.
+Imports neither this project nor Keras 3, so the answers come from the written files alone. FOLDER has ``model/`` and
+one ``.tar.gz``. ``exporters.verify`` describes the two .npz files; a request's signature is one of the ways in ``run``.
+At the end a step of gradient descent must lower a loss, or the process fails with one sentence.
 """
 
 import contextlib
@@ -53,7 +53,7 @@ def run(folder, requests_path, answers_path):
 
 
 def only_output(signature):
-    """The signature as a function that gives its only output."""
+    """The signature as a function that returns its only output."""
 
     def call(images):
         (output,) = signature(images=images).values()
@@ -64,7 +64,7 @@ def only_output(signature):
 
 @contextlib.contextmanager
 def serve_files(folder):
-    """Give the address of a server of a folder's files on this machine."""
+    """A context that serves a folder's files on this machine and yields the address."""
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *_):
@@ -81,7 +81,7 @@ def serve_files(folder):
 
 
 def in_training(function, owner):
-    """The function in training; the state that training changes (averages, seeds) is as before after each call."""
+    """The function with ``training=True``; restores state that training changes (averages, seeds) after each call."""
 
     def call(images):
         trained = {id(variable) for variable in owner.trainable_variables}

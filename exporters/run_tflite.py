@@ -1,9 +1,8 @@
 """Runs a TFLite file on stored requests: ``python run_tflite.py FILE REQUESTS.npz ANSWERS.npz``.
 
-Imports the interpreter alone, neither TensorFlow nor this project. ``exporters.verify`` describes the .npz files.
-Pictures go through one by one. Where the file takes bytes, they are sent by its input's scale and zero point, and taken
-back by its output's.
-The answers also hold ``seconds/1`` and ``seconds/2``: the times of single runs with one and with two threads.
+Imports only the interpreter, neither TensorFlow nor this project. ``exporters.verify`` describes the .npz files.
+Pictures run one by one, converted with the scale and zero point of the file's input and output if these are bytes. The
+answers also have ``seconds/1`` and ``seconds/2``: the times of single runs with one and two threads.
 """
 
 import sys

@@ -7,7 +7,7 @@ shape.
 
 ``serving_bytes``: ``encoded``, a batch of strings, each a JPEG or PNG file -> ``restored_bytes``, a batch of strings,
 each an 8-bit RGB PNG of its input's height and width. The pictures of a batch may differ in size; they are restored one
-by one. Grey becomes RGB, an alpha channel is dropped, 16-bit PNGs are read with 8 bits. EXIF data is neither read nor
+by one. Grey becomes RGB, an alpha channel is dropped, 16-bit PNGs are read as 8-bit. EXIF data is neither read nor
 kept: send photos upright. One file that is not an image fails its whole batch.
 
 A parser has ``serving_default`` only, ``images`` -> ``probabilities``, float32 (N, H, W, classes).
@@ -40,7 +40,7 @@ PROGRAM = pathlib.Path(__file__).with_name("run_saved_model.py")
 
 
 def check_backend():
-    """Raises RuntimeError where Keras runs on another backend than TensorFlow."""
+    """Raises RuntimeError if Keras does not run on TensorFlow."""
     require_tensorflow("a SavedModel")
 
 
@@ -62,7 +62,7 @@ def export(model, path, overwrite=False, information=None):
     Raises:
         FileExistsError: the folder exists, and ``overwrite`` is false.
         exporters.verify.VerificationError: the written files differ from the model; no files remain.
-        RuntimeError: Keras runs on another backend than TensorFlow.
+        RuntimeError: Keras does not run on TensorFlow.
         TypeError: the information is not JSON-serialisable.
     """
     check_backend()

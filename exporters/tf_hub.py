@@ -33,7 +33,7 @@ TRAINING_WAYS = ("hub.load(FOLDER), training", "hub.KerasLayer(FOLDER), training
 
 
 def check_backend():
-    """Raises RuntimeError where Keras runs on another backend than TensorFlow, or tensorflow_hub is missing."""
+    """Raises RuntimeError if Keras does not run on TensorFlow, or tensorflow_hub is missing."""
     saved_model.check_backend()
     require_packages("verifying a TF Hub export", PACKAGES, "hub")
 
@@ -57,7 +57,7 @@ def export(model, path, overwrite=False, information=None):
         FileExistsError: the folder exists, and ``overwrite`` is false.
         exporters.verify.VerificationError: the written files do not load, differ from the model, or cannot be
             fine-tuned; no files remain.
-        RuntimeError: Keras runs on another backend than TensorFlow, or tensorflow_hub is missing.
+        RuntimeError: as ``check_backend``.
         TypeError: the information is not JSON-serialisable.
     """
     check_backend()
@@ -118,7 +118,7 @@ def write_archive(folder, path):
     """Pack a folder reproducibly: without times and owners, in a fixed order.
 
     Args:
-        folder: what to pack; its content lies at the archive's root.
+        folder: its contents go to the archive's root.
         path: of the ``.tar.gz``.
     """
     folder = pathlib.Path(folder)

@@ -19,7 +19,7 @@ class Checked:
 
     Attributes:
         precision: one of ``exporters.tflite_model.PRECISIONS``.
-        psnr: between the file's and the Keras model's pictures, in decibels; the worst picture's.
+        psnr: lowest PSNR in dB of the file's pictures against the Keras model's.
         milliseconds: medians of single runs with one thread and with two.
         size: of the file in bytes.
     """
@@ -56,7 +56,7 @@ def check(model, files, pictures):
     """Run files and compare.
 
     Args:
-        model: the ``Deblurrer`` that they were made of.
+        model: the ``Deblurrer`` that was exported.
         files: dict from precision to path.
         pictures: float32 (N, H, W, 3) in [0, 1], of the files' height and width.
 
@@ -64,7 +64,7 @@ def check(model, files, pictures):
         list of ``Checked``, all passed.
 
     Raises:
-        VerificationError: a file does not run, gives NaN or another shape, or differs too much.
+        VerificationError: a file does not run, returns NaN or another shape, or differs too much.
     """
     expected = np.concatenate([np.asarray(model(picture[None], training=False)) for picture in pictures])
     results = []
@@ -90,6 +90,6 @@ def check(model, files, pictures):
 
 
 def worst_psnr(expected, found):
-    """The lowest PSNR of a batch on [0, 1], in decibels; 150 where a picture is equal to the last bit."""
+    """The lowest PSNR of a batch on [0, 1], in dB; 150 for identical pictures."""
     errors = np.mean((expected.astype(np.float64) - found) ** 2, axis=(1, 2, 3))
     return float(-10 * np.log10(max(errors.max(), 1e-15)))

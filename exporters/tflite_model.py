@@ -1,11 +1,11 @@
-"""TFLite files for phones, one a precision, made of builtin operators alone, with what they take and give inside.
+"""TFLite files for phones, one per precision, with builtin operators only and metadata about input and output.
 
-``float32`` keeps the weights, ``float16`` stores them in half the bytes, ``dynamic_int8`` stores them as bytes and
-computes with bytes where the interpreter can, ``int8`` computes with bytes throughout, picture in and picture out.
+``float32`` keeps the weights, ``float16`` halves them, ``dynamic_int8`` stores them as int8 and computes in int8 where
+the interpreter can, ``int8`` computes in int8 throughout, including input and output.
 
 Each file takes one picture of one size: ``images`` (1, H, W, 3) -> ``restored`` (1, H, W, 3), RGB, float32 in [0, 1];
-the ``int8`` file takes and gives uint8, by the scale and zero point that the tensors carry: value = scale * (byte -
-zero point). They are 1/255 and 0 only where no layer that touches the picture needs another range. A parser's output is
+the ``int8`` file takes and returns uint8 with the tensors' scale and zero point: value = scale * (byte - zero point).
+These are 1/255 and 0 unless a layer that touches the picture needs another range. A parser's output is
 ``probabilities`` (1, H, W, classes).
 """
 
@@ -37,7 +37,7 @@ LARGEST_SIDE = 2048
 
 
 def check_backend():
-    """Raises RuntimeError where Keras runs on another backend than TensorFlow, or the interpreter is not installed."""
+    """Raises RuntimeError if Keras does not run on TensorFlow, or the interpreter is not installed."""
     require_tensorflow("a TFLite file")
     require_packages("verifying a TFLite file", ("ai_edge_litert",), "tflite")
 
@@ -49,7 +49,7 @@ def export(model, path, overwrite=False, information=None, size=CROP, precisions
         model: a built ``Deblurrer`` or parser (TensorFlow backend).
         path: the folder to create; see ``FORMAT.target``. It gets NAME_HxW_PRECISION.tflite files and report.tsv.
         overwrite: replace an existing folder.
-        information: what ``exporters.information`` makes; it travels inside each file.
+        information: from ``exporters.information``; stored in each file.
         size: (height, width) in pixels.
         precisions: some of ``PRECISIONS``; None: all, ``int8`` only with ``faces``.
         faces: folder of sharp aligned faces; blurred, they calibrate ``int8`` and test every precision.
@@ -161,14 +161,14 @@ def convert(saved, precision, calibration=None):
 
 
 def full_range(pictures):
-    """The pictures, the first one with a black and a white pixel, so that the ranges hold both."""
+    """The pictures, the first one with a black and a white pixel, so that the ranges include both."""
     pictures = pictures.copy()
     pictures[0, 0, 0], pictures[0, -1, -1] = 0.0, 1.0
     return pictures
 
 
 def conversion_problem(text):
-    """One sentence from the converter's message: the operators and their layers."""
+    """The converter's message in one sentence: the operators and their layers."""
     operators = sorted(set(re.findall(r"'tf\.(\w+)' op is neither a custom op nor a flex op", text)))
     if not operators:
         return f"the TFLite converter failed: {text.strip().splitlines()[0] if text.strip() else 'no message'}"
@@ -194,8 +194,8 @@ def foreign_operators(content):
 def dead_sums(content):
     """Names of a quantised file's sums that the interpreter rejects because they are zero for every image.
 
-    Its kernel of ADD ends the whole process unless twice the larger input's scale is below 2**20 times the result's
-    (that of SUB does not). Where ReLUs are dead, the range of the result, and with it its scale, is next to nothing.
+    Its ADD kernel aborts the process unless twice the larger input's scale is below 2**20 times the result's (SUB does
+    not). Dead ReLUs make the result's range, and so its scale, nearly zero.
     """
     from tensorflow.lite.python import schema_py_generated as schema
 
@@ -235,8 +235,8 @@ def _tensors(content):
 
 
 def embed(path, information):
-    """Put ``deblur_zoo.json`` inside a TFLite file, as its format keeps files beside the graph: a zip archive behind
-    it. Any zip reader opens it. It also says how long the graph is and its sha256, so that damage is found.
+    """Put ``deblur_zoo.json`` into a TFLite file, in the format's usual way: a zip archive after the graph, which any
+    zip reader opens. It also has the graph's length and sha256, which reveal damage.
     """
     graph = path.read_bytes()
     information = {**information, "graph": {"bytes": len(graph), "sha256": hashlib.sha256(graph).hexdigest()}}
@@ -247,7 +247,7 @@ def embed(path, information):
 
 
 def example_pictures(size, count=4, seed=0):
-    """Smooth shades and edges for a test without faces; float32 (count, H, W, 3) in [0, 1], of 8 bits."""
+    """Smooth gradients and edges, for a comparison without faces; float32 (count, H, W, 3) in [0, 1], of 8 bits."""
     height, width = size
     generator = np.random.default_rng(seed)
     rows, columns = np.linspace(0, 1, height)[:, None, None], np.linspace(0, 1, width)[:, None]
@@ -272,7 +272,7 @@ def define_flags():
 
 
 def read_options(values):
-    """Options of ``export`` from the flags; raises UsageError for bad ones."""
+    """Options of ``export`` from the flags; raises UsageError for invalid ones."""
     options = {"faces": values.faces}
     if values.size is not None:
         found = re.fullmatch(r"(\d{1,5})(?:x(\d{1,5}))?", values.size)

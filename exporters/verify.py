@@ -1,6 +1,6 @@
 """Run exported files in a fresh process and compare the results with the Keras model's.
 
-A format brings a program (a Python file that imports nothing of this project) that is called as
+Each format has a program (a Python file that does not import this project) that is called as
 ``python PROGRAM WRITTEN REQUESTS.npz ANSWERS.npz``. For each i = 0, 1, ... the requests hold ``i/signature`` (text) and
 either ``i/images`` (float32 (N, H, W, 3)) or ``i/files/0``, ``i/files/1``, ... (uint8: encoded pictures), and the
 answers hold the same keys without the signature.
@@ -26,7 +26,7 @@ TIMEOUT_SECONDS = 900
 
 
 class VerificationError(Exception):
-    """The exported files did not run, or their results differ from the Keras model's. The text is one sentence."""
+    """The exported files did not run, or their results differ from the Keras model's."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def verify(written, program, cases, timeout=TIMEOUT_SECONDS):
 
 
 def _test_pictures(shape, seed):
-    """Smooth shades with noise: both flat regions and detail."""
+    """Smooth gradients with noise: flat regions and detail."""
     generator = np.random.default_rng(seed)
     count, height, width, channels = shape
     rows, columns = np.linspace(0, 1, height)[:, None, None], np.linspace(0, 1, width)[:, None]

@@ -1,4 +1,4 @@
-"""Rendered clips of one face whose motion is known; imported by its path.
+"""Rendered clips of one face whose motion is known.
 
 Every frame carries what is true of it in three pixels of its upper left corner, so that a detector that reads them
 knows where the face is, in whatever order and process frames come. The clips are written without loss (FFV1).

@@ -1,4 +1,4 @@
-"""Small video files with sound, times, turns and colours as a test wants them; imported by its path."""
+"""Small video files with sound, times, turns and colours as a test wants them."""
 
 from fractions import Fraction
 

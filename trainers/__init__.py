@@ -1,6 +1,8 @@
-"""Training: one file a method (losses, stages) and one training step per backend.
-``trainers.train`` and ``python -m trainers`` train a preset from the recipe that travels with it; ``trainers.Method``
-and ``trainers.register_method`` add a method. Resolved on first use: importing this package imports no Keras.
+"""Training: one file per method (losses, stages) and one training step per backend.
+
+``trainers.train`` and ``python -m trainers`` train a preset by its recipe; ``trainers.Method`` and
+``trainers.register_method`` add a method. Names are imported on first use, so importing this package does not import
+Keras.
 """
 
 import lazy_loader

@@ -2,11 +2,10 @@
 
     python -m trainers --preset one_step_lite --faces crops/train --development crops/development --out runs/lite
 
-Faces are crops of 128x128 or more, as `python -m deblur_zoo.faces --margin 16` writes them. The preset's recipe
-has all other settings. The same command resumes a killed run. The run's folder gets the resolved
-recipe, the log, the checkpoint and, in best.weights.h5, the best moving average of the weights, which
-deblur_zoo.load("runs/lite") loads; strip.png shows a few development faces blurred, restored and sharp. trainers.train
-is the same in Python. See docs/training.md.
+Faces are crops of 128x128 or more, as `python -m deblur_zoo.faces --margin 16` writes them. All other settings come
+from the preset's recipe. Run the same command to resume an interrupted run. The run's folder gets the resolved recipe,
+the log, the checkpoint, the best weights (a moving average), which deblur_zoo.load("runs/lite") loads, and strip.png
+with a few development faces blurred, restored and sharp. trainers.train is the same in Python. See docs/training.md.
 """
 
 import inspect
@@ -52,7 +51,7 @@ flags.DEFINE_enum(
 )  # fmt: skip
 flags.DEFINE_enum(
     "render_on", "auto", ["auto", "host", "device"],
-    "where training pairs are blurred: by OpenCV in threads, or on the model's device; auto: there on an accelerator",
+    "where training pairs are blurred: by OpenCV on the CPU, or on the model's device; auto: there on an accelerator",
 )  # fmt: skip
 flags.DEFINE_integer("replicas", None, "number of devices; default: all GPUs", lower_bound=1)
 flags.DEFINE_bool("tensorboard", False, "also write losses, rates, measurements and pictures for TensorBoard")

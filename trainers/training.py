@@ -1,4 +1,4 @@
-"""``trainers.train``: a preset trained on aligned faces, from Python. ``python -m trainers`` parses flags into it."""
+"""``trainers.train`` trains a preset on aligned faces. ``python -m trainers`` is its command line."""
 
 import os
 import sys
@@ -37,32 +37,32 @@ def train(
     tensorboard: bool = False,
     verbose: Literal[0, 1, 2] | None = None,
 ) -> Path:
-    """Train a preset by its recipe, or resume the run that ``out`` holds. ``docs/training.md`` has the details.
+    """Train a preset by its recipe, or resume the run that ``out`` holds. See ``docs/training.md``.
 
     Args:
         preset: a name in ``deblur_zoo.list_models()``, or a folder with ``config.json`` and ``recipe.json``.
         faces: folders, packs or shards of aligned crops, as ``python -m deblur_zoo.faces --margin 16`` writes them.
         out: the run's folder. ``deblur_zoo.load(out)`` gives its best weights, during training too.
-        development: a folder of aligned crops of other people: measured on before the first step and at
-            intervals, to choose the best weights.
-        development_faces: how many of them are measured on.
+        development: a folder of aligned crops of other people, to choose the best weights: the model is measured on
+            it before the first step and at intervals.
+        development_faces: how many of them to measure on.
         development_labels: a folder of their parsing labels, to measure a parser.
         labels: folders of parsing labels, one for each of ``faces``, for losses that need them.
         pairs: folders of blurred and sharp pairs, as ``python -m trainers.datasets.video_pairs`` writes them.
         pairs_share: the share of each batch that comes from ``pairs``, 0 to 1; None: the recipe's.
         recipe: a recipe file to use instead of the preset's.
-        steps: training steps: of each named stage (0 leaves it out), or of the whole run, which the stages share as
-            they share the recipe's; None: the recipe's.
-        batch_size, precision, seed: in place of the recipe's.
+        steps: training steps of each named stage (0 skips it), or of the whole run, divided among the stages in the
+            recipe's proportions; None: the recipe's.
+        batch_size, precision, seed: override the recipe's.
         init_from: start from these weights, with a warm-up: a preset, a run's folder or a ``.weights.h5`` file.
-        init_parts: start parts of the model, by name, from other presets' parts.
+        init_parts: initial weights of single parts of the model: a preset for each part's name.
         identity_network: Keras file of a face recognition network, for the facial loss and the identity cosine.
         networks: files of the recipe's other feature networks, by name.
         distribution: several GPUs of this machine ("mirrored", or "data_parallel" under JAX) or several machines, by
             TF_CONFIG ("multi_worker").
         replicas: number of devices; None: all GPUs.
-        render_on: where training pairs are blurred: by OpenCV in threads ("host"), or on the model's device ("device");
-            "auto": there on an accelerator.
+        render_on: where training pairs are blurred: on the CPU by OpenCV ("host"), or on the model's device ("device");
+            "auto": on the device if it is an accelerator.
         tensorboard: also write losses, rates, measurements and pictures for TensorBoard.
         verbose: 0 silent, 1 a progress bar, 2 a line per epoch; None: 1 on a terminal, 2 elsewhere.
 
@@ -70,10 +70,10 @@ def train(
         ``out``.
 
     Raises:
-        CannotStart: a ValueError: an option, a recipe or data that cannot be used; nothing was trained.
+        CannotStart: (a ValueError) an invalid option, recipe or data; nothing was trained.
         FileNotFoundError: a file or folder does not exist.
-        RunStopped: a loss that is not finite, a full disk, or a folder that holds another run. The last good checkpoint
-            stays; see ``trainers.runs.errors``.
+        RunStopped: a loss that is not finite, a full disk, or a folder with another run. The last good checkpoint is
+            kept; see ``trainers.runs.errors``.
         WorkerLost: another worker of a run on several machines has ended.
     """
     options = {name: value for name, value in locals().items() if name != "verbose"}
@@ -98,7 +98,7 @@ def train(
 
 def _check(options):
     if not options["faces"]:
-        raise ValueError("faces names no folders of aligned crops to train on")
+        raise ValueError("faces must name folders of aligned crops to train on")
     for name in ("batch_size", "development_faces", "replicas"):
         value = options[name]
         if value is not None and (type(value) is not int or value < 1):

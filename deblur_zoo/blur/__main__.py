@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from deblur_zoo.blur.kernel_sizes import parse_sizes
 from deblur_zoo.blur.kernels import make_bank
-from deblur_zoo.files.command_line_tools import UsageError, run
+from deblur_zoo.files.command_line_tools import UsageError, require_flags, run
 
 FLAGS = flags.FLAGS
 
@@ -32,10 +32,9 @@ flags.DEFINE_string("out", None, "file to write, ending in .npz")
 
 
 def main(arguments):
-    if arguments:
-        raise UsageError(f"Unexpected argument {arguments[0]!r}: only flags are accepted; see --help.")
-    if not FLAGS.out or Path(FLAGS.out).suffix != ".npz":
-        raise UsageError(f"--out must be given and end in .npz, got {FLAGS.out!r}.")
+    require_flags(arguments, "out")
+    if Path(FLAGS.out).suffix != ".npz":
+        raise UsageError(f"--out must end in .npz, got {FLAGS.out!r}.")
     if not Path(FLAGS.out).absolute().parent.is_dir():
         raise UsageError(f"The folder of --out does not exist: {Path(FLAGS.out).absolute().parent}")
 
@@ -50,4 +49,4 @@ def main(arguments):
 
 
 if __name__ == "__main__":
-    run(main, "python -m deblur_zoo.blur")
+    run(main, "deblur_zoo.blur")

@@ -33,12 +33,9 @@ flags.DEFINE_integer(
 flags.DEFINE_integer("shards", 8, "number of TFRecord files", lower_bound=1)
 flags.DEFINE_integer("minimum_size", 128, "minimum side of a face in pixels", lower_bound=1)
 
-LISTED = 20
-
 
 def main(arguments):
     command_line_tools.require_flags(arguments, "faces", "out")
-    # Heavy imports after the flags have been checked.
     # Skipped files are listed at the end.
     logging.getLogger("deblur_zoo.data").setLevel(logging.ERROR)
     try:
@@ -56,11 +53,8 @@ def main(arguments):
     print(f"fingerprint: {fingerprint}")
     if packed.skipped:
         print(f"Skipped: {len(packed.skipped)}")
-        for path, reason in packed.skipped[:LISTED]:
-            print(f"  {path}: {reason}")
-        if len(packed.skipped) > LISTED:
-            print(f"  and {len(packed.skipped) - LISTED} more")
+        print(*command_line_tools.first_of(packed.skipped), sep="\n")
 
 
 if __name__ == "__main__":
-    command_line_tools.run(main, "python -m deblur_zoo.data")
+    command_line_tools.run(main, "deblur_zoo.data")

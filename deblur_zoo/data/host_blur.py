@@ -6,6 +6,7 @@ The same convolution as ``deblur_zoo.blur.convolution``: true convolution, borde
 import os
 from concurrent.futures import ThreadPoolExecutor
 
+import cv2
 import numpy as np
 
 
@@ -50,8 +51,6 @@ def blur(images, kernels, threads=None):
         TypeError: images of another type.
         ValueError: incompatible shapes or counts.
     """
-    import cv2
-
     images = np.asarray(images)
     if images.dtype not in (np.uint8, np.float32):
         raise TypeError(f"Images to blur must be uint8 or float32, got {images.dtype}.")
@@ -91,8 +90,6 @@ def jpeg(image, quality):
         TypeError: another type.
         ValueError: another shape, or a quality outside 1 to 100.
     """
-    import cv2
-
     image = np.asarray(image)
     if image.dtype not in (np.uint8, np.float32):
         raise TypeError(f"An image to compress must be uint8 or float32, got {image.dtype}.")

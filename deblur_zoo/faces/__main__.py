@@ -42,8 +42,6 @@ flags.DEFINE_float(
 flags.DEFINE_float("maximum_enlargement", _RULES.maximum_enlargement, "maximum factor of enlarging a face", 0)
 flags.DEFINE_float("minimum_inside", _RULES.minimum_inside, "minimum share of the crop inside the photo", 0, 1)
 
-LISTED = 20
-
 
 def align_photos(arguments):
     """Check the flags, then align. Returns the exit code."""
@@ -75,10 +73,7 @@ def align_photos(arguments):
         print(f"Not used: {len(summary.left_out)}")
         for kind, number in summary.kinds().most_common():
             print(f"  {number:6d}  {kind}")
-        for photo, reason in summary.left_out[:LISTED]:
-            print(f"  {photo}: {reason}")
-        if len(summary.left_out) > LISTED:
-            print(f"  and {len(summary.left_out) - LISTED} more, all in {REPORT}")
+        print(*command_line_tools.first_of(summary.left_out, f", all in {REPORT}"), sep="\n")
     return 0 if summary.crops else 1
 
 

@@ -1,4 +1,4 @@
-"""Which of the detected faces are cropped, and why the others are not."""
+"""Rules for which detected faces are cropped, and the reasons for rejecting others."""
 
 from dataclasses import dataclass
 

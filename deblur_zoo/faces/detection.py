@@ -57,7 +57,7 @@ class Detector:
 
     def __init__(self, longest_sides: Sequence[int] = (320, 1024), minimum_confidence: float = 0.9) -> None:
         if not longest_sides or min(longest_sides) < 64:
-            raise ValueError(f"longest_sides must be one or more numbers of at least 64, not {longest_sides}")
+            raise ValueError(f"longest_sides must be one or more numbers of at least 64, got {longest_sides}")
         self.longest_sides = tuple(sorted(longest_sides))
         self.minimum_confidence = minimum_confidence
         self._network: Any = None
@@ -153,7 +153,7 @@ def as_rgb(image: ArrayLike) -> Array:
         image = image[:, :, None]
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] not in (1, 3, 4) or image.size == 0:
         raise ValueError(
-            f"a photo is a uint8 array (H, W), (H, W, 3) or (H, W, 4), not {image.dtype} of shape {image.shape}"
+            f"a photo must be a uint8 array (H, W), (H, W, 3) or (H, W, 4), got {image.dtype} of shape {image.shape}"
         )
     if image.shape[2] == 1:
         image = np.repeat(image, 3, axis=2)

@@ -1,4 +1,4 @@
-"""Align a folder of photos into a folder of crops; an interrupted run can be resumed."""
+"""Crop the faces of a folder of photos, resuming after interruptions."""
 
 import hashlib
 import re

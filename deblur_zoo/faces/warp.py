@@ -31,9 +31,9 @@ def align(image: ArrayLike, points: ArrayLike, size: int = CROP_SIZE, margin: in
     """
     points = np.asarray(points, np.float64)
     if points.shape != (5, 2) or not np.isfinite(points).all():
-        raise ValueError(f"the facial points are five finite (x, y), not an array of shape {points.shape}")
+        raise ValueError(f"the facial points must be five finite (x, y), got an array of shape {points.shape}")
     if size < 1 or margin < 0:
-        raise ValueError(f"a crop has a size of at least 1 and a margin of at least 0, not {size} and {margin}")
+        raise ValueError(f"a crop needs a size of at least 1 and a margin of at least 0, got {size} and {margin}")
     matrix = similarity_transform(points, canonical_points(size, margin))
     return warp(image, matrix, size + 2 * margin), matrix
 
@@ -58,7 +58,7 @@ def warp(image: ArrayLike, matrix: ArrayLike, side: int) -> Array:
     image = np.asarray(image)
     if image.dtype not in (np.uint8, np.float32) or image.size == 0 or image.shape[2:] not in ((), (1,), (3,), (4,)):
         raise ValueError(
-            f"a photo is a uint8 array (H, W), (H, W, 3) or (H, W, 4), not {image.dtype} of shape {image.shape}"
+            f"a photo must be a uint8 array (H, W), (H, W, 3) or (H, W, 4), got {image.dtype} of shape {image.shape}"
         )
     image, matrix = _reduced(image, np.asarray(matrix, np.float64))
     # The margin of 1e-9 keeps a scale of 1 that rounding has put just below it from counting as shrinking.
@@ -96,18 +96,19 @@ def paste_back(image: ArrayLike, crop: ArrayLike, matrix: ArrayLike, feather: fl
     image, crop, matrix = np.asarray(image), np.asarray(crop), np.asarray(matrix, np.float64)
     if image.dtype != np.uint8 or image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 3, 4)):
         raise ValueError(
-            f"a photo is a uint8 array (H, W), (H, W, 3) or (H, W, 4), not {image.dtype} of shape {image.shape}"
+            f"a photo must be a uint8 array (H, W), (H, W, 3) or (H, W, 4), got {image.dtype} of shape {image.shape}"
         )
     square = crop.ndim in (2, 3) and crop.shape[0] == crop.shape[1] and (crop.ndim == 2 or crop.shape[2] in (1, 3, 4))
     if crop.dtype != np.uint8 or not square:
         raise ValueError(
-            f"a crop is a square uint8 array (S, S), (S, S, 3) or (S, S, 4), not {crop.dtype} of shape {crop.shape}"
+            "a crop must be a square uint8 array (S, S), (S, S, 3) or (S, S, 4), "
+            f"got {crop.dtype} of shape {crop.shape}"
         )
     crop = crop if crop.ndim == 2 else crop[:, :, :3]
     side = crop.shape[0]
     feather = side / 10 if feather is None else feather
     if feather < 0:
-        raise ValueError(f"feather is a width in pixels of at least 0, not {feather}")
+        raise ValueError(f"feather must be a width in pixels of at least 0, got {feather}")
     result = image.copy()
     place, patch, in_crop = warp_back(crop.astype(np.float32), matrix, image.shape)
     # Distance to the nearest edge of the crop, whose outermost pixels end half a pixel beyond their centres.

@@ -1,3 +1,3 @@
-"""Picture files to arrays and back, files written whole, archives, downloads, checksums.
-``command_line_tools.py`` is what every command line shares. Nothing here knows of faces or networks.
+"""Picture files to arrays and back, atomic writing, archives, downloads, checksums.
+``command_line_tools.py`` is shared by all commands. Nothing here depends on faces or networks.
 """

@@ -40,7 +40,7 @@ def unpack(archive, folder, name, maximum_bytes):
             target.parent.mkdir(parents=True, exist_ok=True)
             file = open(target, "xb")
         except FileExistsError:
-            raise ValueError(f"{name} holds {path} twice.") from None
+            raise ValueError(f"{name} has two entries {path}.") from None
         with file:
             for block in content:
                 file.write(block)
@@ -83,7 +83,7 @@ def _read(archive, name, maximum_bytes):
             path = PurePosixPath(member)
             # Backslashes and colons lead elsewhere on Windows.
             if path.is_absolute() or not path.parts or ".." in path.parts or "\\" in member or ":" in member:
-                raise _Refused(f"{name} holds {member!r}, a path that could lead out of its folder.")
+                raise _Refused(f"{name} has the path {member!r}, which could leave its folder.")
             with opened:
                 yield path, blocks(opened)
 

@@ -1,7 +1,8 @@
 """Colour profiles (ICC): a picture's pixels to sRGB, and results back into the picture's own colours.
 
-Both ways are relative colorimetric with black point compensation: a colour that both spaces hold stays the colour it
-is, greys stay grey and black stays black. (Perceptual conversion moves every colour, each profile in a way of its own.)
+Both ways are relative colorimetric with black point compensation: colours that both spaces can represent do not
+change, greys stay grey and black stays black. (Perceptual conversion changes every colour, differently for each
+profile.)
 """
 
 from io import BytesIO
@@ -26,7 +27,7 @@ class ColourProfile:
         can_return: whether results can be converted back; some profiles describe one way only.
 
     Raises:
-        ValueError: the profile is damaged or describes another kind of pixels; the sentence has no full stop.
+        ValueError: the profile is damaged or describes another kind of pixels; the message has no full stop.
     """
 
     def __init__(self, data, mode):

@@ -11,6 +11,8 @@ from absl import flags
 
 from deblur_zoo.files import tensorflow_messages
 
+_LISTED = 20
+
 
 class UsageError(Exception):
     """Invalid input at the command line; the text is the sentence that the user sees."""
@@ -23,7 +25,7 @@ def run(main, name):
         main: function that takes the list of non-flag arguments (without the program's name) and returns an
             exit code, or None for success. The docstring of its module is the text that ``--help`` prints,
             followed by the flags that this module defines.
-        name: the command's name, put before an error sentence.
+        name: the command, printed before an error message: an entry point in pyproject.toml, or the module.
 
     A ``UsageError`` or ``OSError`` (missing or forbidden file, full disk) becomes one sentence on standard error and
     exit code 2; Ctrl-C gives 130. Other exceptions are bugs and keep their traceback. TensorFlow starts quietly.
@@ -86,6 +88,17 @@ def require_flags(arguments, *names):
     for name in names:
         if not flags.FLAGS[name].value:
             raise UsageError(f"--{name} is missing; see --help")
+
+
+def first_of(entries, where=""):
+    """Lines for the first entries of a long list, indented, and how many more there are.
+
+    Args:
+        entries: list of (name, reason).
+        where: end of the last line, such as ", all in report.tsv".
+    """
+    lines = [f"  {name}: {reason}" for name, reason in entries[:_LISTED]]
+    return lines + [f"  and {len(entries) - _LISTED} more{where}"] * (len(entries) > _LISTED)
 
 
 def table(flag):

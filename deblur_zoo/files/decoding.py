@@ -39,7 +39,7 @@ _UPRIGHT = {
 
 
 class TooManyPixels(ValueError):
-    """An image has more pixels than are accepted."""
+    """An image has too many pixels."""
 
 
 def check_pixels(name, height, width, maximum_pixels):
@@ -56,7 +56,7 @@ class Decoded:
         pixels: sRGB, (H, W) for grey, (H, W, 3), or (H, W, 4) with alpha; uint8, uint16 for a file of 16 bits, float32
             (H, W) for grey of other kinds.
         grey: whether the colours of (H, W, 4) are known to be equal.
-        deep: whether the file has 16 bits a channel.
+        deep: whether the file has 16 bits per channel.
         profile: ColourProfile that results can be given back in, or None.
         own: uint8 or uint16 pixels in the colours of ``profile``, alpha left out; None without one.
         metadata: of the file.
@@ -115,7 +115,7 @@ def _decode(file, name, maximum_pixels, as_stored):
 
 
 class _NeedsExtra(ValueError):
-    """A picture that is read with an optional package."""
+    """Reading the picture needs an optional package."""
 
 
 def _open(file, name):
@@ -132,7 +132,7 @@ def _open(file, name):
 
 
 def _examine(file, name, maximum_pixels):
-    """Refuse what Pillow would take minutes for."""
+    """Reject files that Pillow would take minutes to decode."""
     most = _BYTES_PER_PIXEL * max(maximum_pixels, MAXIMUM_PIXELS)
     content = file.read(most + 1)
     if len(content) > most:

@@ -1,7 +1,7 @@
 """Presets from a URI: a local folder or archive, or one fetched over HTTPS and kept in a cache.
 
-A URI names an archive (``.tar.gz``, ``.tgz`` or ``.zip``) that holds one preset, or a base under which ``config.json``
-and the weight file lie. Presets are cached after the first download, if the weight file matches the sha256 in their
+A URI names an archive (``.tar.gz``, ``.tgz`` or ``.zip``) with one preset, or a base address with ``config.json`` and
+the weight file. Presets are cached after the first download, if the weight file matches the sha256 in their
 config. If a URI states its archive's sha256, the archive is cached too and the unpacked files are compared with it on
 each use.
 """
@@ -50,7 +50,7 @@ def fetch(uri, maximum_bytes=MAXIMUM_BYTES):
         FileNotFoundError: the file, directory or address does not exist.
         ValueError: a kind of URI that is not accepted, a wrong checksum, an unsafe or damaged archive, one that is too
             large, no preset, or, with ``#sha256=``, a cache that was altered.
-        ConnectionError: the server cannot be reached, answers with an error, or breaks off.
+        ConnectionError: the server cannot be reached, answers with an error, or cuts the answer off.
     """
     address, _, fragment = uri.partition("#")
     checksum = _checksum(fragment, uri)
@@ -115,13 +115,13 @@ def _checksum(fragment, uri):
         return None
     match = re.fullmatch(r"sha256=([0-9a-fA-F]{64})", fragment)
     if not match:
-        raise ValueError(f"After # a URI may only say sha256=<64 hexadecimal digits>, unlike {uri}.")
+        raise ValueError(f"After #, a URI can only have sha256=<64 hexadecimal digits>, got {uri}.")
     return match.group(1).lower()
 
 
 def _local_path(parts, uri):
     if parts.netloc not in ("", "localhost"):
-        raise ValueError(f"A file:// URI names a file of this machine, as in file:///folder, unlike {uri}.")
+        raise ValueError(f"A file:// URI must name a file on this machine, such as file:///folder, got {uri}.")
     return Path(urllib.request.url2pathname(parts.path))
 
 
@@ -130,7 +130,7 @@ def _check_scheme(address):
     if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK):
         return
     hint = " (unencrypted http is accepted from this machine only)" if parts.scheme == "http" else ""
-    raise ValueError(f"A preset's URI begins with https:// or file://, unlike {address}{hint}.")
+    raise ValueError(f"A preset's URI must begin with https:// or file://, got {address}{hint}.")
 
 
 class _CheckedRedirects(urllib.request.HTTPRedirectHandler):
@@ -155,13 +155,13 @@ def _download(address, target, maximum_bytes):
                 file.write(block)
     except urllib.error.HTTPError as error:
         kind = FileNotFoundError if error.code in (404, 410) else ConnectionError
-        raise kind(f"{address} cannot be fetched: the server answers {error.code} {error.reason}.") from error
+        raise kind(f"{address} cannot be downloaded: the server answered {error.code} {error.reason}.") from error
     except urllib.error.URLError as error:
         raise ConnectionError(f"{address} cannot be reached: {error.reason}.") from error
     except (TimeoutError, ConnectionError, http.client.HTTPException) as error:
         raise ConnectionError(f"{address} cannot be fetched: {error}.") from error
     if announced is not None and announced.isdigit() and received != int(announced):
-        raise ConnectionError(f"{address} broke off after {received:,} of {int(announced):,} bytes; try again.")
+        raise ConnectionError(f"{address} was cut off after {received:,} of {int(announced):,} bytes; try again.")
 
 
 def _download_files(address, folder, maximum_bytes):
@@ -175,7 +175,7 @@ def _download_files(address, folder, maximum_bytes):
 
 
 def _weights_entry(folder, address):
-    """What a ``config.json`` says of its weight file, checked; None where it has none."""
+    """The checked entry of the weight file in a ``config.json``; None without one."""
     try:
         path = folder / "config.json"
         if path.stat().st_size > _LARGEST_CONFIG:
@@ -193,13 +193,13 @@ def _weights_entry(folder, address):
 
 
 def _check_weights(folder, address):
-    """Refuse to keep weights that broke off: without an announced length, nothing else shows it."""
+    """Reject weights that were cut off; without an announced length, only the checksum shows it."""
     weights = _weights_entry(folder, address)
     if weights is None:
         return
     file = folder / weights["file"]
     if not file.is_file():
-        raise FileNotFoundError(f"{address} holds no {file.name}, which its config.json names.")
+        raise FileNotFoundError(f"{address} has no {file.name}, which its config.json names.")
     if sha256_of(file) != weights["sha256"]:
         raise ValueError(
             f"{file.name} of {address} broke off, is damaged or was altered: its sha256 is not the one in config.json; "

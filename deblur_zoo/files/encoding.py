@@ -50,7 +50,7 @@ def encode(pixels, format="png", profile=None, metadata=None, quality=None):
         pixels: uint8, RGB order, alpha last; PNG and TIFF take uint16 as well.
         format: "png", "jpeg" (full chroma), "webp", "bmp" or "tiff".
         profile: bytes of a colour profile to put into the file; None: the pixels are sRGB.
-        metadata: ``Metadata`` to put into the file, as far as the format holds it.
+        metadata: ``Metadata`` to put into the file, as far as the format supports it.
         quality: 1 to 100, of JPEG and WebP; unless given, JPEG has 95 and WebP is lossless.
 
     Raises:
@@ -71,7 +71,7 @@ def encode(pixels, format="png", profile=None, metadata=None, quality=None):
             f"well, not {name} from {pixels.dtype} {pixels.shape}."
         )
     if name == "JPEG" and pixels.ndim == 3 and pixels.shape[2] == 4:
-        raise ValueError("JPEG holds no alpha channel: write PNG or WebP, or leave the fourth channel out.")
+        raise ValueError("JPEG has no alpha channel: write PNG or WebP, or drop the fourth channel.")
     if deep:
         return sixteen_bits.encode(pixels, name, profile, metadata)
     options = metadata.save_options(name, profile is not None)
@@ -89,7 +89,7 @@ def encode(pixels, format="png", profile=None, metadata=None, quality=None):
 
 
 def write(path, pixels, profile=None, metadata=None, quality=None):
-    """Write pixels to a picture file, in the format that the path's ending names; complete or not at all.
+    """Write pixels to a picture file, in the format that the path's ending names, atomically.
 
     Args:
         path: of the file.

@@ -1,8 +1,8 @@
-"""What an encoded JPEG or PNG claims, read without decoding it: its pixels, and the work that it makes.
+"""Examine an encoded JPEG or PNG without decoding it: its size, and how long decoding would take.
 
-Only the bytes between a picture's parts are read, so that a few megabytes take milliseconds. What decoders do without
-this: a JPEG of 300 KB with thousands of scans takes minutes, and so does a PNG of a million parts in Pillow; in
-TensorFlow a PNG of 1 MB unpacks a gigabyte of comments, and of a GIF every frame is decoded, whatever the head says.
+Only the bytes between a picture's parts are read, so a few megabytes take milliseconds. Without these checks, a JPEG of
+300 KB with thousands of scans takes minutes to decode, and so does a PNG of a million parts in Pillow; TensorFlow
+decompresses a gigabyte of comments from a PNG of 1 MB, and decodes every frame of a GIF, whatever its header says.
 """
 
 import re

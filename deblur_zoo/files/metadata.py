@@ -1,4 +1,4 @@
-"""What a photo's file says beside its pixels: EXIF data and resolution, as results carry them on."""
+"""A photo's EXIF data and resolution, which results keep."""
 
 import math
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ class Metadata:
     Attributes:
         main, details, place: values by tag of the EXIF data's main directory, its Exif and its GPS directory.
         little: whether the numbers in opaque values, such as a maker note, are little-endian.
-        dpi: (x, y) in pixels an inch, or None.
+        dpi: (x, y) in pixels per inch, or None.
     """
 
     main: dict = field(default_factory=dict)
@@ -68,7 +68,7 @@ class Metadata:
         return exif
 
     def save_options(self, format, in_profile):
-        """Arguments for ``PIL.Image.Image.save`` in one of Pillow's formats; formats that hold none get none."""
+        """Arguments for ``PIL.Image.Image.save`` in one of Pillow's formats; empty for formats without metadata."""
         options = {}
         if format in ("PNG", "JPEG", "WEBP", "TIFF"):
             exif = self.exif(in_profile, _JPEG_LIMIT if format == "JPEG" else None)
@@ -106,7 +106,7 @@ def read(image):
 
 
 def _dpi(image):
-    """A PIL image's resolution if it is a sensible one."""
+    """A PIL image's resolution, if it is plausible."""
     try:
         # PNG counts by the metre: 300 becomes 299.9994.
         x, y = (round(float(value), 1) for value in image.info["dpi"])

@@ -54,14 +54,14 @@ _ACCEPTED_ARRAYS = "arrays of shape (H, W), (H, W, C) or (N, H, W, C) with C = 1
 
 @dataclass(frozen=True)
 class Picture:
-    """Images ready for a model, and what converts a result back to their original form.
+    """Images ready for a model, and everything needed to convert a result back to their original form.
 
     Attributes:
         colours: (N, H, W, 3), uint8, uint16 or float32 in [0, 1], sRGB.
         shape: shape of the array (or of the upright picture) that they came as.
         grey: the picture has one colour channel, or three equal ones (grey with alpha).
         alpha: (N, H, W), uint8 or uint16, or None.
-        deep: the picture came with 16 bits a channel.
+        deep: the picture came with 16 bits per channel.
         profile: ColourProfile of the file or PIL image, if results can be given back in it; or None.
         own: pixels in the colours of ``profile``, uint8 or uint16, or None.
         metadata: of the file or PIL image.
@@ -168,7 +168,7 @@ def load(source, maximum_pixels=MAXIMUM_PIXELS):
     Args:
         source: a path, a PIL image, or an array of shape (H, W), (H, W, C) or (N, H, W, C), C = 1, 3 or 4: uint8,
             uint16 (0 to 65535) or float in [0, 1]. Colour order RGB, alpha last.
-        maximum_pixels: larger ones are refused.
+        maximum_pixels: larger ones are rejected.
 
     Returns:
         Picture.
@@ -188,7 +188,8 @@ def load(source, maximum_pixels=MAXIMUM_PIXELS):
         return picture
     hint = "; pictures.decode reads encoded bytes" if isinstance(source, (bytes, bytearray)) else ""
     raise TypeError(
-        f"A picture is a path, a PIL image or an array (H, W), (H, W, C) or (N, H, W, C), not {type(source)}{hint}."
+        "A picture must be a path, a PIL image or an array (H, W), (H, W, C) or (N, H, W, C), "
+        f"got {type(source)}{hint}."
     )
 
 
@@ -210,7 +211,7 @@ def repeated(function, passes):
         ValueError: ``passes`` is not a whole number of at least 1.
     """
     if isinstance(passes, bool) or not isinstance(passes, int) or passes < 1:
-        raise ValueError(f"passes is a whole number of at least 1, not {passes!r}.")
+        raise ValueError(f"passes must be a whole number of at least 1, got {passes!r}.")
 
     def apply(images):
         for _ in range(passes):
@@ -267,7 +268,7 @@ def read_bytes(path):
 def list_pictures(folder):
     """Paths of all picture files (by ending) in a folder and its sub-folders, sorted; see ``folders.list_files``.
 
-    They are those that are written, and HEIC and AVIF.
+    These are the formats that can be written, plus HEIC and AVIF.
 
     Raises:
         FileNotFoundError, NotADirectoryError: there is no such folder.

@@ -14,10 +14,10 @@ REPORT, SETTINGS = "report.tsv", "settings.json"
 
 
 class ResumableFolder:
-    """A folder with settings.json, how its results are made, and report.tsv, a row for each result.
+    """A folder with settings.json, the settings of its results, and report.tsv, a row for each result.
 
     Results made with different settings are never mixed. Files are written under a ``.partial-`` name and renamed, so
-    what an interrupted run leaves unfinished can be told from results.
+    unfinished files of an interrupted run are not mistaken for results.
     """
 
     def __init__(self, path: StrPath, contents: str, settings: Mapping[str, Any], columns: Sequence[str]) -> None:

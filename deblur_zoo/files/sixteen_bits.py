@@ -1,4 +1,4 @@
-"""Colour PNG and TIFF files with 16 bits a channel; Pillow reads and writes only their high bytes."""
+"""Colour PNG and TIFF files with 16 bits per channel; Pillow reads and writes only their high bytes."""
 
 import struct
 import zlib

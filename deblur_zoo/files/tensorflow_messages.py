@@ -15,7 +15,7 @@ _BEFORE_START = b"WARNING: All log messages before absl::InitializeLog()"
 
 
 def quieten():
-    """Have TensorFlow leave out its messages when it is imported, here and in processes started from here.
+    """Suppress TensorFlow's messages when it is imported, in this process and in those that it starts.
 
     Does not import it. ``TF_CPP_MIN_LOG_LEVEL`` says which messages are left out: all but fatal ones, unless the user
     has set it. TensorFlow obeys that only once it is loaded; what it writes before is held back at the file

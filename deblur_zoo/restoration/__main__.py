@@ -1,4 +1,4 @@
-"""Deblur the faces in photos: files, or folders of them.
+"""Deblur the faces in photos and videos: files, or folders of photos.
 
     deblur-zoo photo.jpg -o restored.jpg
     deblur-zoo holiday -o restored --compare
@@ -7,12 +7,12 @@
     deblur-zoo crops -o restored --crops
     deblur-zoo --list
 
-Each face is found, restored at the size that suits its blur, and blended back; sharp faces stay as they are. --crops is
-for aligned face crops, as `python -m deblur_zoo.faces` makes them, which go through the network whole.
+Each face is found, restored at the size that suits its blur, and blended back; sharp faces are left alone. --crops
+is for aligned face crops from `python -m deblur_zoo.faces`, which are restored whole.
 
-A folder's sub-folders and names are kept. Results of several inputs go into a folder, as does that of a file where -o
-ends in "/". Results that are there already are skipped, so a run that was stopped is continued by the same command.
-Exit codes: 0; 1 if some pictures could not be restored, which are listed with the reason; 2 for wrong usage.
+Results keep a folder's sub-folders and names. Those of several inputs go into a folder, as does a single one if -o ends
+in "/". Existing results are skipped: run the same command to resume after an interruption. Exit codes: 0; 1 if some
+pictures could not be restored, listed with the reason; 2 for invalid arguments.
 """
 
 import os
@@ -36,43 +36,43 @@ NOT_FOR_VIDEOS = ("crops", "suffix", "ext", "quality", "compare", "draw_boxes", 
 
 def define_flags():
     """Called by ``main`` and not on import, so that other programs may import this module beside their own flags."""
-    flags.DEFINE_string("output", None, "file or folder to write; needed", short_name="o")
-    flags.DEFINE_string("preset", "one_step_lite", "preset's name, a directory, or a URI")
-    flags.DEFINE_string("device", None, 'what to compute on: "cpu", "gpu" or "gpu:NUMBER"; a GPU if there is one')
-    flags.DEFINE_integer("batch_size", 16, "faces that go through the network at once", lower_bound=1)
-    flags.DEFINE_integer("passes", 1, "how many times a picture goes through the network", lower_bound=1)
+    flags.DEFINE_string("output", None, "file or folder to write; required", short_name="o")
+    flags.DEFINE_string("preset", "one_step_lite", "name of a preset, its folder or a URI")
+    flags.DEFINE_string("device", None, '"cpu", "gpu" or "gpu:NUMBER"; default: a GPU if there is one')
+    flags.DEFINE_integer("batch_size", 16, "faces per forward pass of the network", lower_bound=1)
+    flags.DEFINE_integer("passes", 1, "how many times to apply the network", lower_bound=1)
     flags.DEFINE_integer(
         "max_pixels",
         None,
-        f"larger pictures are refused; {pictures.MAXIMUM_PIXELS:,} unless given, with --crops "
-        f"{pictures.MAXIMUM_RESTORED_PIXELS:,}",
+        f"reject larger pictures; default: {pictures.MAXIMUM_PIXELS:,}, "
+        f"with --crops {pictures.MAXIMUM_RESTORED_PIXELS:,}",
         lower_bound=1,
     )
-    flags.DEFINE_bool("crops", False, "the pictures are aligned face crops")
+    flags.DEFINE_bool("crops", False, "the inputs are aligned face crops")
     flags.DEFINE_enum("faces", "all", FACES, "which faces of a photo to restore; centre: large and near the middle")
-    flags.DEFINE_float("min_confidence", None, "detector's confidence, 0 to 1, below which a face is ignored")
-    flags.DEFINE_integer("min_size", None, "smallest face in pixels of the photo", lower_bound=1)
-    flags.DEFINE_float("strength", 1.0, "0 leaves a photo as it is, 1 takes the network's result", 0, 1)
+    flags.DEFINE_float("min_confidence", None, "ignore faces that the detector finds with less confidence, 0 to 1")
+    flags.DEFINE_integer("min_size", None, "ignore smaller faces, in pixels of the photo", lower_bound=1)
+    flags.DEFINE_float("strength", 1.0, "0: the photo unchanged, 1: the network's result", 0, 1)
     flags.DEFINE_enum(
-        "background", None, BACKGROUNDS, "restore the rest of a photo whose faces are blurred, or keep it as it is"
+        "background", None, BACKGROUNDS, "restore the rest of a photo with blurred faces, or keep it unchanged"
     )
     flags.DEFINE_bool("sharp_faces", False, "restore faces that look sharp as well")
-    flags.DEFINE_string("suffix", "", 'put behind the names of results in a folder, such as "_restored"')
+    flags.DEFINE_string("suffix", "", 'appended to the names of results in a folder, such as "_restored"')
     flags.DEFINE_enum(
-        "ext", None, ENDINGS, "format of results in a folder; unless given, that of each photo, JPEG for HEIC"
+        "ext", None, ENDINGS, "format of results in a folder; default: that of each photo, JPEG for HEIC and AVIF"
     )
-    flags.DEFINE_integer("quality", None, "of JPEG (95 unless given) and WebP (lossless unless given)", 1, 100)
-    flags.DEFINE_bool("compare", False, "write NAME_compare.jpg as well: the photo and the result side by side")
-    flags.DEFINE_bool("draw_boxes", False, "write NAME_boxes.jpg as well: the result with its faces marked")
-    flags.DEFINE_bool("save_crops", False, "write NAME_face_1.png and so on as well: the restored faces")
-    flags.DEFINE_string("json", None, "file to which a line is added for each photo: faces, sharpness, blur, times")
+    flags.DEFINE_integer("quality", None, "of JPEG (default: 95) and WebP (default: lossless)", 1, 100)
+    flags.DEFINE_bool("compare", False, "also write NAME_compare.jpg: photo and result side by side")
+    flags.DEFINE_bool("draw_boxes", False, "also write NAME_boxes.jpg: the result with its faces marked")
+    flags.DEFINE_bool("save_crops", False, "also write the restored faces: NAME_face_1.png and so on")
+    flags.DEFINE_string("json", None, "append a line per photo to this file: faces, sharpness, blur, times")
     flags.DEFINE_bool("overwrite", False, "replace existing files, even the photos themselves")
-    flags.DEFINE_bool("list", False, "show the trained presets and what they reach")
+    flags.DEFINE_bool("list", False, "show the trained presets with size, speed and gain")
     flags.DEFINE_bool("version", False, "show the version")
 
 
 def restore(arguments):
-    """Check the arguments, restore, and say what was done. Returns the exit code."""
+    """Check the arguments, restore and report. Returns the exit code."""
     if FLAGS.version:
         print(f"deblur-zoo {deblur_zoo.__version__}")
         return 0
@@ -104,7 +104,7 @@ def restore(arguments):
     try:
         _check_flags()
         options = _photo_options()
-        # Faults of the input are told before Keras is imported, which takes seconds.
+        # Before Keras is imported, which takes seconds.
         most = FLAGS.max_pixels or (pictures.MAXIMUM_RESTORED_PIXELS if FLAGS.crops else pictures.MAXIMUM_PIXELS)
         ending = f".{FLAGS.ext}" if FLAGS.ext else None
         planned = plan(sources, target, FLAGS.overwrite, most, FLAGS.suffix, ending)
@@ -124,14 +124,14 @@ def restore(arguments):
 
 
 def _check_flags():
-    """Raise UsageError for flags that cannot be together."""
+    """Raise UsageError for incompatible flags."""
     useless = [name for name in PHOTO_FLAGS if FLAGS.crops and FLAGS[name].present]
     if useless:
         raise UsageError(f"--{useless[0]} is for photos; with --crops, pictures go through the network whole.")
 
 
 def _choose_device():
-    """Let frameworks, which are imported later, see the device that was asked for."""
+    """Set the device for frameworks that are imported later."""
     kind, _, number = (FLAGS.device or "").partition(":")
     if kind not in ("", "cpu", "gpu") or (number and not (kind == "gpu" and number.isdecimal())):
         raise UsageError(f"--device {FLAGS.device} is neither cpu nor gpu nor gpu:NUMBER.")
@@ -161,7 +161,7 @@ def _photo_options():
 def _restore(restorer, jobs, outputs):
     from tqdm import tqdm
 
-    # A photo's share that is done counts as well: large ones take a minute.
+    # Includes the finished share of the current photo: large ones take a minute.
     layout = "{desc}: {percentage:3.0f}%|{bar}| {n:.1f}/{total} pictures [{elapsed}<{remaining}]"
     with tqdm(desc="deblurring", delay=0.5, disable=None, total=len(jobs), bar_format=layout) as bar:
 

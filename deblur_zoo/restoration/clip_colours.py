@@ -8,6 +8,7 @@ import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 
 from deblur_zoo.annotations import Array
@@ -84,8 +85,6 @@ class PixelFormat:
             frame: as decoded.
             depth: of the result; that of the video unless given.
         """
-        import cv2
-
         eight = (depth or self.depth) == 8
         # Not rgb48: swscale's is wrong for some layouts with some of these options.
         format = "rgb24" if eight else "gbrp10le"
@@ -105,8 +104,6 @@ class PixelFormat:
             place: (rows, columns) of the upright frame.
             change: float32 (h, w, 3), RGB in units of the full range; what is 0 leaves its pixel as it is.
         """
-        import cv2
-
         upright = [np.rot90(plane, self.quarter_turns) for plane in planes]
         height, width = upright[0].shape
         steps = height // upright[1].shape[0], width // upright[1].shape[1]

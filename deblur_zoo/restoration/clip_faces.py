@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
 
 from deblur_zoo.annotations import Array
@@ -111,8 +112,6 @@ class BlendedFace:
         Returns:
             float32 (S, S, 3).
         """
-        import cv2
-
         if self._crop is None or self._restored is None:
             self._crop, self._restored = crop, restored
         else:

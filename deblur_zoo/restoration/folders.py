@@ -1,4 +1,8 @@
-"""Which picture files are restored and where the results go; what became of them."""
+"""Lists the pictures to restore and where their results go, and reports the outcome.
+
+Results may go beside other files, so unlike ``files.resumable_folder`` this keeps no settings or report in their
+folder: results are written atomically, and existing ones are skipped.
+"""
 
 import os
 import sys
@@ -11,19 +15,19 @@ from deblur_zoo.annotations import StrPath
 from deblur_zoo.files import pictures as picture_files
 from deblur_zoo.files.folders import real_path, without_results
 
-# What results are written as where the ending of their picture is not one of those that are written.
+# Endings of results for formats that are read but not written.
 _ENDINGS = {".heic": ".jpg", ".heif": ".jpg", ".avif": ".jpg"}
 
 
 @dataclass
 class Report:
-    """What became of a folder.
+    """The outcome of a folder.
 
     Attributes:
         restored: paths of the written files.
-        skipped: paths of results that were there before and are left as they are.
+        skipped: paths of existing results, which were not replaced.
         failed: (path, reason) of the files that could not be restored.
-        faces: of photos, how many faces were found in each, by the path of its result.
+        faces: number of faces found in each photo, by the path of its result.
     """
 
     restored: list[Path] = field(default_factory=list)
@@ -32,12 +36,12 @@ class Report:
     faces: dict[Path, int] = field(default_factory=dict)
 
     def tell(self, target: StrPath | None, by: str, seconds: float) -> None:
-        """Print it for a person at a command line.
+        """Print it.
 
         Args:
-            target: the folder of the results, None where a single file was asked for.
-            by: what restored, such as a model's name.
-            seconds: that it took.
+            target: the folder of the results, or None for a single file.
+            by: what restored the pictures, such as a model's name.
+            seconds: how long it took.
         """
         if self.restored:
             what = str(self.restored[0]) if target is None else f"{counted(len(self.restored))} in {target}"
@@ -46,7 +50,7 @@ class Report:
         if without:
             print(f"{counted(len(without))} without a face, left unchanged: {_named(without)}")
         if self.skipped:
-            print(f"{counted(len(self.skipped))} skipped, results are there (see --overwrite): {_named(self.skipped)}")
+            print(f"{counted(len(self.skipped))} skipped: the results exist (see --overwrite): {_named(self.skipped)}")
         if self.failed:
             print(f"{counted(len(self.failed))} could not be restored:", file=sys.stderr)
             for path, reason in self.failed:
@@ -73,20 +77,21 @@ def plan(
     """Path of every picture with the path of its result, for files and folders.
 
     Args:
-        sources: paths; one file's result is ``target`` as for ``plan_file``, one folder's as for ``plan_folder``. Those
-            of several go into the folder ``target`` under their own names, a folder's into a folder of its name.
+        sources: paths. A single file is planned by ``plan_file``, a single folder by ``plan_folder``. Results of
+            several sources go into the folder ``target`` under their own names, a folder's into a sub-folder of its
+            name.
         target: file or folder to write.
         overwrite: allow results to replace pictures that are read.
         maximum_pixels: a single file with more is refused.
-        suffix: put behind the names of results in a folder; pictures with such names are results and not read.
-        ending: of results in a folder, such as ".png"; that of each picture unless given, .jpg for HEIC and AVIF.
+        suffix: appended to the names of results in a folder; pictures with such names are results and not read.
+        ending: of results in a folder, such as ".png"; None: that of each picture, .jpg for HEIC and AVIF.
 
     Raises:
         As ``plan_file`` and ``plan_folder``; for a single file also as ``picture_files.load_to_restore``.
-        ValueError: two pictures would have the same result, or a picture two; a suffix that holds a "/".
+        ValueError: two pictures would have the same result, or one picture two results; a suffix with a "/".
     """
     if "/" in suffix or os.sep in suffix:
-        raise ValueError(f"The suffix {suffix!r} becomes part of a file's name and cannot hold a {os.sep!r}.")
+        raise ValueError(f"The suffix {suffix!r} becomes part of a file's name and cannot contain {os.sep!r}.")
     if ending is not None:
         picture_files.check_ending(f"result{ending}")
     paths = [Path(source) for source in sources]
@@ -111,7 +116,7 @@ def plan_file(
     if folder or target.is_dir():
         target = target / _result_name(source, suffix, ending)
     elif suffix or ending is not None:
-        raise ValueError(f"Suffix and ending are for results in a folder; {target} is the name of one already.")
+        raise ValueError(f"A suffix and an ending need a folder for the results, but {target} is a file.")
     picture_files.check_ending(target)
     if not overwrite and real_path(target) == real_path(source):
         raise ValueError(f"{target} would be overwritten by its own result: give another name, or allow overwriting.")
@@ -130,7 +135,7 @@ def plan_folder(
 
 
 def without_existing(jobs: Mapping[Path, Path]) -> tuple[dict[Path, Path], list[Path]]:
-    """The jobs whose results are not there yet, and the paths of the others' results."""
+    """The jobs whose results do not exist yet, and the paths of the existing results."""
     open_jobs = {path: result for path, result in jobs.items() if not os.path.lexists(result)}
     return open_jobs, [result for path, result in jobs.items() if path not in open_jobs]
 
@@ -147,10 +152,10 @@ def _plan_several(sources, target, overwrite, suffix, ending):
             picture_files.check_ending(found[source])
         for path, result in found.items():
             if jobs.setdefault(path, result) != result:
-                raise ValueError(f"{path} is given twice, to be restored to {jobs[path]} and to {result}.")
+                raise ValueError(f"{path} is given twice and would be restored to both {jobs[path]} and {result}.")
             other = sources_of.setdefault(result, path)
             if other != path:
-                raise ValueError(f"{other} and {path} would both be restored to {result}: restore them one by one.")
+                raise ValueError(f"{other} and {path} would both be restored to {result}: restore them separately.")
     _check_overwriting(jobs, overwrite)
     return jobs
 
@@ -160,7 +165,7 @@ def _result_name(path, suffix, ending):
 
 
 def _results(paths, source, target, suffix, ending):
-    """Paths of a folder's pictures with those of their results, which keep their place."""
+    """Paths of a folder's pictures with those of their results, in the same sub-folders."""
     results = {path: target / path.relative_to(source).with_name(_result_name(path, suffix, ending)) for path in paths}
     count = Counter(results.values())
     for path, result in results.items():
@@ -172,7 +177,7 @@ def _results(paths, source, target, suffix, ending):
 
 def _check_folder(target):
     if target.exists() and not target.is_dir():
-        raise NotADirectoryError(f"{target} is a file; the results go into a folder.")
+        raise NotADirectoryError(f"{target} is a file, but the results need a folder.")
 
 
 def _pictures_in(source, target, suffix):

@@ -1,5 +1,6 @@
 """Run the network over a whole photo in overlapping tiles."""
 
+import cv2
 import numpy as np
 
 from deblur_zoo.restoration.working_size import NEGLIGIBLE, best_corrections
@@ -79,8 +80,6 @@ def photo_scale(pixels, restore):
     Returns:
         factor of at most 1, or None if the network changes next to nothing, as in a sharp photo.
     """
-    import cv2
-
     side = min(_SAMPLE_SIDE, *pixels.shape[:2])
     squares = [
         (top, left)
@@ -107,8 +106,6 @@ def photo_scale(pixels, restore):
 
 def shrunk(pixels, scale):
     """uint8 or uint16 (H, W, 3) shrunk by ``scale`` (at most 1) with an area filter; ``pixels`` at 1."""
-    import cv2
-
     size = max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale))
     if size == pixels.shape[1::-1]:
         return pixels
@@ -129,8 +126,6 @@ def add_background(pixels, restore, scale, strength=1.0, progress=None):
         scale: factor of at most 1 by which the photo is shrunk for the network.
         strength: factor of the correction, in [0, 1].
     """
-    import cv2
-
     height, width = pixels.shape[:2]
     peak = np.iinfo(pixels.dtype).max
     small = shrunk(pixels, scale)

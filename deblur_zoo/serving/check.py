@@ -1,10 +1,9 @@
-"""Whether a running server, TensorFlow Serving or another, answers as the zoo's models do.
+"""Check that a running server, such as TensorFlow Serving, answers as the zoo's models do.
 
     deblur-zoo-serve --check localhost:8501
 
-``check`` is that command: one line for each thing that was asked. The server is asked for the golden outputs of each
-preset (``deblur_zoo.zoo.golden``) by both signatures, for its state and metadata, and with requests that it must
-refuse.
+``check`` is that command, with a line for each check: the state and metadata, the golden outputs of each preset
+(``deblur_zoo.zoo.golden``) through both signatures, and requests that must be rejected.
 """
 
 import secrets
@@ -21,8 +20,7 @@ from deblur_zoo.serving.client.client import PROTOCOLS, Client
 from deblur_zoo.serving.client.errors import ModelNotFound, ServingError, ServingTimeout, ServingUnavailable
 from deblur_zoo.zoo import golden
 
-# An export may differ from its model by 1e-4; another processor rounds otherwise. Another model differs by a hundred
-# times as much.
+# An export may differ from its model by 1e-4, more on another processor. Another model differs a hundred times as much.
 TOLERANCE = 1e-3
 _REACHED_WITHIN = 10
 _PICTURES = TensorInfo("DT_FLOAT", (-1, -1, -1, 3))
@@ -34,14 +32,14 @@ _SIGNATURES = {FLOAT_SIGNATURE: (_PICTURES, "restored"), BYTES_SIGNATURE: (_FILE
 
 @dataclass(frozen=True)
 class Result:
-    """One thing that was asked.
+    """The outcome of one check.
 
     Attributes:
         protocol: "rest" or "grpc".
         model: the model's name.
-        what: the question.
-        passed: whether the answer was right; None: the server does not have that model, and nobody asked for it.
-        detail: what was found.
+        what: what was checked.
+        passed: whether it passed; None: the server does not have that model, which was not asked for.
+        detail: the finding.
     """
 
     protocol: str
@@ -56,13 +54,13 @@ class Result:
 
 
 def check(target, models=None, protocol=None, golden_file=None, timeout=60.0, tolerance=TOLERANCE):
-    """Ask, print one line for each answer, and count.
+    """Run all checks and print a line for each.
 
     Args:
         target: "HOST:PORT", the REST or the gRPC port: both are tried.
-        models: names of models that must be there, each also a preset's name unless ``golden_file`` is given; None:
-            each preset that has golden outputs and that the server has.
-        protocol: "rest" or "grpc" to be spoken at that port; None: the first that answers.
+        models: names of required models, each also a preset's name unless ``golden_file`` is given; None: each
+            preset that has golden outputs and that the server has.
+        protocol: "rest" or "grpc"; None: whichever answers.
         golden_file: path of a golden.npz to compare with, for exactly one model.
         timeout: seconds for each request.
         tolerance: largest difference to the golden outputs, where pictures are in [0, 1].
@@ -71,7 +69,7 @@ def check(target, models=None, protocol=None, golden_file=None, timeout=60.0, to
         exit code: 0 if all passed, 1 otherwise.
 
     Raises:
-        UsageError: wrong arguments; nothing at the target speaks either protocol.
+        UsageError: invalid arguments, or no server at the target.
     """
     passed, failed = 0, []
     for result in results(target, models, protocol, golden_file, timeout, tolerance):
@@ -87,7 +85,7 @@ def check(target, models=None, protocol=None, golden_file=None, timeout=60.0, to
 
 
 def results(target, models=None, protocol=None, golden_file=None, timeout=60.0, tolerance=TOLERANCE):
-    """As ``check``: a generator of ``Result``. Wrong arguments are told at the first one."""
+    """As ``check``, but a generator of ``Result``. Invalid arguments raise at the first one."""
     wanted = _golden_outputs(models, golden_file)
     name = _spoken(target, protocol)
     served = 0
@@ -97,7 +95,7 @@ def results(target, models=None, protocol=None, golden_file=None, timeout=60.0, 
                 served += result.passed is not None
                 yield result
     if not served and models is None:
-        yield Result(name, "any preset", "model", False, f"none of {', '.join(wanted)} is there; name one")
+        yield Result(name, "any preset", "model", False, f"the server has none of {', '.join(wanted)}; name a model")
     with Client(target, f"no_such_model_{secrets.token_hex(4)}", name, timeout=timeout) as client:
         ask = {"status": client.status, "prediction": lambda client=client: client(np.zeros((1, 8, 8, 3)))}
         for what, question in ask.items():
@@ -109,7 +107,7 @@ def _golden_outputs(models, golden_file):
     try:
         if golden_file is not None:
             if models is None or len(models) != 1:
-                raise UsageError("golden outputs from a file are for exactly one model: name it.")
+                raise UsageError("golden outputs from a file need the name of exactly one model")
             return {models[0]: golden.read(golden_file)}
         if models is not None:
             return {model: golden.read(model) for model in models}
@@ -128,9 +126,9 @@ def _golden_outputs(models, golden_file):
 
 
 def _spoken(target, protocol):
-    """What the port speaks."""
+    """The protocol of the port."""
     if protocol not in (None, *PROTOCOLS):
-        raise UsageError(f"the protocol is {' or '.join(PROTOCOLS)}, not {protocol!r}")
+        raise UsageError(f"the protocol must be {' or '.join(PROTOCOLS)}, got {protocol!r}")
     reasons = []
     for name in PROTOCOLS if protocol is None else [protocol]:
         try:
@@ -140,13 +138,13 @@ def _spoken(target, protocol):
             reasons.append(f"{name}: {error}")
             continue
         except ServingError:
-            # Whoever refuses speaks.
+            # An error is an answer.
             pass
         except (ValueError, ImportError) as error:
             raise UsageError(str(error)) from None
-        # Others are not tried: servers log bytes of another protocol as an error.
+        # The other protocol is not tried: servers log its bytes as an error.
         return name
-    raise UsageError(f"nothing at {target} answers as a model server; {' '.join(reasons)}")
+    raise UsageError(f"no model server answers at {target}; {' '.join(reasons)}")
 
 
 def _of_model(client, protocol, model, outputs, tolerance, must_be_there):

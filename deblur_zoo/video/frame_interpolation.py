@@ -11,6 +11,7 @@ face is in the earlier frame, background just uncovered in the later one. ``_Sid
 
 import math
 
+import cv2
 import numpy as np
 
 from deblur_zoo.video.frame_sum import FrameSum, light_of_levels
@@ -78,8 +79,6 @@ def optical_flow(one, other):
         float32 (H, W, 2) of (x, y) in pixels: how far each pixel of ``one`` has moved in ``other``. Zero if nothing
         within four pixels has changed, and everywhere in frames of less than 16 pixels' height or width.
     """
-    import cv2
-
     changed = (one != other).reshape(*one.shape[:2], -1).any(axis=2)
     if min(one.shape[:2]) < _SMALLEST_SIDE or not changed.any():
         return np.zeros((*one.shape[:2], 2), np.float32)
@@ -132,8 +131,6 @@ class _Side:
     """
 
     def __init__(self, frame, flow, flow_back):
-        import cv2
-
         height, width = frame.shape[:2]
         x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
         self._grid = np.stack([x, y], axis=-1)
@@ -143,8 +140,6 @@ class _Side:
 
     def at(self, time):
         """(levels as ``_Pair.levels_at``, float32 (H, W) trust above 0)."""
-        import cv2
-
         flow = self._flow
         for _ in range(_ITERATIONS):
             places = self._grid - time * flow
@@ -158,6 +153,4 @@ class _Side:
 
 
 def _sampled(array, places, interpolation):
-    import cv2
-
     return cv2.remap(array, places, None, interpolation, borderMode=cv2.BORDER_REPLICATE)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from deblur_zoo.faces.alignment import canonical_points, similarity_transform
@@ -62,8 +63,6 @@ class TrackView:
         """The ViewedFrame of the video's frame ``number``, one of the track."""
         picture = frame[self._slices]
         if self._size is not None:
-            import cv2
-
             picture = cv2.resize(picture, self._size, interpolation=cv2.INTER_AREA)
         # A copy, to free the rest of the frame.
         return ViewedFrame(number, np.array(picture), self._points[number - self._first], self._scale)

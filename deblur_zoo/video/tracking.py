@@ -8,6 +8,7 @@ where the tracked points and the detected face disagree.
 from collections import Counter, deque
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 
 from deblur_zoo.faces import acceptance
@@ -172,8 +173,6 @@ class CutDetector:
 
     def is_cut(self, grey):
         """Whether a new scene begins with this frame, uint8 (H, W), the next of the sequence."""
-        import cv2
-
         fields = cv2.resize(grey, (32, 18), interpolation=cv2.INTER_AREA).astype(np.float32)
         if self._fields is None:
             self._fields = fields
@@ -189,8 +188,6 @@ class CutDetector:
 
 def small_grey(frame):
     """A frame in grey, downscaled for optical flow, and the scale of its coordinates."""
-    import cv2
-
     grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
     scale = min(1.0, FLOW_SIDE / max(grey.shape))
     if scale < 1:
@@ -210,8 +207,6 @@ def point_error(one, other):
 
 def carry(before, after, points):
     """The positions of points of one grey frame in the next, (5, 2), or None if most of them are lost."""
-    import cv2
-
     window = int(np.clip(_eye_distance(points) / 2, 11, 41)) | 1
     moved, found, _ = cv2.calcOpticalFlowPyrLK(
         before, after, points.astype(np.float32)[:, None], None, winSize=(window, window), maxLevel=3

@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from deblur_zoo.files.folders import list_files
@@ -46,8 +47,6 @@ def read_info(path):
         FileNotFoundError: the file does not exist.
         ValueError: OpenCV cannot read it as a video.
     """
-    import cv2
-
     capture = _open(path)
     try:
         frames, rate, height, width = (
@@ -81,8 +80,6 @@ def read_frames(path, wanted=None, longest_side=LONGEST_SIDE):
         FileNotFoundError: the file does not exist.
         ValueError: OpenCV cannot read it as a video, or its frames change size.
     """
-    import cv2
-
     capture = _open(path)
     number, shape = -1, None
     try:
@@ -107,8 +104,6 @@ def read_frames(path, wanted=None, longest_side=LONGEST_SIDE):
 
 
 def _as_rgb(frame, longest_side):
-    import cv2
-
     height, width = frame.shape[:2]
     scale = longest_side / max(height, width)
     if scale < 1:
@@ -123,8 +118,6 @@ def _open(path):
         raise FileNotFoundError(f"Video {path} does not exist.")
     # Report damage in our own messages. FFmpeg's are silenced unless OpenCV has already opened a video.
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    import cv2
-
     logging = cv2.utils.logging
     level = logging.setLogLevel(logging.LOG_LEVEL_ERROR)
     try:

@@ -1,5 +1,5 @@
 """The zoo: presets by name, directory or URI, their weights, golden outputs and multiply-adds.
-What callers need is resolved on first use; ``registry.py`` has the documentation.
+Public names are imported on first use; ``registry.py`` documents them.
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-"""Every class that a saved model of the zoo may name, known to Keras before its module is imported.
+"""Make Keras find the zoo's classes in saved models before their modules are imported.
 
 ``keras.saving.load_model`` looks up classes in Keras' registry alone. Ours are there once their modules are imported,
 and those import Keras, which ``import deblur_zoo`` must not. So, once a program imports Keras, the registry gets a

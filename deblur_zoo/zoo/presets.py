@@ -1,4 +1,4 @@
-"""Preset directories: ``config.json`` names a class and its arguments, a weight file lies beside it.
+"""Preset directories: ``config.json``, which names a class and its arguments, and a weight file.
 
 Reading checks everything and unpickles nothing. The folder of a training run is read as a preset too.
 """
@@ -55,7 +55,7 @@ def check_format_version(content, path):
     """Reject a file of a later version of the library, or without a version."""
     version = content.get("format_version")
     if type(version) is not int or version < 1:
-        raise ValueError(f"{path} states no format_version; {FORMAT_VERSION} is accepted.")
+        raise ValueError(f"{path} has no format_version; accepted: {FORMAT_VERSION}.")
     if version > FORMAT_VERSION:
         raise ValueError(
             f"{path} has format_version {version}, this deblur_zoo reads up to {FORMAT_VERSION}: install a newer one."
@@ -63,7 +63,7 @@ def check_format_version(content, path):
 
 
 def read_config(folder):
-    """A preset directory's checked ``config.json``, or what ``run.json`` says of a training run's network.
+    """A preset directory's checked ``config.json``, or the config of a training run's network from ``run.json``.
 
     Raises:
         FileNotFoundError: no such directory, or neither file in it.
@@ -231,9 +231,9 @@ def save_preset(
         model: a built model of the zoo, or of your own subclass of ``Deblurrer``, registered by
             ``@keras.saving.register_keras_serializable(package="...")``, whose ``get_config`` gives every argument.
         folder: the preset directory; created if missing. Other files in it are left alone.
-        name: the preset's name; the folder's where it is not given.
+        name: the preset's name; None: the folder's.
         weights: write the weights; otherwise the preset is marked as untrained.
-        without_weights: for an untrained preset, a sentence that says why and which preset to use instead.
+        without_weights: for an untrained preset, a sentence with the reason and an alternative.
         paper: dict with title, authors, year.
         license: dict with the licence of "code" and of "weights".
 

@@ -1,7 +1,7 @@
 """The registry: a preset's name, a directory or a URI to a model with verified weights.
 
     list_models()              the names
-    describe("one_step_lite")  parameters, multiply-adds, how it was trained, what it reaches
+    describe("one_step_lite")  parameters, multiply-adds, training, measured quality
     load("one_step_lite")      the model
 
 Presets are in the package ``hub_models``: ``index.json`` and a directory for each.
@@ -97,9 +97,9 @@ def list_models(pattern: str = "*", *, kind: str | None = None, trained: bool | 
     """Names of the presets, sorted.
 
     Args:
-        pattern: only names that fit it, with the wildcards of a shell: ``"*_lite"``.
+        pattern: only names that match it, with shell wildcards: ``"*_lite"``.
         kind: only presets of this kind, such as "deblurrer".
-        trained: True: only presets that have weights, and so can be loaded; False: only the others.
+        trained: True: only presets with weights; False: only those without.
 
     Raises:
         ValueError: no preset is of this kind.
@@ -145,8 +145,8 @@ def load(
             or .tar.gz, a .tflite or .onnx file; or of the .keras file that ``model.save`` wrote.
         weights: fill in the trained weights, after their SHA-256 was checked against ``hub_models/index.json`` (for a
             name) or ``config.json``. False gives the freshly initialised model.
-        kind: refuse presets of another kind, such as "deblurrer".
-        model_class: refuse presets of another class than this one and its subclasses; ``from_preset`` passes its own.
+        kind: reject presets of another kind, such as "deblurrer".
+        model_class: reject presets of other classes than this one and its subclasses; ``from_preset`` passes its own.
 
     Returns:
         A built ``Deblurrer`` named after the preset: ``model(images)`` on float RGB in [0, 1], (N, H, W, 3);
@@ -195,7 +195,7 @@ def _load_keras_file(source, weights, kind):
 
 
 def _is_exported(source):
-    """Whether a source is what the exporters wrote; a preset's name or folder wins."""
+    """Whether a source is an exported file; a preset's name or folder takes precedence."""
     if not isinstance(source, (str, os.PathLike)) or "://" in os.fspath(source):
         return False
     path = Path(source)
@@ -225,7 +225,7 @@ def load_initial_weights(model: "keras.Model", source: StrPath) -> None:
         source: path of a ``.weights.h5`` file, or as for ``preset_folder``.
 
     Raises:
-        As ``load``, and ValueError if the weights are another network's.
+        As ``load``, and ValueError if the weights belong to a different network.
     """
     if str(source).endswith(".weights.h5") and "://" not in str(source):
         load_weights(model, source)
@@ -236,7 +236,7 @@ def load_initial_weights(model: "keras.Model", source: StrPath) -> None:
 def _same_shapes(model, loaded, source):
     values = loaded.get_weights()
     if [value.shape for value in values] != [tuple(weight.shape) for weight in model.weights]:
-        raise ValueError(f"The weights of {source} are another network's than {model.name!r}.")
+        raise ValueError(f"The weights of {source} belong to a different network than {model.name!r}.")
     return values
 
 

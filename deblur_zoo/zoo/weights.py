@@ -52,7 +52,7 @@ def save_weights_float16(model: "keras.Model", path: StrPath) -> None:
     """Write a built model's weights with every float rounded to float16, atomically.
 
     The same weights give the same bytes, and ``load_weights`` or Keras' own reader takes the file. float16 rounds
-    to 11 significant bits: half the size for an error of at most 0.05 % a weight.
+    to 11 significant bits: half the size for an error of at most 0.05 % per weight.
 
     Args:
         model: a built ``keras.Model``.
@@ -64,7 +64,7 @@ def save_weights_float16(model: "keras.Model", path: StrPath) -> None:
     """
     path = Path(path)
     if not path.name.endswith(".weights.h5"):
-        raise ValueError(f"A weight file's name ends in .weights.h5, unlike {path.name!r}.")
+        raise ValueError(f"A weight file's name must end in .weights.h5, got {path.name!r}.")
     half = io.BytesIO()
     with h5py.File(io.BytesIO(weight_bytes(model)), "r") as source, h5py.File(half, "w") as target:
         expected, written = _count(model), _stored(_plain_datasets(source, path))

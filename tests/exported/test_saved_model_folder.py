@@ -140,7 +140,7 @@ def test_unsafe_archives_are_refused(written, tmp_path):
     with tarfile.open(tmp_path / "evil.tar.gz", "w:gz") as archive:
         archive.add(written, ".")
         archive.addfile(tarfile.TarInfo("../evil"), io.BytesIO())
-    with pytest.raises(ValueError, match="could lead out of its folder"):
+    with pytest.raises(ValueError, match="could leave its folder"):
         saved_model_folder.open_runner(tmp_path / "evil.tar.gz")
     (tmp_path / "cut.tar.gz").write_bytes((tmp_path / "evil.tar.gz").read_bytes()[:500])
     with pytest.raises(ValueError, match="cannot be unpacked"):

@@ -91,7 +91,7 @@ def test_an_aligned_face_has_its_points_in_place(detector):
 
 def test_wrong_input_is_named():
     for wrong in (np.zeros((4, 4), np.float32), np.zeros((4, 4, 2), np.uint8), np.zeros((0, 4), np.uint8)):
-        with pytest.raises(ValueError, match="a photo is a uint8 array"):
+        with pytest.raises(ValueError, match="a photo must be a uint8 array"):
             as_rgb(wrong)
     with pytest.raises(ValueError, match="at least 64"):
         Detector((20,))

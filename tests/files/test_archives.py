@@ -46,7 +46,7 @@ def test_files_and_folders_come_out(tmp_path, make):
 @pytest.mark.parametrize("name", ["../evil", "/evil", "sub/../../evil", "..\\evil", "C:evil"])
 def test_paths_that_lead_out_are_refused(tmp_path, make, name):
     archive = make(tmp_path / "archive", (name, b"evil"))
-    with pytest.raises(ValueError, match="could lead out"):
+    with pytest.raises(ValueError, match="could leave its folder"):
         unpack(archive, tmp_path / "out", "archive", 1000)
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["archive", "out"]
 
@@ -133,7 +133,7 @@ def test_other_compressions_are_refused(tmp_path):
 def test_the_same_name_twice_is_refused(tmp_path, make):
     with pytest.warns() if make is zip_of else contextlib.nullcontext():
         archive = make(tmp_path / "archive", ("a", b"one"), ("a", b"two"))
-    with pytest.raises(ValueError, match="archive holds a twice"):
+    with pytest.raises(ValueError, match="archive has two entries a"):
         unpack(archive, tmp_path / "out", "archive", 100)
 
 

@@ -313,7 +313,7 @@ def test_jpeg_is_written_at_high_quality_with_full_chroma(tmp_path):
         ("a.png", np.zeros((2, 2, 2), np.uint8), "from uint8 pixels"),
         ("a.png", np.zeros((1, 2, 2, 3), np.uint8), "from uint8 pixels"),
         ("a.png", np.zeros((0, 2), np.uint8), "from uint8 pixels"),
-        ("a.jpg", np.zeros((2, 2, 4), np.uint8), "JPEG holds no alpha"),
+        ("a.jpg", np.zeros((2, 2, 4), np.uint8), "JPEG has no alpha"),
         ("a.webp", np.zeros((1, 20_000), np.uint8), "20000x1 pixels cannot be written as WEBP"),
     ],
 )

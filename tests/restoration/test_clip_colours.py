@@ -1,17 +1,12 @@
 """Colours of a video's frames, against the equations of ITU-T H.273."""
 
-import importlib.util
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from deblur_zoo.restoration.clip_colours import pixel_format
-
-_spec = importlib.util.spec_from_file_location("written_clips", Path(__file__).parents[1] / "written_clips.py")
-clips = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(clips)
+from tests import written_clips as clips
 
 BT709, BT601, BT2020 = (0.2126, 0.0722), (0.299, 0.114), (0.2627, 0.0593)
 COLOURS = np.array(

@@ -139,7 +139,7 @@ def test_nothing_is_overwritten_and_a_run_is_continued(folder, tiny_preset, tmp_
         assert (result.returncode, result.stderr) == (0, "")
         lines = result.stdout.splitlines()
         assert lines[-1].startswith(
-            f"{skipped} picture{'s' * (skipped - 1)} skipped, results are there (see --overwrite)"
+            f"{skipped} picture{'s' * (skipped - 1)} skipped: the results exist (see --overwrite)"
         )
         assert len(lines) == (2 if skipped == 1 else 1) and str(out / "sub" / "b.png") in lines[-1]
     assert (out / "sub" / "b.png").read_text() == "somebody's"

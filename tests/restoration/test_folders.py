@@ -224,7 +224,7 @@ def test_folders_that_cannot_be_used(folder, tmp_path):
     restorer = crops(Negative())
     with pytest.raises(FileNotFoundError, match="no folder"):
         restorer.restore_folder(tmp_path / "absent", tmp_path / "out")
-    with pytest.raises(NotADirectoryError, match="go into a folder"):
+    with pytest.raises(NotADirectoryError, match="need a folder"):
         restorer.restore_folder(folder, folder / "photo.jpg")
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="no pictures"):

@@ -119,8 +119,8 @@ def test_names_of_results(tmp_path):
 @pytest.mark.parametrize(
     ("target", "options", "words"),
     [
-        ("out.png", {"suffix": "_x"}, "for results in a folder"),
-        ("out.png", {"ending": ".png"}, "for results in a folder"),
+        ("out.png", {"suffix": "_x"}, "need a folder"),
+        ("out.png", {"ending": ".png"}, "need a folder"),
         ("out/", {"ending": ".gif"}, "must end in"),
         ("out/", {"suffix": "/../x"}, "suffix"),
     ],

@@ -1,14 +1,12 @@
 """Whole videos: what is restored, and what stays as it was."""
 
 import functools
-import importlib.util
 import os
 import signal
 import subprocess
 import sys
 import time
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,10 +18,7 @@ from deblur_zoo.restoration.photo import PhotoOptions
 from deblur_zoo.restoration.restorer import Restorer
 from deblur_zoo.restoration.video import restore_video
 from deblur_zoo.restoration.video_command import restore_videos
-
-_spec = importlib.util.spec_from_file_location("written_clips", Path(__file__).parents[1] / "written_clips.py")
-clips = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(clips)
+from tests import written_clips as clips
 
 # Eyes, nose and mouth of scikit-image's astronaut in the window that frames show.
 CORNER = np.array([130, 30])

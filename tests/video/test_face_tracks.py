@@ -1,18 +1,14 @@
 """Following every face of rendered clips along known paths."""
 
-import importlib.util
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from deblur_zoo.faces.detection import Face
 from deblur_zoo.video.face_tracks import FaceTracker
+from tests import rendered_clips as clips
 
-_spec = importlib.util.spec_from_file_location("rendered_clips", Path(__file__).parents[1] / "rendered_clips.py")
-clips = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(clips)
 frame_at, points_at = clips.frame_at, clips.points_at
 
 

@@ -178,8 +178,8 @@ def test_a_name_is_checked_against_the_index_not_the_directory(hub, tiny_model):
         ({"class": None}, "the class None"),
         ({"class": ["OneStep"]}, "the class"),
         ({"format_version": 2}, "format_version 2, this deblur_zoo reads up to 1"),
-        ({"format_version": "1"}, "states no format_version"),
-        ({"format_version": True}, "states no format_version"),
+        ({"format_version": "1"}, "has no format_version"),
+        ({"format_version": True}, "has no format_version"),
         ({"arguments": {"widht": 8}}, "the unknown argument 'widht'; accepted: width, reduced_width, modules"),
         ({"arguments": {"dtype": "float16"}}, "the unknown argument 'dtype'"),
         ({"arguments": {"width": "wide"}}, "invalid arguments: OneStep: width must be whole numbers"),
@@ -223,7 +223,7 @@ def test_a_config_that_is_no_json(tiny_preset, text):
 
 
 def test_a_broken_index_is_named(hub):
-    for text, message in [("{}", "states no format_version"), ('{"format_version": 1}', "holds no presets")]:
+    for text, message in [("{}", "has no format_version"), ('{"format_version": 1}', "holds no presets")]:
         (hub / "index.json").write_text(text)
         with pytest.raises(ValueError, match=f"index.json {message}"):
             zoo.list_models()
@@ -258,7 +258,7 @@ def test_initial_weights_from_a_file_and_from_a_preset(tiny_preset, tiny_model):
     change_config(tiny_preset, arguments={"width": 4})
     other = zoo.load(tiny_preset, weights=False)
     change_config(tiny_preset, arguments=tiny_model.settings)
-    with pytest.raises(ValueError, match="another network's"):
+    with pytest.raises(ValueError, match="a different network"):
         zoo.load_initial_weights(other, tiny_preset)
 
 

@@ -9,122 +9,12 @@ scores.json in OUT has F-scores by component (Shen et al. 2020, table 3); `pytho
 --cross_validation OUT/scores.json` puts them on the card. Run the same command to resume after an interruption.
 """
 
-import hashlib
-import json
-import shutil
-import subprocess
-import sys
-from pathlib import Path
-
 from absl import flags
 
-from deblur_zoo import zoo
-from deblur_zoo.data.face_store import load_faces
 from deblur_zoo.files import command_line_tools
-from deblur_zoo.files.atomic_file import atomic_path
 from deblur_zoo.files.command_line_tools import UsageError
-from deblur_zoo.metrics.parsing import component_scores, group_scores
-from trainers.datasets.parsing_folders import list_pairs
 
 FLAGS = flags.FLAGS
-SCORES = "scores.json"
-
-
-def divide(pairs, folds):
-    """The folds: pairs in the order of their images' sha256, assigned in turn.
-
-    Args:
-        pairs: list of (image, labels) paths.
-        folds: number of folds, at least 2.
-
-    Returns:
-        list of lists of pairs, whose sizes differ by at most one.
-
-    Raises:
-        ValueError: fewer pairs than folds.
-    """
-    if len(pairs) < folds:
-        raise ValueError(f"{len(pairs)} labelled faces cannot be divided into {folds} folds")
-    order = sorted(pairs, key=lambda pair: hashlib.sha256(Path(pair[0]).read_bytes()).hexdigest())
-    return [order[fold::folds] for fold in range(folds)]
-
-
-def copy_pairs(pairs, folder):
-    """Make a folder contain exactly these pairs."""
-    if folder.is_dir():
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True)
-    for paths in pairs:
-        for path in paths:
-            shutil.copyfile(path, folder / path.name)
-
-
-def training_command(flags, training, out):
-    """The command line that trains one fold.
-
-    Args:
-        flags: dict of this command's flags.
-        training: folder of the pairs outside the fold.
-        out: the run's folder.
-    """
-    faces = flags["faces"] + [str(training)] * flags["repeat"]
-    labels = flags["labels"] or [""] * len(flags["faces"])
-    if len(labels) != len(flags["faces"]):
-        raise ValueError(f"{len(flags['faces'])} sources in --faces need as many --labels, got {len(labels)}")
-    command = [sys.executable, "-m", "trainers", "--preset", flags["preset"], "--out", str(out)]
-    command += ["--faces", ",".join(faces), "--labels", ",".join([*labels, *[""] * flags["repeat"]])]
-    for name in ("recipe", "init_from"):
-        if flags[name]:
-            command += [f"--{name}", str(flags[name])]
-    return command
-
-
-def cross_validate(flags):
-    """Train and measure every fold.
-
-    Args:
-        flags: dict of this command's flags.
-
-    Returns:
-        the contents of scores.json.
-
-    Raises:
-        FileNotFoundError, ValueError: unusable pairs, or a training run that failed.
-    """
-    pairs = list_pairs(flags["pairs"])[0]
-    out, counts = Path(flags["out"]), 0
-    for number, held_out in enumerate(divide(pairs, flags["folds"]), 1):
-        folder = out / f"fold_{number}"
-        run = folder / "run"
-        if not (run / "last.weights.h5").is_file():
-            copy_pairs([pair for pair in pairs if pair not in held_out], folder / "training")
-            print(f"fold {number} of {flags['folds']}", flush=True)
-            if subprocess.run(training_command(flags, folder / "training", run), check=False).returncode:
-                raise ValueError(f"the training of fold {number} failed; see above")
-        copy_pairs(held_out, folder / "held_out")
-        counts = counts + fold_confusion(flags["preset"], run / "last.weights.h5", folder / "held_out")
-    scores = component_scores(counts)
-    content = {
-        "format_version": 1,
-        "folds": flags["folds"],
-        "faces": len(pairs),
-        "mean_f_score": scores.pop("average"),
-        "f_scores": scores,
-        "groups": group_scores(counts),
-    }
-    with atomic_path(out / SCORES) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    return content
-
-
-def fold_confusion(preset, weights, folder):
-    """Counts of true and predicted classes on a folder of pairs, for the preset with these weights."""
-    from trainers.validation.parsing_validation import ParsingDevelopmentSet
-
-    model = zoo.load(preset, weights=False)
-    zoo.load_initial_weights(model, weights)
-    store = load_faces([folder], 128)
-    return ParsingDevelopmentSet(store.faces, store.labels).confusion(model)
 
 
 def _define_flags():
@@ -142,8 +32,12 @@ def _define_flags():
 def run_command(arguments):
     """Check the flags, then train and measure. Returns the exit code."""
     command_line_tools.require_flags(arguments, "pairs", "out")
+    # Heavy imports after the flags have been checked.
+    from trainers.datasets.folds import Training, cross_validate
+
+    training = Training(FLAGS.preset, FLAGS.faces, FLAGS.labels, FLAGS.repeat, FLAGS.recipe, FLAGS.init_from)
     try:
-        scores = cross_validate(FLAGS.flag_values_dict())
+        scores = cross_validate(training, FLAGS.pairs, FLAGS.out, FLAGS.folds)
     except ValueError as error:
         raise UsageError(str(error)) from None
     for name, value in [*scores["f_scores"].items(), ("mean", scores["mean_f_score"])]:
@@ -153,7 +47,7 @@ def run_command(arguments):
 
 def main():
     _define_flags()
-    command_line_tools.run(run_command, "deblur-zoo-cross-validation")
+    command_line_tools.run(run_command, "trainers.datasets.cross_validation")
 
 
 if __name__ == "__main__":

@@ -4,212 +4,23 @@
     python -m trainers.datasets.label_faces --faces crops/a --parser face_parser --mesh face_mesh.tflite --out labels
 
 Writes OUT/FOLDER/NAME.png for FOLDER/NAME.webp: grey, values 0 background, 1 skin, 2 left brow, 3 right brow, 4 left
-eye, 5 right eye, 6 nose, 7 upper lip, 8 inner mouth, 9 lower lip, 10 hair, 255 unknown. The rule for each pixel:
+eye, 5 right eye, 6 nose, 7 upper lip, 8 inner mouth, 9 lower lip, 10 hair, 255 unknown.
 
-- Parser only: its most probable class if that has at least --threshold, else unknown.
-- Mesh only: inside a component's polygon its class, else inside the face's oval skin, else unknown. A face whose mesh
-  is rejected (low score, or points beside the face) gets no labels.
-- Both: inside a polygon its class, unless the parser sees hair or background there (something covers the face): then
-  unknown. Outside the polygons the parser's skin, hair and background; unknown if it sees a component there. A face
-  whose mesh is rejected gets the parser's labels.
-
-report.tsv in OUT gives the origin of each face's labels. Run the same command to resume after an interruption.
+A parser, a face mesh or both decide; docs/parsing.md gives the rule for each pixel. report.tsv in OUT has the
+origin of each face's labels. Run the same command to resume after an interruption.
 """
 
-import hashlib
 from pathlib import Path
 
-import numpy as np
 from absl import flags
 from tqdm import tqdm
 
-from deblur_zoo.faces.detection import as_rgb
-from deblur_zoo.faces.face_classes import UNKNOWN, FaceClass
-from deblur_zoo.files import command_line_tools, pictures
+from deblur_zoo.files import command_line_tools
 from deblur_zoo.files.checksum import sha256_of
 from deblur_zoo.files.command_line_tools import UsageError
-from deblur_zoo.files.resumable_folder import REPORT, ResumableFolder
-from deblur_zoo.zoo import load
+from deblur_zoo.files.resumable_folder import REPORT
+from trainers.datasets.labelling import NONE, label_folders, list_faces, load_parser
 from trainers.datasets.mesh import FaceMesh
-from trainers.datasets.mesh_labels import COMPONENTS, mesh_labels, refusal
-
-COLUMNS = ("face", "labels", "reason")
-NONE = "none"
-
-
-def combine(probabilities, points, threshold):
-    """The rule of this module's docstring for one face.
-
-    Args:
-        probabilities: float (H, W, 11) of the parser, or None.
-        points: (468, 2) of an accepted mesh, in pixels, or None.
-        threshold: minimum probability for using the parser's class.
-
-    Returns:
-        uint8 (H, W), 255 unknown.
-    """
-    shape = probabilities.shape[:2]
-    seen = np.where(probabilities.max(axis=-1) >= threshold, probabilities.argmax(axis=-1), UNKNOWN).astype(np.uint8)
-    if points is None:
-        return seen
-    drawn = mesh_labels(points, shape)
-    in_polygon = np.isin(drawn, COMPONENTS)
-    covered = in_polygon & np.isin(seen, (FaceClass.HAIR, FaceClass.BACKGROUND))
-    result = np.where(in_polygon, drawn, seen)
-    result[covered | (~in_polygon & np.isin(seen, COMPONENTS))] = UNKNOWN
-    return result
-
-
-def label_batch(crops, parser, mesh, threshold, size):
-    """Labels of some faces.
-
-    Args:
-        crops: uint8 (N, S, S, 3), canonical crops of ``size`` with an equal margin on every side.
-        parser: function of float (N, S, S, 3) in [0, 1] that returns probabilities (N, S, S, 11), or None.
-        mesh: function of crops and ``size`` that returns points and scores, such as ``FaceMesh``, or None.
-        threshold: as in ``combine``.
-
-    Returns:
-        list of (uint8 (S, S) labels or None, their origin, why the mesh was rejected).
-    """
-    margin = (crops.shape[1] - size) // 2
-    probabilities = [None] * len(crops)
-    if parser is not None:
-        probabilities = np.asarray(parser(crops.astype(np.float32) / 255))
-    points, scores = mesh(crops, size) if mesh is not None else ([None] * len(crops), [0.0] * len(crops))
-    results = []
-    for probability, mesh_points, score in zip(probabilities, points, scores, strict=True):
-        reason = refusal(mesh_points, score, size, margin) if mesh is not None else ""
-        trusted = mesh_points if mesh is not None and not reason else None
-        if probability is not None:
-            origin = "parser" if trusted is None else "parser and mesh"
-            results.append((combine(probability, trusted, threshold), origin, reason))
-        elif trusted is not None:
-            results.append((mesh_labels(trusted, crops.shape[1:3]), "mesh", ""))
-        else:
-            results.append((None, NONE, reason))
-    return results
-
-
-def label_folders(folders, out, parser, mesh, settings, threshold=0.7, size=128, batch_size=16, progress=None):
-    """Label the faces of some folders, skipping faces that an earlier run has labelled.
-
-    Args:
-        folders: folders of canonical crops.
-        out: folder for the labels, one sub-folder for each.
-        parser, mesh, threshold, size: as in ``label_batch``.
-        settings: dict of all settings that affect the labels; must match those of labels already in ``out``.
-        batch_size: faces per forward pass of the parser.
-        progress: object with ``update(n)``, such as a tqdm bar, or None.
-
-    Returns:
-        dict from face (FOLDER/NAME) to (origin of the labels, reason).
-
-    Raises:
-        FileNotFoundError: a folder is missing or has no images.
-        ValueError: labels of two folders or faces would have the same name, or ``out`` has labels made differently.
-    """
-    out = Path(out)
-    waiting, targets = list_faces(folders)
-    results = ResumableFolder(out, "labels", settings, COLUMNS)
-    results.open()
-    done = {
-        face: (origin, reason)
-        for face, origin, reason in results.read_report()
-        if face in targets and (origin == NONE or _is_whole(out / targets[face]))
-    }
-    results.write_report([(face, *row) for face, row in done.items()])
-    if progress is not None:
-        progress.total = len(waiting)
-        progress.update(len(done))
-    waiting = [(face, path) for face, path in waiting if face not in done]
-    for start in range(0, len(waiting), batch_size):
-        rows, crops = {}, {}
-        for face, path in waiting[start : start + batch_size]:
-            try:
-                crop = _as_crop(pictures.read(path), size)
-            except (ValueError, OSError) as error:
-                rows[face] = NONE, f"cannot be used: {error}"
-            else:
-                crops.setdefault(crop.shape, []).append((face, crop))
-        for group in crops.values():
-            labelled = label_batch(np.stack([crop for _, crop in group]), parser, mesh, threshold, size)
-            for (face, _), (labels, origin, reason) in zip(group, labelled, strict=True):
-                if labels is not None:
-                    (out / targets[face]).parent.mkdir(parents=True, exist_ok=True)
-                    pictures.write(out / targets[face], labels)
-                rows[face] = origin, reason
-        results.append([(face, *row) for face, row in rows.items()])
-        done |= rows
-        if progress is not None:
-            progress.update(len(rows))
-    return done
-
-
-def list_faces(folders):
-    """Faces of the folders: list of (FOLDER/NAME, path), and dict from FOLDER/NAME to the labels' path inside OUT.
-
-    Label maps beside the faces (NAME_label.png) are skipped.
-
-    Raises:
-        FileNotFoundError, NotADirectoryError: a folder is missing or has no images.
-        ValueError: labels of two faces would have the same name.
-    """
-    faces, targets, taken = [], {}, {}
-    names = [Path(folder).resolve().name for folder in folders]
-    if len(set(names)) < len(names):
-        raise ValueError(f"the folders of faces must have different names, which name the folders of labels: {names}")
-    for folder, name in zip(folders, names, strict=True):
-        paths = pictures.list_pictures(folder)
-        stems = {path.with_suffix("") for path in paths}
-        paths = [
-            path
-            for path in paths
-            if not (path.stem.endswith("_label") and path.with_name(path.stem[: -len("_label")]) in stems)
-        ]
-        if not paths:
-            raise FileNotFoundError(f"there are no images in {folder}")
-        for path in paths:
-            face = f"{name}/{path.relative_to(folder).as_posix()}"
-            target = Path(face).with_suffix(".png")
-            if target in taken:
-                raise ValueError(f"{face} and {taken[target]} would both have the labels {target}: rename one")
-            taken[target] = face
-            targets[face] = target
-            faces.append((face, path))
-    return faces, targets
-
-
-def _is_whole(path):
-    try:
-        return pictures.read(path).ndim == 2
-    except (ValueError, OSError):
-        return False
-
-
-def _as_crop(picture, size):
-    crop = as_rgb(picture)
-    height, width = crop.shape[:2]
-    if height != width or height < size or (height - size) % 2:
-        raise ValueError(
-            f"{width}x{height} pixels are not a canonical crop of {size} with an equal margin on every side"
-        )
-    return crop
-
-
-def _load_parser(source):
-    """The parser's function and a digest of its weights."""
-    model = load(source, kind="parser")
-    digest = hashlib.sha256()
-    for weights in model.get_weights():
-        digest.update(np.ascontiguousarray(weights).tobytes())
-
-    def probabilities(crops):
-        from keras import ops
-
-        return ops.convert_to_numpy(model(crops, training=False))
-
-    return probabilities, digest.hexdigest()
 
 
 def _define_flags():
@@ -232,7 +43,6 @@ def run_command(arguments):
         list_faces(values.faces)
     except ValueError as error:
         raise UsageError(str(error)) from None
-    # Heavy imports after the flags have been checked.
     settings = {"threshold": values.threshold, "size": values.size, "parser": None, "mesh": None}
     try:
         mesh = parser = None
@@ -240,7 +50,7 @@ def run_command(arguments):
             mesh = FaceMesh(values.mesh)
             settings["mesh"] = sha256_of(values.mesh)
         if values.parser:
-            parser, settings["parser"] = _load_parser(values.parser)
+            parser, settings["parser"] = load_parser(values.parser)
         with tqdm(unit="face", disable=None) as bar:
             rows = label_folders(
                 values.faces, values.out, parser, mesh, settings, values.threshold, values.size, values.batch_size, bar

@@ -13,7 +13,7 @@ REGISTERED = {}
 
 
 def register_method(name: str):
-    """A decorator for a subclass of ``Method``: recipes whose "method" is this name are trained by it.
+    """Class decorator: register a subclass of ``Method`` for recipes whose "method" is this name.
 
     Raises:
         ValueError: the name belongs to another class.
@@ -39,11 +39,11 @@ class Method:
     Args:
         losses: dict from the generator's terms to their weights.
         critic_losses: dict from the critic's terms to their weights; empty: the critic is not trained.
-        networks: dict of frozen feature networks by name; what a term needs, see ``needs``.
+        networks: dict of frozen feature networks by name; see ``needs``.
         options: the method's own settings of the stage.
 
     Raises:
-        ValueError: an unknown term or option, a value that an option does not take, or a term whose network is missing.
+        ValueError: an unknown term or option, an invalid value of an option, or a term whose network is missing.
 
     Attributes:
         accepted: names of the generator's terms.
@@ -74,7 +74,7 @@ class Method:
             unknown = sorted(set(given) - set(accepted))
             if unknown:
                 raise ValueError(
-                    f"{kind} {unknown[0]!r} is not known to {name}; accepted: {', '.join(accepted) or 'none'}"
+                    f"{kind} {unknown[0]!r} is unknown to {name}; accepted: {', '.join(accepted) or 'none'}"
                 )
         for term, network in self.needs.items():
             if term in losses and network not in networks:
@@ -85,7 +85,7 @@ class Method:
         self.options = {**self.defaults, **options}
         for option, accepted in self.choices.items():
             if self.options[option] not in accepted:
-                raise ValueError(f"{option} is one of {', '.join(accepted)}, not {self.options[option]!r}")
+                raise ValueError(f"{option} must be one of {', '.join(accepted)}, got {self.options[option]!r}")
 
     @property
     def has_adversary(self):
@@ -98,7 +98,7 @@ class Method:
         Args:
             model: the model in training.
             batch: dict of float32 "blurred" and "sharp" (N, H, W, 3) in [0, 1]; "share" (N,) in [0, 1), spread evenly
-                from step to step; and where the data has them integer "labels" (N, H, W).
+                from step to step; and integer "labels" (N, H, W) if the data has them.
 
         Returns:
             dict of float32 tensors, "restored" (N, H, W, 3) among them.
@@ -147,7 +147,7 @@ def weighted_sum(weights, terms):
 
 
 def first_share(images, share):
-    """How many images a share of a batch is: at least one, also where the batch's size is known at run time only."""
+    """Number of images in a share of a batch, at least one. The batch's size may be known only at run time."""
     batch_size = ops.shape(images)[0]
     if isinstance(batch_size, int):
         return max(1, round(share * batch_size))

@@ -17,7 +17,7 @@ def method_class(name: str) -> type[Method]:
         importlib.import_module(f"{methods.__name__}.{module.name}")
     if name not in REGISTERED:
         raise ValueError(
-            f"method {name!r} has no trainer; accepted: {', '.join(sorted(REGISTERED))}, and methods "
+            f"unknown method {name!r}; accepted: {', '.join(sorted(REGISTERED))}, and methods "
             "registered by trainers.register_method"
         )
     return REGISTERED[name]

@@ -13,7 +13,8 @@ class TwoStepGanMethod(Method):
     - hourglass: content loss of the hourglass's result (eq. 2).
     - content, gradient: content loss of the restored image and of its gradients (eq. 4).
     - projection: distance of the discriminator's features of restored and sharp image (eq. 5).
-    - reconstruction: what the second pathway makes of sharp images (eq. 6); the recipe's auxiliary network encodes.
+    - reconstruction: the second pathway's reconstruction of sharp images (eq. 6), encoded by the recipe's auxiliary
+      network.
     - perceptual: the "identity loss" of some rows of table 4, a distance of a feature network's activations. The paper
       gives no formula.
     - adversarial, and for the critic discriminator: eq. 3 as cross-entropy, the generator's in the form that does not

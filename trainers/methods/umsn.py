@@ -19,7 +19,7 @@ for number, members in enumerate(UMSN_CLASSES.values()):
 
 
 def parser_pictures(batch, clear_share):
-    """The blurred pictures, but for a share of the batch the sharp ones."""
+    """The blurred pictures, replaced by the sharp ones in a share of the batch."""
     clear = batch["share"] < clear_share
     return ops.where(ops.reshape(clear, (-1, 1, 1, 1)), batch["sharp"], batch["blurred"])
 
@@ -101,12 +101,12 @@ class UmsnMethod(Method):
     def __init__(self, losses, critic_losses=None, networks=None, **options):
         super().__init__(losses, critic_losses, networks, **options)
         if len(self.options["class_weights"]) != len(UMSN_CLASSES):
-            raise ValueError(f"class_weights are four numbers, not {self.options['class_weights']!r}")
+            raise ValueError(f"class_weights must be four numbers, got {self.options['class_weights']!r}")
         self.needs_labels = "parsing" in losses
         self.first_stage = bool({"features", "features_perceptual"} & set(losses))
         self.guided = "confidence" in losses or self.options["mixed"]
         if self.first_stage and set(losses) - {"features", "features_perceptual"}:
-            raise ValueError("the features terms are of a stage of their own")
+            raise ValueError("the features terms need a stage of their own")
 
     def outputs(self, model, batch):
         if set(self.weights) == {"parsing"}:

@@ -1,4 +1,4 @@
-"""Rewrite the model cards of published presets, after the card's text was changed; nothing is measured.
+"""Rewrite the model cards of published presets, for example after a change of their text, without measuring.
 
     python -m trainers.publishing.cards
     python -m trainers.publishing.cards --presets one_step_lite,umsn_lite
@@ -6,50 +6,19 @@
 A card is rendered from the preset's config.json, training.json and metrics.json and its row of index.json.
 """
 
-from pathlib import Path
-
 from absl import flags
 
-from deblur_zoo import zoo
 from deblur_zoo.files import command_line_tools
 from deblur_zoo.files.atomic_file import atomic_path
 from deblur_zoo.files.command_line_tools import UsageError
-from deblur_zoo.zoo import presets
-
-
-def published():
-    """Names of the presets that have weights."""
-    index = presets.read_json(zoo.hub_folder() / "index.json")["presets"]
-    return {name: entry for name, entry in index.items() if entry["weights_sha256"]}
-
-
-def make_card(name, entry):
-    """Render a published preset's card.
-
-    Args:
-        name: the preset's.
-        entry: its row of ``index.json``.
-
-    Returns:
-        (path of the card, its text).
-
-    Raises:
-        ValueError: a missing, damaged or unsuitable file.
-    """
-    from trainers.publishing.measures import measure_of
-    from trainers.publishing.model_card import card
-
-    folder = Path(zoo.hub_folder(), name)
-    try:
-        config, training = presets.read_config(folder), presets.read_json(folder / "training.json")
-        return folder / "README.md", card(config, entry, training, measure_of(config["kind"]).table(folder))
-    except KeyError as error:
-        raise ValueError(f"the card of {name} needs {error}, which its files do not have") from None
 
 
 def cards(arguments):
     """Check the flags, render all cards, then write them. Returns the exit code."""
     command_line_tools.require_flags(arguments)
+    # Heavy imports after the flags have been checked.
+    from trainers.publishing.model_card import make_card, published
+
     entries = published()
     for name in flags.FLAGS.presets:
         if name not in entries:
@@ -67,7 +36,7 @@ def cards(arguments):
 
 def main():
     flags.DEFINE_list("presets", [], "names of presets, separated by commas; default: all that have weights")
-    command_line_tools.run(cards, "python -m trainers.publishing.cards")
+    command_line_tools.run(cards, "trainers.publishing.cards")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
-"""Measurement of each kind of preset at publication, and its entries in index row and card."""
+"""Measurements of each kind of preset for publication, and their form in the index and the card."""
 
 import json
 from pathlib import Path
+from typing import Any
 
 from deblur_zoo import zoo
+from deblur_zoo.annotations import StrPath
 from deblur_zoo.data.face_store import load_faces
 from deblur_zoo.evaluation import table as evaluation_table
 from deblur_zoo.evaluation.preset_measurement import PresetMeasurement
@@ -16,12 +18,23 @@ class DeblurrerMeasure:
 
     chosen_by = "PSNR on development faces"
 
-    def measure(self, folder, flags):
+    def measure(
+        self,
+        folder: Path,
+        development: StrPath,
+        limit: int | None = None,
+        labels: StrPath | None = None,
+        cross_validation: StrPath | None = None,
+        identity_network: StrPath | None = None,
+    ) -> tuple[dict[str, Any], str]:
         """Measure the preset in a folder.
 
         Args:
-            folder: a preset's folder.
-            flags: dict with "development", "identity_network", "limit".
+            folder: a preset's folder; it gets metrics.json.
+            development: folder of aligned development faces.
+            limit: measure only on the first so many.
+            labels, cross_validation: for parsers.
+            identity_network: Keras file, for the identity cosine.
 
         Returns:
             (contents for metrics.json, table in Markdown).
@@ -30,9 +43,7 @@ class DeblurrerMeasure:
             ValueError: the measurement failed.
         """
         try:
-            task = PresetMeasurement(
-                folder, flags["development"], flags["limit"], identity_network=flags["identity_network"]
-            )
+            task = PresetMeasurement(folder, development, limit, identity_network=identity_network)
         except ValueError as error:
             raise ValueError(f"{error}; nothing was published") from error
         metrics = task.run(progress=True)
@@ -83,7 +94,7 @@ class DeblurrerMeasure:
         return f"{overall['psnr_gain']['mean']:+.2f} dB, made worse {worse}"
 
     def how(self, name):
-        """The command in the card with which it was measured."""
+        """The measuring command, for the card."""
         return f"    python -m deblur_zoo.evaluation --preset {name} --faces DEVELOPMENT_FACES"
 
     remarks = (
@@ -97,13 +108,23 @@ class ParserMeasure:
 
     chosen_by = "mean F-score on development faces"
 
-    def measure(self, folder, flags):
-        """As ``DeblurrerMeasure.measure``; "development_labels" may be the labels' folder, and "cross_validation" the
-        scores of ``trainers.datasets.cross_validation``.
+    def measure(
+        self,
+        folder: Path,
+        development: StrPath,
+        limit: int | None = None,
+        labels: StrPath | None = None,
+        cross_validation: StrPath | None = None,
+        identity_network: StrPath | None = None,
+    ) -> tuple[dict[str, Any], str]:
+        """As ``DeblurrerMeasure.measure``.
+
+        Args:
+            labels: folder of the faces' labels; None: they lie beside the faces.
+            cross_validation: the scores.json of ``trainers.datasets.cross_validation``, or None.
         """
-        labels = [flags["development_labels"]] if flags["development_labels"] else None
         model = zoo.load(folder)
-        store = load_faces([flags["development"]], limit=flags["limit"], labels=labels)
+        store = load_faces([development], limit=limit, labels=[labels] if labels else None)
         scores = development_set(model.kind, store, None, 128).measure(model)
         metrics = {
             "format_version": 1,
@@ -113,8 +134,8 @@ class ParserMeasure:
             "mean_f_score": scores["mean_f_score"],
             "data": {"fingerprint": store.fingerprint, "skipped_files": len(store.skipped)},
         }
-        if flags.get("cross_validation"):
-            metrics["cross_validation"] = _read_scores(Path(flags["cross_validation"]))
+        if cross_validation:
+            metrics["cross_validation"] = _read_scores(Path(cross_validation))
         (folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
         return metrics, _f_score_table(metrics)
 

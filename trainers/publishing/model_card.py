@@ -1,5 +1,11 @@
 """The model card of a published preset, in Markdown."""
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from deblur_zoo import zoo
+from deblur_zoo.zoo import presets
 from trainers.publishing.measures import measure_of
 
 _DEBLURRER_LIMITS = """\
@@ -33,7 +39,34 @@ KINDS = {
 }
 
 
-def card(config, entry, training, table):
+def published() -> dict[str, dict[str, Any]]:
+    """Rows of ``index.json`` of the presets that have weights, by name."""
+    index = presets.read_json(zoo.hub_folder() / "index.json")["presets"]
+    return {name: entry for name, entry in index.items() if entry["weights_sha256"]}
+
+
+def make_card(name: str, entry: Mapping[str, Any]) -> tuple[Path, str]:
+    """Render a published preset's card.
+
+    Args:
+        name: the preset's.
+        entry: its row of ``index.json``.
+
+    Returns:
+        (path of the card, its text).
+
+    Raises:
+        ValueError: a missing, damaged or unsuitable file.
+    """
+    folder = Path(zoo.hub_folder(), name)
+    try:
+        config, training = presets.read_config(folder), presets.read_json(folder / "training.json")
+        return folder / "README.md", card(config, entry, training, measure_of(config["kind"]).table(folder))
+    except KeyError as error:
+        raise ValueError(f"the card of {name} needs {error}, which its files do not have") from None
+
+
+def card(config: Mapping[str, Any], entry: Mapping[str, Any], training: Mapping[str, Any], table: str) -> str:
     """The model card in Markdown, with the measured table.
 
     Args:

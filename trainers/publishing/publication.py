@@ -2,9 +2,12 @@
 
 import json
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from deblur_zoo import zoo
+from deblur_zoo.annotations import StrPath
 from deblur_zoo.files.atomic_file import atomic_path
 from deblur_zoo.zoo import golden, multiply_adds, presets
 from trainers.publishing.measures import measure_of
@@ -24,31 +27,69 @@ def _write(path, text):
         temporary.write_text(text, encoding="utf-8")
 
 
-def publish_run(flags):
-    """Publish a run; see ``trainers.publishing.publish`` for the flags.
+def publish_run(
+    run: StrPath,
+    *,
+    development: StrPath,
+    data: str,
+    license: str,
+    preset: StrPath | None = None,
+    development_labels: StrPath | None = None,
+    cross_validation: StrPath | None = None,
+    identity_network: StrPath | None = None,
+    device: str | None = None,
+    earlier_steps: int = 0,
+    earlier_hours: float = 0.0,
+    note: str | None = None,
+    limit: int | None = None,
+) -> None:
+    """Turn a run into a preset.
+
+    Args:
+        run: folder of a finished run.
+        development: folder of aligned development faces to measure on.
+        data: training data, for the card.
+        license: of the weights.
+        preset: name or folder of the preset to publish to; None: the run's own.
+        development_labels: folder of their labels, to measure a parser.
+        cross_validation: a parser's scores.json of ``trainers.datasets.cross_validation``.
+        identity_network: Keras file of a face recognition network, for the identity cosine.
+        device: training hardware, for the card; None: from the run's record.
+        earlier_steps, earlier_hours: of the runs that this one continued.
+        note: a sentence for the card.
+        limit: measure only on the first so many faces.
 
     Raises:
         FileNotFoundError: the run is not finished, or a path is wrong.
         ValueError: weights that do not match the preset, or a failed measurement.
     """
-    run = Path(flags["run"])
+    run = Path(run)
     record, progress, best = _read(run / "run.json"), _read(run / "progress.json"), run / "best.weights.h5"
     if not best.is_file():
         raise FileNotFoundError(f"{best} is missing: the run was trained without --development, which chooses it")
     if progress["best_step"] == 0:
         raise ValueError(f"training did not help: no measurement of {run} is better than the one before its first step")
-    target = zoo.preset_folder(flags["preset"] or record["preset"])
+    target = zoo.preset_folder(preset or record["preset"])
     config = presets.read_config(target)
     measure = measure_of(config["kind"])
     model = zoo.load(target, weights=False)
     zoo.load_initial_weights(model, best)
-    training = training_record(flags, record, progress)
+    training = training_record(
+        record, progress, data=data, note=note, device=device, earlier_steps=earlier_steps, earlier_hours=earlier_hours
+    )
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".publish-") as temporary:
         staged = Path(temporary) / config["name"]
-        license = {"code": "Apache-2.0", **(config.get("license") or {}), "weights": flags["license"]}
+        licences = {"code": "Apache-2.0", **(config.get("license") or {}), "weights": license}
         paper = config.get("paper") or {"title": config["class"]}
-        staged_config = presets.save_preset(model, staged, config["name"], paper=paper, license=license)
-        metrics, table = measure.measure(staged, flags)
+        staged_config = presets.save_preset(model, staged, config["name"], paper=paper, license=licences)
+        metrics, table = measure.measure(
+            staged,
+            development,
+            limit=limit,
+            labels=development_labels,
+            cross_validation=cross_validation,
+            identity_network=identity_network,
+        )
         _write(staged / "training.json", json.dumps(training, indent=2) + "\n")
         entry = index_entry(staged_config, model, training, metrics)
         _write(staged / "README.md", card(staged_config, entry, training, table))
@@ -63,16 +104,28 @@ def publish_run(flags):
     print(f"published {config['name']}: {measure.headline(metrics)}, {training['steps']} steps")
 
 
-def training_record(flags, record, progress):
+def training_record(
+    record: Mapping[str, Any],
+    progress: Mapping[str, Any],
+    *,
+    data: str,
+    note: str | None,
+    device: str | None,
+    earlier_steps: int,
+    earlier_hours: float,
+) -> dict[str, Any]:
     """The contents of training.json: the origin of the weights, without this machine's paths.
 
     Args:
-        flags: dict of the command's flags.
         record: the run's run.json.
         progress: its progress.json.
+        data, note, device, earlier_steps, earlier_hours: as in ``publish_run``.
+
+    Raises:
+        ValueError: neither the record nor ``device`` names the hardware.
     """
-    steps = flags["earlier_steps"] + progress["best_step"]
-    device = flags["device"] or ", ".join(record.get("devices", []))
+    steps = earlier_steps + progress["best_step"]
+    device = device or ", ".join(record.get("devices", []))
     if not device:
         raise ValueError("--device is missing: the run's record does not say what it was trained on")
     networks = record.get("networks", ["identity"] if record.get("facial_loss") else [])
@@ -80,10 +133,10 @@ def training_record(flags, record, progress):
     return {
         "steps": steps,
         "faces_seen": steps * record["recipe"]["batch_size"],
-        "hours": round(flags["earlier_hours"] + progress["seconds"] / 3600, 2),
+        "hours": round(earlier_hours + progress["seconds"] / 3600, 2),
         "device": device,
-        "data": flags["data"],
-        "note": flags["note"],
+        "data": data,
+        "note": note,
         "init_from": record["init_from"] and Path(record["init_from"]).name,
         "init_parts": [f"{change.partition('=')[0]}={Path(change).name}" for change in record.get("init_parts", [])],
         **{
@@ -102,7 +155,9 @@ def training_record(flags, record, progress):
     }  # fmt: skip
 
 
-def index_entry(config, model, training, metrics):
+def index_entry(
+    config: Mapping[str, Any], model: Any, training: Mapping[str, Any] | None, metrics: Mapping[str, Any] | None
+) -> dict[str, Any]:
     """A preset's row of ``index.json``.
 
     Args:
@@ -126,7 +181,7 @@ def index_entry(config, model, training, metrics):
     }  # fmt: skip
 
 
-def update_index(path, name, entry):
+def update_index(path: Path, name: str, entry: Mapping[str, Any]) -> None:
     """Replace one row of ``index.json``, leaving the others unchanged."""
     index = _read(path) if path.is_file() else {"format_version": presets.FORMAT_VERSION, "presets": {}}
     index["presets"][name] = entry

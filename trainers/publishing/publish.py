@@ -1,4 +1,4 @@
-"""Turn a finished run into a preset: float16 weights, measured again, with model card and index entry.
+"""Publish a finished run as a preset: float16 weights, measured, with a model card and an index entry.
 
     python -m trainers.publishing.publish runs/lite --development crops/development \
         --identity_network mobilefacenet.keras \
@@ -8,6 +8,8 @@ Writes into the preset's folder: model.weights.h5, config.json, training.json, m
 deblurrer, golden.npz (see ``deblur_zoo.zoo.golden``), and the preset's row of index.json. Everything is prepared in a
 temporary folder first; if the measurement fails, nothing changes.
 """
+
+import inspect
 
 from absl import flags
 
@@ -40,14 +42,14 @@ def publish(arguments):
     from trainers.publishing.publication import publish_run
 
     try:
-        publish_run(FLAGS.flag_values_dict())
+        publish_run(**{name: FLAGS[name].value for name in inspect.signature(publish_run).parameters})
     except ValueError as error:
         raise UsageError(str(error)) from None
     return 0
 
 
 def main():
-    command_line_tools.run(publish, "deblur-zoo-publish")
+    command_line_tools.run(publish, "trainers.publishing.publish")
 
 
 if __name__ == "__main__":

@@ -18,8 +18,8 @@ ADVICE = "the last good checkpoint is kept; a lower learning rate, a longer warm
 class StopOnNonFinite(keras.callbacks.Callback):
     """Raise NonFiniteLoss if a loss is not finite, before a checkpoint is written.
 
-    The losses are means over the epoch, which stay non-finite: checking at intervals and at the epoch's end misses
-    nothing, and an accelerator need not wait for the host after each step.
+    A non-finite loss keeps the epoch's mean non-finite, so it is checked only at intervals and at the epoch's end, and
+    an accelerator need not wait for the host after each step.
     """
 
     # Under JAX Keras calls such callbacks from a thread of its own. Without this it would fetch the losses after each
@@ -49,15 +49,14 @@ class StopOnNonFinite(keras.callbacks.Callback):
 class Progress(keras.callbacks.Callback):
     """A line after each epoch: steps, losses, faces/s, and the time left of the stage and of the run.
 
-    Time left counts what lies between epochs too (measurements, checkpoints), and takes later stages to be as fast as
-    this one.
+    The remaining time includes measurements and checkpoints, and assumes that later stages are as fast as this one.
 
     Args:
-        batch_size: faces a step.
+        batch_size: faces per step.
         stage_steps: steps of the stage.
         epoch_steps: steps of every epoch but the last, which may be shorter.
         later_steps: steps of the stages after this one.
-        clock: function that gives seconds.
+        clock: function that returns seconds.
     """
 
     def __init__(self, batch_size, stage_steps, epoch_steps, later_steps=0, clock=time.monotonic):
@@ -138,7 +137,7 @@ def learning_rates(trainer):
 class Validation(keras.callbacks.Callback):
     """Measure the moving average on development faces, log it, and keep the best weights.
 
-    The first measurement of a run comes before its first step, so that the log shows what training gains.
+    The first measurement of a run comes before its first step, so that the log shows the gain from training.
 
     Args:
         development: an object as ``trainers.validation.deblurring_validation`` describes it.
@@ -147,7 +146,7 @@ class Validation(keras.callbacks.Callback):
         folder: the run's folder; gets ``log.tsv``, ``best.weights.h5``, and ``strip.png`` (the newest) and
             ``best_strip.png`` to look at.
         progress: the run's progress dict; "best", and "before" the first step, are kept there.
-        halve_after: halve the learning rate after so many measurements without a better one; 0: never.
+        halve_after: halve the learning rate after this many measurements without improvement; 0: never.
         event_log: see ``trainers.runs.event_log``, or None.
         shown: print each measurement.
 

@@ -23,7 +23,7 @@ _CHECKSUM = "sha256"
 
 @contextlib.contextmanager
 def writing(path):
-    """A context that turns a failure to write into one sentence.
+    """A context that reports a failure to write as ``CannotWrite``.
 
     Raises:
         CannotWrite: the block raised OSError.
@@ -57,7 +57,7 @@ def save_weights(model, path):
 
 
 def _variables(trainer):
-    """Every variable of a run under a name of its own, in an order that does not change."""
+    """Every variable of a run under a unique name, in a fixed order."""
     # ``variables``, not ``weights``: the random states of dropout are among them.
     groups = {
         "model": trainer.model.variables,
@@ -71,17 +71,17 @@ def _variables(trainer):
 
 
 def previous_path(path):
-    """Where the checkpoint before the newest one is: checkpoint.previous.npz beside checkpoint.npz."""
+    """Path of the second newest checkpoint: checkpoint.previous.npz beside checkpoint.npz."""
     return Path(path).with_suffix(".previous.npz")
 
 
 def save_checkpoint(path, trainer, progress):
     """Write all networks, the moving average, every player's optimiser, loss scale, schedule, random states, progress.
 
-    The data's position follows from the progress: samples are numbered.
+    Samples are numbered, so the position in the data follows from the progress.
 
     Args:
-        path: the file, ending in .npz. The checkpoint before this one stays at ``previous_path``.
+        path: the file, ending in .npz. The previous checkpoint is kept at ``previous_path``.
         trainer: a RestorationTrainer within a stage.
         progress: dict that JSON can hold (stage, best score, ...).
 
@@ -110,7 +110,7 @@ def save_checkpoint(path, trainer, progress):
 
 @dataclass(frozen=True)
 class StoredState:
-    """A checkpoint that was read and verified.
+    """A verified checkpoint.
 
     Attributes:
         path: the file.
@@ -124,7 +124,7 @@ class StoredState:
 
     @property
     def step(self):
-        """The step after which it was written."""
+        """The number of steps at the checkpoint."""
         return int(self.arrays["step/0"])
 
     def restore(self, trainer):
@@ -138,7 +138,7 @@ class StoredState:
             if name not in self.arrays or self.arrays[name].shape != tuple(variable.shape):
                 raise OtherRun(
                     f"the checkpoint {self.path} does not fit this preset and recipe (at {name}); "
-                    "continue with the ones that it was written with, or start in another folder"
+                    "continue with the original ones, or use another folder"
                 )
         for name, variable in variables.items():
             variable.assign(self.arrays[name])

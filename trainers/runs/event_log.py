@@ -1,7 +1,4 @@
-"""Event files for TensorBoard, by the writer of the package tensorboard, which needs no TensorFlow.
-
-TensorFlow's own writer needs that package too.
-"""
+"""Event files for TensorBoard, written with the tensorboard package, which does not need TensorFlow."""
 
 import importlib.util
 import io
@@ -12,7 +9,7 @@ from PIL import Image
 
 
 def open_event_log(folder):
-    """A writer of event files into a folder, which is made when the first value comes.
+    """A writer of event files into a folder, which is created with the first value.
 
     Returns:
         an object with ``scalars(step, dict of floats)``, ``image(step, name, uint8 (H, W, 3))`` and ``close()``.

@@ -1,4 +1,4 @@
-"""One trainer for each folder: two would mix their logs and lose each other's checkpoints."""
+"""A lock on a run's folder: two trainers would mix their logs and overwrite each other's checkpoints."""
 
 import contextlib
 from pathlib import Path
@@ -12,7 +12,7 @@ LOCK = ".lock"
 
 @contextlib.contextmanager
 def only_trainer(folder):
-    """A context in which no other process trains in a folder. The lock ends with the process, however that ends.
+    """A context in which no other process can train in a folder. The lock ends with the process, even if it is killed.
 
     Raises:
         FolderInUse: another trainer holds it.

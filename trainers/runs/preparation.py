@@ -1,4 +1,4 @@
-"""From the options of ``trainers.train`` to what a run needs: recipe, networks, faces, kernels."""
+"""Prepare a run from the options of ``trainers.train``: recipe, networks, faces, kernels."""
 
 import hashlib
 import itertools
@@ -32,7 +32,7 @@ CONTINUED_WARMUP = 250
 
 
 def resolve_recipe(options, folder):
-    """The preset's recipe with what the options change.
+    """The preset's recipe with the options' changes.
 
     Raises:
         FileNotFoundError, ValueError: the recipe does not exist or is invalid.
@@ -68,9 +68,9 @@ def _set_steps(recipe, steps):
     """Replace the recipe's numbers of steps.
 
     Args:
-        recipe: a recipe; stages that get no steps are taken out.
-        steps: dict from stages' names to their steps; an int, which the stages share as the recipe's own numbers do;
-            or None.
+        recipe: a recipe; stages without steps are removed.
+        steps: dict from stages' names to their steps; an int for the whole run, divided in the recipe's
+            proportions; or None.
     """
     stages = {stage["name"]: stage for stage in recipe["stages"]}
     if isinstance(steps, int):
@@ -146,7 +146,7 @@ def load_parts(model, changes):
         changes: dict from a part's name to a source as ``zoo.load`` takes it.
 
     Raises:
-        ValueError, FileNotFoundError: no such part, or one of another shape.
+        ValueError, FileNotFoundError: an unknown part, or one of another shape.
     """
     for name, source in changes.items():
         part = getattr(model, name, None)
@@ -184,7 +184,7 @@ def build_network(specification, precision, crop_size):
         a built keras.Model, or None.
 
     Raises:
-        ValueError: an unknown class, or arguments that it does not take.
+        ValueError: an unknown class or invalid arguments.
     """
     if specification is None:
         return None
@@ -231,7 +231,7 @@ def load_networks(recipe, files):
         files: as ``network_files`` gives them.
 
     Raises:
-        ValueError, FileNotFoundError: a file does not exist or has another kind of network.
+        ValueError, FileNotFoundError: a file does not exist or has a different kind of network.
     """
     method = method_class(recipe["method"])
     specifications = {"identity": {"kind": "identity"}, **recipe["networks"]}
@@ -267,7 +267,7 @@ def build_pair_maker(store, recipe, pairs=None):
     Args:
         store: a FaceStore.
         recipe: a complete recipe.
-        pairs: a PairStore of pairs that are blurred already, or None.
+        pairs: a PairStore of given pairs, or None.
 
     Raises:
         ValueError: a stage needs labels, and the faces have none.
@@ -276,7 +276,7 @@ def build_pair_maker(store, recipe, pairs=None):
     needing = stages_with_labels(recipe)
     if needing and store.labels is None:
         raise ValueError(
-            f"the stage {needing[0]!r} needs parsing labels: name their folders by --labels, as "
+            f"the stage {needing[0]!r} needs parsing labels: pass their folders with --labels, as "
             "`python -m trainers.datasets.label_faces` writes them"
         )
     camera, camera_kernels = data["camera"], None
@@ -322,7 +322,7 @@ def load_given_pairs(options, store):
         return None
     height, width = store.faces.shape[1:3]
     if height != width:
-        raise ValueError(f"pairs go with faces that are squares, not {width}x{height} pixels")
+        raise ValueError(f"pairs need square faces, got {width}x{height} pixels")
     return load_pairs(options["pairs"], height)
 
 

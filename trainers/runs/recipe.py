@@ -1,7 +1,7 @@
 """Recipes: how a preset is trained, as data. A recipe travels with its preset as ``recipe.json``.
 
-An ablation is a recipe that names another one as its ``base`` and gives what differs: settings of the same name are
-replaced, tables are merged, null takes an entry away, and of the stages those are kept that are listed, in that order.
+An ablation is a recipe that names another one as its ``base`` and lists the changes: settings are replaced, tables are
+merged, null removes an entry, and only the listed stages are kept, in that order.
 """
 
 import copy
@@ -105,9 +105,9 @@ def complete_recipe(recipe):
     """
     recipe = _complete(recipe, _RECIPE_KEYS, "the recipe")
     if recipe["format_version"] != 1:
-        raise ValueError(f"recipe format {recipe['format_version']!r} is not known to this version; accepted: 1")
+        raise ValueError(f"unknown recipe format {recipe['format_version']!r}; accepted: 1")
     if recipe["precision"] not in PRECISIONS:
-        raise ValueError(f"precision {recipe['precision']!r} is not known; accepted: {', '.join(PRECISIONS)}")
+        raise ValueError(f"unknown precision {recipe['precision']!r}; accepted: {', '.join(PRECISIONS)}")
     recipe["data"] = _complete(recipe["data"], _DATA_KEYS, "the recipe's data")
     recipe["data"]["kernels"] = _complete_kernels(recipe["data"]["kernels"])
     if recipe["data"]["camera"] is not None:
@@ -150,7 +150,7 @@ def without_later_settings(recipe):
 
 
 def read_recipe(path):
-    """Read and check a recipe file, with what it takes from its base.
+    """Read and check a recipe file, merged with its base.
 
     Raises:
         FileNotFoundError: the file does not exist.

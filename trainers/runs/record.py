@@ -42,7 +42,7 @@ def provenance(options, recipe, distribution, test_bank, development=None):
 
 
 def git_revision(folder=ROOT):
-    """The commit of a checkout, with "+changes" where tracked files differ from it; None where there is no checkout."""
+    """The commit of a checkout, with "+changes" if tracked files differ from it; None outside a checkout."""
     if not (Path(folder) / ".git").exists():
         return None
     try:

@@ -1,4 +1,4 @@
-"""A training run in a folder: goes through the recipe's stages, and resumes where it stopped."""
+"""A training run in a folder: executes the recipe's stages and resumes after an interruption."""
 
 import contextlib
 import json
@@ -63,13 +63,13 @@ class Run:
 
     @classmethod
     def prepare(cls, options):
-        """Build everything that the options name.
+        """Build a run from the options.
 
         Args:
             options: dict of the arguments of ``trainers.train``, without "verbose".
 
         Raises:
-            ValueError, FileNotFoundError: an option, a recipe or data that cannot be used.
+            ValueError, FileNotFoundError: an invalid option, recipe or data.
         """
         # First, since devices are divided before anything is put on them.
         distribution = make_distribution(options.get("distribution", "none"), options.get("replicas"))
@@ -128,7 +128,7 @@ class Run:
         """Run the stages, from the checkpoint if there is one.
 
         Args:
-            verbose: 0 silent, 1 Keras' progress bar and a line an epoch, 2 a line per epoch.
+            verbose: 0 silent, 1 Keras' progress bar and a line per epoch, 2 a line per epoch.
 
         Raises:
             RunStopped: a non-finite loss, a full disk, a folder with another run or in use by another trainer, or a
@@ -240,7 +240,7 @@ class Run:
         print(f"Stage {stage['name']}: {faces / (time.time() - started):.1f} faces/s", flush=True)
 
     def _chief_callbacks(self, stage, progress, verbose):
-        """What one process alone does: it measures, writes logs and checkpoints, and changes the learning rates."""
+        """Callbacks of the chief alone: measurements, logs, checkpoints, and changes of the learning rates."""
         callbacks = []
         if verbose:
             stages = self.recipe["stages"]

@@ -18,7 +18,7 @@ def append_row(path, row):
 
 
 def read_rows(path):
-    """The lines as dicts of strings; without a truncated last line; an empty list without a file."""
+    """The lines as dicts of strings, without a truncated last one; an empty list if the file does not exist."""
     if not path.is_file():
         return []
     lines = path.read_text(encoding="utf-8").split("\n")[:-1]
@@ -26,7 +26,7 @@ def read_rows(path):
 
 
 def forget_after(path, step):
-    """Remove the lines of steps after the checkpoint that a run resumes from.
+    """Remove the lines after the step from which a run resumes.
 
     Raises:
         CannotWrite: for example on a full disk.

@@ -1,8 +1,8 @@
 """Start a wide network as a copy of a narrow trained one (after Chen et al. 2016, Net2Net, arXiv:1511.05641).
 
-Net2Net copies channels at random and divides what they feed. Here the new channels keep their random initial kernels,
-and nothing that was there before takes them as an input: the wide network computes what the narrow one does, and the
-new channels differ from the first step on.
+Net2Net copies channels at random and divides the weights that read them. Here the new channels keep their random
+initial kernels, and the existing channels ignore them at first: the wide network computes the same function as the
+narrow one, and the new channels differ from the first step on.
 """
 
 from pathlib import Path
@@ -19,7 +19,7 @@ _OUTPUT_AXIS = {layers.Conv2DTranspose: -2}
 
 
 def load_starting_weights(model: keras.Model, average: keras.Model, source: str | Path) -> None:
-    """Fill both copies of the network in training, widening a narrower one of the same class where ``source`` is that.
+    """Load initial weights into both copies of the network, widening those of a narrower network of the same class.
 
     Args:
         model: in the precision of the training.
@@ -39,7 +39,7 @@ def load_starting_weights(model: keras.Model, average: keras.Model, source: str 
 
 
 def widen(narrow: keras.Model, wide: keras.Model) -> None:
-    """Set the weights of a wide network so that it computes what a narrow one does.
+    """Set the weights of a wide network so that it computes the same function as a narrow one.
 
     Args:
         narrow: a trained, built model.

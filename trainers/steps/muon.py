@@ -1,4 +1,4 @@
-"""An optimiser for convolutions that replaces each kernel's momentum by the nearest orthogonal matrix."""
+"""An optimiser for convolutions: it replaces each kernel's momentum with the nearest orthogonal matrix."""
 
 import math
 
@@ -17,8 +17,8 @@ class Muon(keras.optimizers.Optimizer):
     values near 1, times ``0.2 * sqrt(max(rows, columns))``, so that its entries are as large as Adam's usual ones and
     one learning rate serves both (Liu et al. 2025, arXiv:2502.16982, section 2.2). The scale of the momentum cancels.
 
-    Keras's optimiser of that name uses Adam for kernels of four axes, which are nearly all weights here, and its
-    arguments differ between the supported versions of Keras.
+    Keras's own Muon uses Adam for kernels with four axes, which are nearly all weights here, and its arguments differ
+    between the supported versions of Keras.
 
     Args:
         learning_rate: float or a schedule.

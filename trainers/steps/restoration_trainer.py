@@ -20,11 +20,11 @@ class RestorationTrainer(keras.Model):
 
     Args:
         model: the model to train.
-        average: a second model of the same configuration with the moving average of the weights, which is validated
-            and shipped.
-        decay: of the moving average, per step; lower at the start, so that the first steps are soon forgotten.
+        average: a second model with the same configuration and the moving average of the weights, which is validated
+            and published.
+        decay: of the moving average, per step; lower at the start, so that the first steps are forgotten quickly.
         critic: keras.Model that judges images, or None.
-        auxiliary: keras.Model that is trained with the generator but not shipped, or None.
+        auxiliary: keras.Model that is trained with the generator but not published, or None.
     """
 
     def __init__(self, model, average, decay=0.999, critic=None, auxiliary=None, **kwargs):

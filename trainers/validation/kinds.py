@@ -1,6 +1,6 @@
 """The small fixed measurement that monitors training: development faces, unseen kernels.
 
-It depends on the model's kind. All sets have ``score``, the name of the value that decides what is best;
+It depends on the model's kind. All sets have ``score``, the name of the value that selects the best weights;
 ``measure(model)``, a dict from names to values; and ``strip(model)``, an image for inspection.
 """
 

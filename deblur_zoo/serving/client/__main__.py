@@ -3,49 +3,50 @@
     deblur-zoo-client blurred.png -o restored.png --server localhost:8501
     deblur-zoo-client crops -o restored --server localhost:8500 --protocol grpc --model one_step_lite
 
-The server is TensorFlow Serving or deblur-zoo-serve. A folder's sub-folders and names are kept. Results of several
-inputs go into a folder, as does that of a file where -o ends in "/". Pictures that cannot be read, or that the server
-refuses, are listed with the reason, and the exit code is then 1. The faces should be aligned as
-`python -m deblur_zoo.faces` does it.
+The server is TensorFlow Serving or deblur-zoo-serve. The faces must be aligned, as `python -m deblur_zoo.faces` does.
+Results keep a folder's sub-folders and names. Those of several inputs go into a folder, as does a single one if -o ends
+in "/". Exit codes: 0; 1 if some pictures could not be read or the server rejected them, listed with the reason; 2 for
+invalid arguments.
 """
 
 import sys
 import time
 
 from absl import flags
+from tqdm import tqdm
 
 from deblur_zoo.files import command_line_tools
+from deblur_zoo.files.atomic_file import ends_a_run
 from deblur_zoo.files.command_line_tools import UsageError, sources_and_target
+from deblur_zoo.restoration.folders import Report, counted, plan
+from deblur_zoo.serving.client.client import Client
+from deblur_zoo.serving.client.errors import InvalidRequest, ServingError, ServingTimeout
 
 FLAGS = flags.FLAGS
 
 
 def _define_flags():
     """Called by ``main`` and not on import, so that other programs may import this module beside their own flags."""
-    flags.DEFINE_string("output", None, "file or folder to write; needed", short_name="o")
-    flags.DEFINE_string("server", None, "HOST:PORT; needed")
-    flags.DEFINE_enum("protocol", "rest", ["rest", "grpc"], "what the server speaks at that port")
+    flags.DEFINE_string("output", None, "file or folder to write; required", short_name="o")
+    flags.DEFINE_string("server", None, "HOST:PORT; required")
+    flags.DEFINE_enum("protocol", "rest", ["rest", "grpc"], "protocol of that port")
     flags.DEFINE_string("model", "one_step_lite", "the model's name on the server")
     flags.DEFINE_integer("model_version", None, "number of a version; default: the newest", lower_bound=0)
     flags.DEFINE_string("version_label", None, "label of a version, instead of its number")
-    flags.DEFINE_integer("in_flight", 8, "pictures that are under way at once", lower_bound=1)
-    flags.DEFINE_float("timeout", 60, "seconds for a picture, with all retries", lower_bound=0.001)
-    flags.DEFINE_integer("retries", 4, "further attempts where the server has no room or cannot be reached",
+    flags.DEFINE_integer("in_flight", 8, "pictures to send at the same time", lower_bound=1)
+    flags.DEFINE_float("timeout", 60, "seconds per picture, including retries", lower_bound=0.001)
+    flags.DEFINE_integer("retries", 4, "retries if the server is overloaded or cannot be reached",
                          lower_bound=0)  # fmt: skip
     flags.DEFINE_bool("tls", False, "encrypt, and verify the server's certificate")
     flags.DEFINE_string("ca_file", None, "certificates to trust instead of the system's")
-    flags.DEFINE_bool("overwrite", False, "allow results to replace the pictures that they are made from")
+    flags.DEFINE_bool("overwrite", False, "allow results to replace their input pictures")
 
 
 def run_command(arguments):
-    """Check the arguments, restore, and say what was done. Returns the exit code."""
+    """Check the arguments, restore and report. Returns the exit code."""
     sources, target = sources_and_target(arguments, FLAGS.output)
     if not FLAGS.server:
         raise UsageError("The server is missing: give --server HOST:PORT.")
-
-    from deblur_zoo.restoration.folders import counted, plan
-    from deblur_zoo.serving.client.client import Client
-    from deblur_zoo.serving.client.errors import ServingError
 
     try:
         jobs = plan(sources, target, FLAGS.overwrite)
@@ -83,19 +84,12 @@ def run_command(arguments):
 
 def _restore_all(client, jobs):
     """Restore and write; (``Report``, the error that ended it or None)."""
-    from tqdm import tqdm
-
-    from deblur_zoo.files.atomic_file import ends_a_run
-    from deblur_zoo.restoration.folders import Report
-    from deblur_zoo.serving.client.errors import InvalidRequest, ServingError, ServingTimeout
-
     report, timeouts = Report(), 0
     results = client.deblur_files(jobs.items(), FLAGS.in_flight)
     with tqdm(total=len(jobs), unit="picture", desc="deblurring", disable=None) as bar:
         for path, result in zip(jobs, results, strict=True):
             timeouts = timeouts + 1 if isinstance(result, ServingTimeout) else 0
-            # One slow picture is that picture's fault; where each one is too slow, or nobody answers, it is the
-            # server's, and waiting for each of the rest would take days.
+            # One timeout is the picture's fault, many in a row are the server's: waiting for the rest would take days.
             of_server = isinstance(result, ServingError) and not isinstance(result, (InvalidRequest, ServingTimeout))
             if of_server or timeouts > FLAGS.in_flight:
                 return report, result

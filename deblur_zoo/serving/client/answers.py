@@ -1,4 +1,4 @@
-"""What is asked of a server, and what it says of itself, the same over REST and gRPC."""
+"""Model choice, status and metadata, the same over REST and gRPC."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ LARGEST_ANSWER = 1 << 30
 
 @dataclass(frozen=True)
 class ModelChoice:
-    """Which model: its name and, unless the newest is meant, a version's number or label."""
+    """A model's name and, unless the newest is wanted, a version's number or label."""
 
     name: str
     version: int | None = None
@@ -26,7 +26,7 @@ class VersionStatus:
     Attributes:
         version: its number.
         state: START, LOADING, AVAILABLE, UNLOADING or END.
-        error_message: what went wrong with it, or "".
+        error_message: its error, or "".
     """
 
     version: int

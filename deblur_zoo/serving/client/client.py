@@ -3,9 +3,8 @@
     with Client("localhost:8501") as client:
         restored = client.deblur("face.png")
 
-What is sent. Pictures that 8 bits hold exactly go to the signature ``serving_bytes`` as PNG files: lossless, far
-smaller than numbers in JSON, and a server may batch requests of different sizes. Finer ones (16-bit files, float
-arrays) go to ``serving_default`` as float32, with all their digits.
+Pictures that fit in 8 bits go to the signature ``serving_bytes`` as PNG files: lossless, far smaller than numbers in
+JSON, and batched at any size. Others (16-bit files, float arrays) go to ``serving_default`` at full float32 precision.
 """
 
 import functools
@@ -39,7 +38,7 @@ class _Prepared:
     signature: str
 
     def may_meet(self, other):
-        """Whether requests of the two may be batched: only float pictures of different sizes may not."""
+        """Whether requests of the two can be batched: only float pictures of different sizes cannot."""
         return (
             FLOAT_SIGNATURE not in (self.signature, other.signature)
             or self.signature != other.signature
@@ -48,9 +47,9 @@ class _Prepared:
 
 
 class Client:
-    """A model on a server that speaks TensorFlow Serving's protocols. May be used by several threads.
+    """A model on a server with TensorFlow Serving's protocols. Threads can share a client.
 
-    Needs ``urllib3`` for REST and ``grpcio`` for gRPC (``pip install deblur-zoo[serving]``), and neither TensorFlow
+    Needs ``urllib3`` for REST and ``grpcio`` for gRPC (``pip install deblur-zoo[serving]``), but neither TensorFlow
     nor Keras. Nothing is sent before the first call.
 
     Args:
@@ -60,17 +59,17 @@ class Client:
         protocol: "rest" or "grpc".
         version: number of a version; None: the newest.
         version_label: label of a version, instead of its number.
-        signature: "serving_bytes" (rounded to 8 bits) or "serving_default" for all pictures; None: as the module's text
-            says.
-        timeout: seconds for a whole call, with all its requests, retries and pauses.
-        retries: further attempts after an answer of "not now" (REST 429, 502, 503; gRPC RESOURCE_EXHAUSTED,
-            UNAVAILABLE) or none at all; pauses double from 0.1 to 5 s, or as long as the server asks for.
+        signature: "serving_bytes" (rounded to 8 bits) or "serving_default" for all pictures; None: see
+            the module's docstring.
+        timeout: seconds for a whole call, including retries and pauses.
+        retries: retries after no answer or a temporary error (REST 429, 502, 503; gRPC RESOURCE_EXHAUSTED,
+            UNAVAILABLE); pauses double from 0.1 to 5 s, or as long as the server asks for.
         tls: encrypt; the server's certificate is verified.
         ca_file: file of certificates to trust instead of the system's, for ``tls``.
         headers: dict sent with each request (gRPC: as metadata), such as a gateway's token.
 
     Raises:
-        ValueError: an argument of another kind.
+        ValueError: an invalid argument.
         ImportError: the protocol's package is not installed.
     """
 
@@ -90,15 +89,15 @@ class Client:
     ) -> None:
         host, port = split_target(target)
         if not isinstance(model, str) or not model:
-            raise ValueError(f"model is a name, not {model!r}")
+            raise ValueError(f"model must be a name, got {model!r}")
         if version is not None and version_label is not None:
-            raise ValueError("a version's number or its label is accepted, not both")
+            raise ValueError("give a version's number or its label, not both")
         _check_whole("version", version, 0, None)
         _check_whole("retries", retries, 0)
         if signature not in (None, *INPUTS):
-            raise ValueError(f"signature is {', '.join(INPUTS)} or None, not {signature!r}")
+            raise ValueError(f"signature must be {', '.join(INPUTS)} or None, got {signature!r}")
         if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 < timeout < 1e7:
-            raise ValueError(f"timeout is a number of seconds above 0, not {timeout!r}")
+            raise ValueError(f"timeout must be a number of seconds above 0, got {timeout!r}")
         self.choice = ModelChoice(model, version, version_label)
         self.signature, self.timeout, self.retries = signature, timeout, retries
         self._transport = _open_transport(protocol, host, port, tls, ca_file, headers)
@@ -111,12 +110,12 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Give the connections back; calls under way end with a ServingError, or finish unheard."""
+        """Close the connections; running calls end with a ServingError, or finish unheard."""
         self._stopped.set()
         self._transport.close()
 
     def __call__(self, images: ArrayLike, batch_size: int = 16) -> Array:
-        """Restore a batch of floats by ``serving_default``.
+        """Restore a batch of floats with ``serving_default``.
 
         Args:
             images: float (N, H, W, 3), RGB in [0, 1].
@@ -135,7 +134,7 @@ class Client:
         return self._restore_floats(images, batch_size, self._deadline())
 
     def deblur(self, pictures: Pictures, batch_size: int = 16) -> Array:
-        """Restore a picture or a batch and give it back in the form it came in.
+        """Restore a picture or a batch and return it in the form it came in.
 
         Args:
             pictures: a path, a PIL image, or an array of shape (H, W), (H, W, C) or (N, H, W, C), C in 1, 3, 4;
@@ -155,7 +154,7 @@ class Client:
         return prepared.picture.rebuild(self._restored(prepared, batch_size))
 
     def deblur_encoded(self, files: Sequence[bytes], batch_size: int = 16) -> list[bytes]:
-        """Restore picture files by ``serving_bytes``; their sizes may differ.
+        """Restore picture files with ``serving_bytes``; their sizes may differ.
 
         Args:
             files: list of ``bytes``, each a JPEG or PNG file; upright and in sRGB, since the server reads neither EXIF
@@ -172,7 +171,7 @@ class Client:
         files = list(files)
         wrong = next((file for file in files if not isinstance(file, bytes)), None)
         if wrong is not None:
-            raise TypeError(f"encoded pictures are bytes, not {type(wrong).__name__}")
+            raise TypeError(f"encoded pictures must be bytes, got {type(wrong).__name__}")
         _check_whole("batch_size", batch_size, 1)
         deadline = self._deadline()
         restored = []
@@ -185,7 +184,7 @@ class Client:
         return restored
 
     def predict(self, signature: str, values: Any) -> Any:
-        """Send what is given, unchecked, as one request; for other signatures and for tests of a server.
+        """Send values unchecked as one request, for other signatures and for tests of a server.
 
         Args:
             signature: name of a signature with one input and one output; over gRPC the input is called "encoded" for
@@ -201,7 +200,7 @@ class Client:
         return self._ask("predict", self._deadline(), signature, values)
 
     def deblur_files(self, jobs: Iterable[tuple[StrPath, StrPath]], in_flight: int = 8) -> Iterator[Path | Exception]:
-        """Restore picture files into others, in their colour profiles, while several requests are under way.
+        """Restore picture files to others, keeping their colour profiles, with several requests at a time.
 
         Args:
             jobs: iterable of (path of a picture, path of its result); folders are made.
@@ -226,12 +225,12 @@ class Client:
     def deblur_many(
         self, pictures: Iterable[Pictures], in_flight: int = 8, return_errors: bool = False
     ) -> Iterator[Array | Exception]:
-        """Restore pictures one by one while several requests are under way, so that the server can batch them.
+        """Restore pictures one by one with several requests at a time, so that the server can batch them.
 
-        Float pictures of different sizes never are under way together: a server that batches would refuse them.
+        Float pictures of different sizes are never sent at the same time: a server that batches would reject them.
 
         Args:
-            pictures: iterable of what ``deblur`` takes; read as places become free.
+            pictures: iterable of what ``deblur`` takes; read as requests finish.
             in_flight: how many may be read and not yet given back.
             return_errors: give ValueError, OSError, TypeError and ServingError instead of the picture that they are
                 about, and the call continues; otherwise they are raised.
@@ -357,7 +356,7 @@ def split_target(target):
     bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     is_number = port.isascii() and port.isdigit() and len(port) <= 5
     if not bare or "/" in bare or (":" in bare and bare == host) or not is_number or not 0 < int(port) < 65536:
-        raise ValueError(f"a server is given as HOST:PORT, such as localhost:8501, not {target!r}")
+        raise ValueError(f"a server must be HOST:PORT, such as localhost:8501, got {target!r}")
     return bare, int(port)
 
 
@@ -374,14 +373,14 @@ def _open_transport(protocol, *arguments):
             return GrpcTransport(*arguments)
     except ImportError as error:
         raise ImportError(f"{protocol} needs the package {error.name}: pip install 'deblur-zoo[serving]'") from error
-    raise ValueError(f"protocol is {' or '.join(PROTOCOLS)}, not {protocol!r}")
+    raise ValueError(f"protocol must be {' or '.join(PROTOCOLS)}, got {protocol!r}")
 
 
 def _check_whole(name, value, minimum, *also):
     if value in also:
         return
     if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
-        raise ValueError(f"{name} is a whole number of at least {minimum}, not {value!r}")
+        raise ValueError(f"{name} must be a whole number of at least {minimum}, got {value!r}")
 
 
 def _is_8_bit(rgb):

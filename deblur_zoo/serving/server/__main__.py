@@ -3,13 +3,17 @@
     deblur-zoo-serve --models exported
     deblur-zoo-serve --check HOST:PORT [--model NAME]
 
-For laptops and tests; in production TensorFlow Serving serves the same folders (docs/serving.md). The folder given with
---models holds NAME/VERSION/saved_model.pb; of each model the highest version is served. A SavedModel is a program:
-serve only what you trust. The server listens at 127.0.0.1 unless --host says otherwise; it asks nobody for a password.
-The addresses are printed on one line once every model is loaded. SIGTERM and Ctrl-C let it finish what it has.
+For laptops and tests; in production TensorFlow Serving serves the same folders (docs/serving.md). --models is a folder
+with NAME/VERSION/saved_model.pb; the highest version of each model is served. A SavedModel is a program: serve only
+models that you trust. The server listens on 127.0.0.1 unless --host says otherwise, without authentication. It prints
+its addresses on one line once every model is loaded, and finishes running requests on SIGTERM and Ctrl-C.
 """
 
+import asyncio
 import dataclasses
+import os
+import signal
+import sys
 from typing import Any
 
 from absl import flags
@@ -27,10 +31,10 @@ for _field in dataclasses.fields(Settings):
     _default = None if _field.name == "models" else _PORTS.get(_field.name, _field.default)
     _limits = {"upper_bound": 65535} if _field.name in _PORTS else {}
     _define[_field.type](_field.name, _default, **{**_field.metadata, **_limits})
-flags.DEFINE_string("check", None, "serve nothing; compare the server at HOST:PORT (REST or gRPC) with golden outputs")
-flags.DEFINE_list("model", None, "for --check: models that must be there (default: the presets that the server has)")
-flags.DEFINE_enum("protocol", None, ["rest", "grpc"], "for --check: what the port must speak (default: what answers)")
-flags.DEFINE_string("golden", None, "for --check with one --model: a golden.npz instead of the preset's own")
+flags.DEFINE_string("check", None, "do not serve; compare the server at HOST:PORT (REST or gRPC) with golden outputs")
+flags.DEFINE_list("model", None, "for --check: required models (default: the presets that the server has)")
+flags.DEFINE_enum("protocol", None, ["rest", "grpc"], "for --check: protocol of the port (default: detected)")
+flags.DEFINE_string("golden", None, "for --check with one --model: a golden.npz to use instead of the preset's")
 
 
 def run_server(arguments):
@@ -42,8 +46,6 @@ def run_server(arguments):
         return check.check(FLAGS.check, FLAGS.model, FLAGS.protocol, FLAGS.golden)
     if FLAGS.models is None:
         raise UsageError("give the folder of models with --models; see --help")
-    import asyncio
-
     try:
         from deblur_zoo.serving.server.server import Server
     except ImportError as error:
@@ -57,13 +59,7 @@ def run_server(arguments):
 
 
 async def _serve(server, settings):
-    import asyncio
-    import os
-    import signal
-    import sys
-
     stop = asyncio.Event()
-    # Before, there is nothing to lose.
     await server.start()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -71,7 +67,7 @@ async def _serve(server, settings):
     await stop.wait()
     finished = await server.stop()
     if not finished:
-        print("deblur-zoo-serve: requests were left unanswered (--grace_seconds)", file=sys.stderr, flush=True)
+        print("deblur-zoo-serve: some requests were not answered within --grace_seconds", file=sys.stderr, flush=True)
     # A batch in TensorFlow cannot be interrupted, and its own end takes seconds.
     os._exit(0 if finished else 1)
 

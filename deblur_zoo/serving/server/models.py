@@ -93,7 +93,7 @@ def find(folder):
         raise FileNotFoundError(f"There is no folder {folder}.")
     found = {child.name: find_versions(child) for child in find_models(folder)}
     if not found:
-        raise ValueError(f"{folder} holds no model: NAME/VERSION/{MODEL_FILE} is looked for.")
+        raise ValueError(f"{folder} has no model (NAME/VERSION/{MODEL_FILE}).")
     return found
 
 
@@ -137,7 +137,7 @@ class Models:
     def metadata(self, name, version=None, fields=(_FIELD,)):
         """The ``protocol.GetModelMetadataResponse`` of a version; raises as ``find``."""
         if list(fields[:2]) != [_FIELD]:
-            raise invalid(f"The metadata_field {_FIELD} is offered, and no other")
+            raise invalid(f"The only metadata_field is {_FIELD}")
         model = self.find(name, version)
         message = protocol.GetModelMetadataResponse(model_spec={"name": name, "version": {"value": model.version}})
         message.metadata[_FIELD].type_url = "type.googleapis.com/tensorflow.serving.SignatureDefMap"

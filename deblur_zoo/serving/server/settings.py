@@ -1,4 +1,4 @@
-"""What may be chosen about a server, and its limits: the command's flags of the same names."""
+"""The server's settings and limits, which are also the command's flags."""
 
 import dataclasses
 
@@ -9,30 +9,29 @@ def _choice(default, text, lower_bound=1):
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """Everything that a server is started with.
-
-    Whoever reaches its address may use the models: nobody is asked for a password.
-    """
+    """All settings of a server. There is no authentication: whoever reaches the address can use the models."""
 
     models: str = dataclasses.field(metadata={"help": "folder of NAME/VERSION/saved_model.pb"})
-    host: str = dataclasses.field(default="127.0.0.1", metadata={"help": "address to listen at"})
-    rest_port: int = _choice(0, "port for REST; 0 takes a free one", 0)
-    grpc_port: int = _choice(0, "port for gRPC; 0 takes a free one", 0)
-    enable_batching: bool = dataclasses.field(default=True, metadata={"help": "put requests of one kind together"})
-    max_batch_size: int = _choice(16, "pictures in a request, and in a batch")
-    batch_timeout_micros: int = _choice(1000, "how long a lone request waits for company", 0)
+    host: str = dataclasses.field(default="127.0.0.1", metadata={"help": "address to listen on"})
+    rest_port: int = _choice(0, "port for REST; 0: any free one", 0)
+    grpc_port: int = _choice(0, "port for gRPC; 0: any free one", 0)
+    enable_batching: bool = dataclasses.field(default=True, metadata={"help": "batch requests that arrive together"})
+    max_batch_size: int = _choice(16, "maximum pictures in a request, and in a batch")
+    batch_timeout_micros: int = _choice(1000, "how long a request waits for others", 0)
     # A full batch of 128x128 faces takes 3 MiB as floats and up to 16 MiB as JSON.
-    max_request_bytes: int = _choice(32 << 20, "of a REST body or a gRPC message")
+    max_request_bytes: int = _choice(32 << 20, "maximum size of a REST body or a gRPC message")
     # A network's activations take some hundred bytes for each pixel: 2048x2048 pixels stay near 1 GiB.
-    max_pixels: int = _choice(2048 * 2048, "in all pictures of a request")
-    # Each takes three times its bytes or so: 16 of 32 MiB stay near 1.5 GiB.
-    max_requests: int = _choice(16, "requests in memory at the same time; more wait before they are read")
-    rest_api_timeout_in_ms: int = _choice(30_000, "for a REST request's head, its answer, and the client to take it")
-    grace_seconds: float = _choice(30.0, "for running requests to finish after SIGTERM or Ctrl-C", 0)
+    max_pixels: int = _choice(2048 * 2048, "maximum pixels in all pictures of a request")
+    # Each takes about three times its bytes: 16 of 32 MiB stay near 1.5 GiB.
+    max_requests: int = _choice(16, "maximum requests in memory; others wait before they are read")
+    rest_api_timeout_in_ms: int = _choice(
+        30_000, "limit for receiving a REST request's head, answering it, and sending the answer"
+    )
+    grace_seconds: float = _choice(30.0, "time for running requests to finish after SIGTERM or Ctrl-C", 0)
 
     @property
     def address(self):
-        """The host as it stands before a port."""
+        """The host as written before a port."""
         return f"[{self.host}]" if ":" in self.host else self.host
 
     @property

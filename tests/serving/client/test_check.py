@@ -180,14 +180,18 @@ def test_presets_that_the_server_does_not_have(fake, monkeypatch, golden_file, c
     assert "FAILED  rest  umsn_lite  status: The server at" in capsys.readouterr().out
     fake.models = set()
     assert check.check(fake.grpc) == 1
-    assert "FAILED  grpc  any preset  model: none of one_step_lite, umsn_lite is there" in capsys.readouterr().out
+    assert "FAILED  grpc  any preset  model: the server has none of one_step_lite, umsn_lite" in capsys.readouterr().out
 
 
 def test_wrong_arguments(fake, free_port, golden_file):
     cases = [
-        (("localhost",), {}, "a server is given as HOST:PORT"),
-        ((f"127.0.0.1:{free_port}",), {}, "answers as a model server; rest: .*cannot be reached.* grpc: .*cannot be"),
-        ((fake.rest,), {"protocol": "http"}, "the protocol is rest or grpc, not 'http'"),
+        (("localhost",), {}, "a server must be HOST:PORT"),
+        (
+            (f"127.0.0.1:{free_port}",),
+            {},
+            "no model server answers at .*; rest: .*cannot be reached.* grpc: .*cannot be",
+        ),
+        ((fake.rest,), {"protocol": "http"}, "the protocol must be rest or grpc, got 'http'"),
         ((fake.rest,), {"protocol": "grpc"}, "does not speak gRPC"),
         ((fake.grpc,), {"protocol": "rest"}, "does not speak HTTP"),
         ((fake.rest, ["one_stp"]), {}, "one_stp"),

@@ -140,7 +140,7 @@ def test_files_of_several_sizes(client, fake):
     for before, after in zip(sent, restored, strict=True):
         np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(after))), mirrored(before))
     assert client.deblur_encoded([]) == []
-    with pytest.raises(TypeError, match="encoded pictures are bytes, not ndarray"):
+    with pytest.raises(TypeError, match="encoded pictures must be bytes, got ndarray"):
         client.deblur_encoded(sent)
     with pytest.raises(InvalidRequest) as error:
         client.deblur_encoded([b"no picture"])
@@ -315,7 +315,7 @@ def test_errors_in_a_pipeline(fake, tmp_path):
         assert isinstance(absent, FileNotFoundError) and isinstance(wrong, TypeError)
         with pytest.raises(FileNotFoundError):
             list(client.deblur_many(sent))
-        with pytest.raises(ValueError, match="in_flight is a whole number of at least 1"):
+        with pytest.raises(ValueError, match="in_flight must be a whole number of at least 1"):
             client.deblur_many(sent, in_flight=0)
 
 
@@ -334,20 +334,20 @@ def test_targets(target, expected):
 
 @pytest.mark.parametrize("target", ["localhost", "localhost:", ":1", "a:b", "a:0", "a:65536", "http://a:1", "::1:1"])
 def test_wrong_targets(target):
-    with pytest.raises(ValueError, match="a server is given as HOST:PORT"):
+    with pytest.raises(ValueError, match="a server must be HOST:PORT"):
         Client(target)
 
 
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"protocol": "http"}, "protocol is rest or grpc"),
+        ({"protocol": "http"}, "protocol must be rest or grpc"),
         ({"timeout": 0}, "timeout"),
         ({"timeout": float("nan")}, "timeout"),
         ({"retries": -1}, "retries"),
         ({"version": 1, "version_label": "a"}, "not both"),
         ({"version": "1"}, "version is a whole number"),
-        ({"signature": "serving"}, "signature is serving_default, serving_bytes or None"),
+        ({"signature": "serving"}, "signature must be serving_default, serving_bytes or None"),
         ({"model": ""}, "model is a name"),
     ],
 )

@@ -108,7 +108,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(fake, free_port, folder, tmp_
         ([folder], "Where to write is missing"),
         ([folder, "-o", out], "The server is missing: give --server HOST:PORT."),
         (["absent", "-o", out, f"--server={fake.rest}"], "There is no file or folder absent"),
-        ([folder, "-o", out, "--server=localhost"], "a server is given as HOST:PORT"),
+        ([folder, "-o", out, "--server=localhost"], "a server must be HOST:PORT"),
         ([*whole, "--protocol=http"], "protocol"),
         ([*whole, "--in_flight=0"], "in_flight"),
         ([*whole, "--timeout=0"], "timeout"),

@@ -58,7 +58,7 @@ def test_folders_without_models(tmp_path, folder, monkeypatch):
         models.find(tmp_path / "none")
     (tmp_path / "empty").mkdir()
     for wrong in (tmp_path / "empty", folder / "tiny"):
-        with pytest.raises(ValueError, match="holds no model: NAME/VERSION/saved_model.pb is looked for.$"):
+        with pytest.raises(ValueError, match="has no model .NAME/VERSION/saved_model.pb."):
             models.find(wrong)
     monkeypatch.setattr(models, "_crashing", set)
     with pytest.raises(ValueError, match="no model could be loaded: version 1 of tiny: DATA_LOSS: .* ends the process"):

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from deblur_zoo import zoo
 from deblur_zoo.metrics.parsing import confusion, f_scores
 from deblur_zoo.models.face_parser import FaceParser
 from deblur_zoo.zoo import presets
-from trainers.datasets.cross_validation import copy_pairs, cross_validate, divide, training_command
+from trainers.datasets.folds import Training, copy_pairs, cross_validate, divide
 
 ROOT = Path(__file__).parents[3]
 RECIPE = {
@@ -23,7 +24,6 @@ RECIPE = {
     "stages": [{"name": "clear", "steps": 2, "optimizer": "sgd", "learning_rate": {"peak": 0.01, "decay": "constant"},
                 "losses": {"parsing": 1.0}}],
 }  # fmt: skip
-FLAGS = {"folds": 2, "repeat": 2, "faces": [], "labels": [], "recipe": None, "init_from": None}
 
 
 @pytest.fixture
@@ -57,13 +57,13 @@ def test_a_folds_folder_holds_its_pairs_alone(pairs, tmp_path):
 
 
 def test_training_sees_the_other_folds_so_often_as_said():
-    flags = {**FLAGS, "preset": "p", "faces": ["x", "y"], "labels": ["l", ""], "repeat": 3, "init_from": "w.h5"}
-    command = training_command(flags, Path("others"), Path("run"))
+    training = Training("p", faces=["x", "y"], labels=["l", ""], repeat=3, init_from="w.h5")
+    command = training.command(Path("others"), Path("run"))
     options = dict(zip(command[3::2], command[4::2], strict=True))
     assert options == {"--preset": "p", "--out": "run", "--faces": "x,y,others,others,others", "--labels": "l,,,,",
                        "--init_from": "w.h5"}  # fmt: skip
     with pytest.raises(ValueError, match="2 sources .*--labels, got 1"):
-        training_command({**flags, "labels": ["l"]}, Path("others"), Path("run"))
+        replace(training, labels=["l"]).command(Path("others"), Path("run"))
 
 
 def test_scores_are_of_parsers_that_did_not_see_the_face(pairs, tmp_path):
@@ -71,9 +71,8 @@ def test_scores_are_of_parsers_that_did_not_see_the_face(pairs, tmp_path):
     model.build()
     presets.save_preset(model, tmp_path / "tiny", "tiny", weights=False)
     (tmp_path / "recipe.json").write_text(json.dumps(RECIPE))
-    flags = {**FLAGS, "preset": str(tmp_path / "tiny"), "pairs": str(pairs), "recipe": str(tmp_path / "recipe.json"),
-             "out": str(tmp_path / "out")}  # fmt: skip
-    content = cross_validate(flags)
+    training = Training(tmp_path / "tiny", repeat=2, recipe=tmp_path / "recipe.json")
+    content = cross_validate(training, pairs, tmp_path / "out", folds=2)
     assert content["faces"] == 3 and json.loads((tmp_path / "out" / "scores.json").read_text()) == content
     counts = 0
     for number, fold in enumerate(divide(listed(pairs), 2), 1):

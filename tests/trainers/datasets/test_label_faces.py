@@ -10,7 +10,7 @@ from deblur_zoo.faces.face_classes import UNKNOWN, FaceClass
 from deblur_zoo.files import pictures
 from deblur_zoo.files.resumable_folder import read_report
 from tests.trainers.datasets import toy_mesh as toy
-from trainers.datasets.label_faces import COLUMNS, combine, label_batch, label_folders, list_faces
+from trainers.datasets.labelling import COLUMNS, combine, label_batch, label_folders, list_faces
 from trainers.datasets.mesh_labels import COMPONENTS, mesh_labels
 
 ROOT = Path(__file__).parents[3]

@@ -13,8 +13,8 @@ from deblur_zoo.faces.detection import Face
 from deblur_zoo.faces.face_classes import UNKNOWN, FaceClass
 from deblur_zoo.files import pictures
 from tests.trainers.datasets import toy_mesh as toy
+from trainers.datasets.labelled_pairs import align_pairs, list_pairs, points_from_labels, read_labels, warp_labels
 from trainers.datasets.mesh_labels import mesh_labels
-from trainers.datasets.parsing_folders import align_pairs, list_pairs, points_from_labels, read_labels, warp_labels
 
 ROOT = Path(__file__).parents[3]
 

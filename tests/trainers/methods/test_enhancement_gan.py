@@ -114,11 +114,11 @@ def test_gradient_penalty_of_a_flat_critic_has_a_finite_gradient(batch):
 
 
 def test_terms_and_options_are_checked():
-    with pytest.raises(ValueError, match="loss 'l2' is not known to EnhancementGanMethod; accepted: content, percep"):
+    with pytest.raises(ValueError, match="loss 'l2' is unknown to EnhancementGanMethod; accepted: content, percep"):
         EnhancementGanMethod({"l2": 1.0})
-    with pytest.raises(ValueError, match="pixels is one of l1, l2, negative_psnr, not 'l3'"):
+    with pytest.raises(ValueError, match="pixels must be one of l1, l2, negative_psnr, got 'l3'"):
         EnhancementGanMethod({"content": 1.0}, pixels="l3")
-    with pytest.raises(ValueError, match="perceptual_distance is one of l1, l2, not 'cosine'"):
+    with pytest.raises(ValueError, match="perceptual_distance must be one of l1, l2, got 'cosine'"):
         EnhancementGanMethod({"content": 1.0}, perceptual_distance="cosine")
     with pytest.raises(ValueError, match="the perceptual loss needs the perceptual network"):
         EnhancementGanMethod({"perceptual": 1.0})

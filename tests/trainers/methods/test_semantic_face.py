@@ -74,9 +74,9 @@ def test_parsing_term_counts_known_pixels_alone(batch):
 
 
 def test_options_are_checked():
-    with pytest.raises(ValueError, match="pixels is one of l1, l2, negative_psnr, not 'l3'"):
+    with pytest.raises(ValueError, match="pixels must be one of l1, l2, negative_psnr, got 'l3'"):
         SemanticFaceMethod({"content": 1.0}, pixels="l3")
-    with pytest.raises(ValueError, match="loss 'facial' is not known to SemanticFaceMethod; accepted: coarse"):
+    with pytest.raises(ValueError, match="loss 'facial' is unknown to SemanticFaceMethod; accepted: coarse"):
         SemanticFaceMethod({"facial": 1.0})
     with pytest.raises(ValueError, match="the perceptual loss needs the perceptual network"):
         SemanticFaceMethod({"perceptual": 1.0})

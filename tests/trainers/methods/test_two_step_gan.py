@@ -91,9 +91,9 @@ def test_perceptual_term_is_taken_on_a_share(batch):
 
 
 def test_what_does_not_hold_together_is_refused(batch):
-    with pytest.raises(ValueError, match="pixels is one of l1, l2, negative_psnr, not 'l3'"):
+    with pytest.raises(ValueError, match="pixels must be one of l1, l2, negative_psnr, got 'l3'"):
         TwoStepGanMethod({"content": 1.0}, pixels="l3")
-    with pytest.raises(ValueError, match="loss 'facial' is not known to TwoStepGanMethod; accepted: hourglass"):
+    with pytest.raises(ValueError, match="loss 'facial' is unknown to TwoStepGanMethod; accepted: hourglass"):
         TwoStepGanMethod({"facial": 1.0})
     with pytest.raises(ValueError, match="needs the recipe's auxiliary network: SharpPathway"):
         TwoStepGanMethod({"reconstruction": 1.0}).terms(

@@ -169,11 +169,11 @@ def test_first_stage_blurs_one_class_and_sums_over_all(batch, maps):
 
 def test_options_are_checked():
     for losses, options, message in (
-        ({"content": 1}, {"pixels": "l3"}, "pixels is one of l1, l2, negative_psnr, not 'l3'"),
-        ({"content": 1}, {"distance": "l3"}, "distance is one of l1, l2"),
-        ({"content": 1}, {"class_weights": [1, 2]}, "class_weights are four numbers"),
-        ({"features": 1, "content": 1}, {}, "features terms are of a stage of their own"),
-        ({"facial": 1}, {}, "loss 'facial' is not known to UmsnMethod; accepted: parsing, features"),
+        ({"content": 1}, {"pixels": "l3"}, "pixels must be one of l1, l2, negative_psnr, got 'l3'"),
+        ({"content": 1}, {"distance": "l3"}, "distance must be one of l1, l2"),
+        ({"content": 1}, {"class_weights": [1, 2]}, "class_weights must be four numbers"),
+        ({"features": 1, "content": 1}, {}, "features terms need a stage of their own"),
+        ({"facial": 1}, {}, "loss 'facial' is unknown to UmsnMethod; accepted: parsing, features"),
     ):
         with pytest.raises(ValueError, match=message):
             UmsnMethod(losses, **options)

@@ -11,9 +11,10 @@ import pytest
 from deblur_zoo import zoo
 from deblur_zoo.zoo import presets, registry
 from trainers.publishing import cards
+from trainers.publishing.model_card import make_card, published
 
 ROOT = Path(__file__).parents[3]
-PUBLISHED = cards.published()
+PUBLISHED = published()
 
 
 def test_there_are_published_presets():
@@ -23,7 +24,7 @@ def test_there_are_published_presets():
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_a_card_carries_its_row_limits_data_and_licence(name):
     entry, folder = PUBLISHED[name], zoo.hub_folder() / name
-    path, card = cards.make_card(name, entry)
+    path, card = make_card(name, entry)
     assert path == folder / "README.md"
     training, config = (presets.read_json(folder / f"{part}.json") for part in ("training", "config"))
     measured = entry["measured"]
@@ -65,7 +66,7 @@ def test_the_record_of_an_older_run_names_its_identity_network(hub):
     record.pop("networks", None)
     record["recipe"] |= {"critic": None, "auxiliary": None}
     path.write_text(json.dumps({**record, "facial_loss": True}))
-    _, card = cards.make_card("umsn_lite", PUBLISHED["umsn_lite"])
+    _, card = make_card("umsn_lite", PUBLISHED["umsn_lite"])
     assert "| networks used in training | identity |" in card
 
 

@@ -13,10 +13,7 @@ from deblur_zoo.models.one_step import OneStep
 from deblur_zoo.zoo import golden, presets
 from trainers.publishing.publication import publish_run
 
-FLAGS = {
-    "preset": None, "development_labels": None, "identity_network": None, "license": "none", "device": None,
-    "earlier_steps": 0, "earlier_hours": 0.0, "note": None, "limit": None, "data": "random colours",
-}  # fmt: skip
+WORDS = {"license": "none", "data": "random colours"}
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +73,7 @@ def test_a_run_that_did_not_help_is_not_published(finished, workplace, tmp_path)
     progress = json.loads((run / "progress.json").read_text())
     (run / "progress.json").write_text(json.dumps({**progress, "best_step": 0}))
     with pytest.raises(ValueError, match="training did not help"):
-        publish_run({**FLAGS, "run": str(run), "preset": str(tmp_path / "absent"), "development": str(tmp_path)})
+        publish_run(run, preset=tmp_path / "absent", development=tmp_path, **WORDS)
 
 
 def record_of(recipe, **changes):
@@ -100,12 +97,12 @@ def test_publishing_a_parser(workplace, development, tmp_path):
     model.save_weights(run / "best.weights.h5")
     (run / "run.json").write_text(json.dumps(record_of(recipe, preset=str(tmp_path / "tiny_parser"))))
     (run / "progress.json").write_text(json.dumps({"best_step": 20, "seconds": 7200}))
-    flags = {**FLAGS, "run": str(run), "development": str(development[0])}
+    options = {**WORDS, "development": development[0]}
     with pytest.raises(ValueError, match="labels"):
-        publish_run(flags)
+        publish_run(run, **options)
     assert sorted(path.name for path in (tmp_path / "tiny_parser").iterdir()) == ["config.json"]
-    flags["development_labels"] = str(development[1])
-    publish_run(flags)
+    options["development_labels"] = development[1]
+    publish_run(run, **options)
     assert_float16_of(tmp_path / "tiny_parser", FaceParser(widths=(4, 4)), run / "best.weights.h5")
     row = json.loads((tmp_path / "index.json").read_text())["presets"]["tiny_parser"]
     metrics = json.loads((tmp_path / "tiny_parser" / "metrics.json").read_text())
@@ -123,21 +120,21 @@ def test_publishing_a_parser(workplace, development, tmp_path):
     # With a cross-validation its scores are the ones that count.
     scores = {"folds": 5, "faces": 14, "mean_f_score": 0.5, "f_scores": dict.fromkeys(metrics["f_scores"], 0.25)}
     (tmp_path / "scores.json").write_text(json.dumps(scores))
-    publish_run({**flags, "cross_validation": str(tmp_path / "scores.json")})
+    publish_run(run, **options, cross_validation=tmp_path / "scores.json")
     row = json.loads((tmp_path / "index.json").read_text())["presets"]["tiny_parser"]
     assert row["measured"] == {"mean_f_score": 0.5, "faces": 14, "folds": 5}
     card = (tmp_path / "tiny_parser" / "README.md").read_text()
     assert f"| left_eye | 0.250 | {metrics['f_scores']['left_eye']:.3f} |" in card and "5-fold, 14 labelled" in card
     (tmp_path / "scores.json").write_text("{}")
     with pytest.raises(ValueError, match=r"scores\.json"):
-        publish_run({**flags, "cross_validation": str(tmp_path / "scores.json")})
+        publish_run(run, **options, cross_validation=tmp_path / "scores.json")
     assert "5-fold" in (tmp_path / "tiny_parser" / "README.md").read_text()
 
 
 def test_publishing_an_unfinished_run_changes_nothing(workplace, tmp_path):
     before = sorted(path.name for path in workplace.preset.iterdir())
     with pytest.raises(FileNotFoundError, match=r"run\.json is missing"):
-        publish_run({**FLAGS, "run": str(tmp_path), "preset": str(workplace.preset), "development": str(tmp_path)})
+        publish_run(tmp_path, preset=workplace.preset, development=tmp_path, **WORDS)
     assert sorted(path.name for path in workplace.preset.iterdir()) == before
 
 
@@ -156,4 +153,4 @@ def test_a_run_without_development_faces_has_no_best_weights(workplace, tmp_path
     (tmp_path / "run.json").write_text(json.dumps(record_of(workplace.recipe(), preset=str(workplace.preset))))
     (tmp_path / "progress.json").write_text("{}")
     with pytest.raises(FileNotFoundError, match="--development"):
-        publish_run({**FLAGS, "run": str(tmp_path), "development": str(workplace.faces)})
+        publish_run(tmp_path, development=workplace.faces, **WORDS)

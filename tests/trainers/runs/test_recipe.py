@@ -61,7 +61,7 @@ def test_defaults_are_filled_in_and_the_original_is_left_alone():
     [
         (("learning_rat",), 1, "no setting 'learning_rat'"),
         (("format_version",), 2, "format 2"),
-        (("precision",), "float8", "'float8' is not known"),
+        (("precision",), "float8", "unknown precision 'float8'"),
         (("data", "kernels", "linear", "colour"), 1, "linear kernels has no setting 'colour'"),
         (("stages",), [], "needs stages"),
         (("stages", 0, "steps"), 0, "steps must be a whole number of at least 1, got 0"),

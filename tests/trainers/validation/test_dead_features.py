@@ -6,7 +6,7 @@ from PIL import Image
 
 keras = pytest.importorskip("keras")
 
-from trainers.validation.dead_features import largest_inputs, report  # noqa: E402
+from trainers.validation.layer_inputs import largest_inputs, report  # noqa: E402
 
 
 @pytest.fixture

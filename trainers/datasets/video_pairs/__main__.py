@@ -22,7 +22,6 @@ from trainers.datasets.video_pairs.flags import define_flags, settings_from_flag
 from trainers.datasets.video_pairs.folder import make_folder
 
 FLAGS = flags.FLAGS
-LISTED = 20
 
 
 def run_command(arguments):
@@ -67,12 +66,10 @@ def summary(reports):
     if dropped:
         lines.append("Unused frames:")
         lines += [f"  {dropped[reason]:6d}  {reason}" for reason in sorted(dropped, key=dropped.get, reverse=True)]
-    without = [report for report in reports if report["reason"]]
+    without = [(report["video"], report["reason"]) for report in reports if report["reason"]]
     if without:
         lines.append(f"Videos skipped or damaged: {len(without)}")
-        lines += [f"  {report['video']}: {report['reason']}" for report in without[:LISTED]]
-        if len(without) > LISTED:
-            lines.append(f"  and {len(without) - LISTED} more")
+        lines += command_line_tools.first_of(without)
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""Turn one video into a shard of pairs: track the face, average its frames, align both images with one transform."""
+"""Make a shard of pairs from one video: track the face, average its frames, align both images with one transform."""
 
 from collections import Counter
 from dataclasses import asdict, dataclass, field, replace
@@ -87,7 +87,7 @@ def check_settings(settings):
 
 
 def make_pairs(video, name, shard, settings, detector, progress=None):
-    """Make the pairs of one video. Frames are read twice, and at most ``settings.longest`` and a few are held.
+    """Make the pairs of one video. The video is read twice; about ``settings.longest`` frames are in memory.
 
     Args:
         video: path of the video.

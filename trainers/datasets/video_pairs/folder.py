@@ -1,4 +1,4 @@
-"""Turn all videos of a folder into shards of pairs; an interrupted run can be resumed."""
+"""Make shards of pairs from all videos in a folder, resuming after interruptions."""
 
 import json
 from pathlib import Path

@@ -23,9 +23,9 @@ def noting_detector():
 if __name__ == "__main__":
     # By its module's name, so that workers import it.
     import beam_job
-    from test_video_pairs_on_beam import SMALL
 
-    from trainers.datasets.video_pairs.beam_pipeline import run
+    from tests.trainers.datasets.video_pairs.test_beam_pipeline import SMALL
+    from trainers.datasets.video_pairs.beam_jobs import run
 
     videos, out, staged, *arguments = sys.argv[1:]
     run(videos, out, SMALL, arguments, beam_job.noting_detector, bool(int(staged)))

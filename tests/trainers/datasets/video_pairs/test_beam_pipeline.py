@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests import rendered_clips as clips
-from trainers.datasets.video_pairs.beam_pipeline import ClipJob
+from trainers.datasets.video_pairs.beam_jobs import ClipJob
 from trainers.datasets.video_pairs.clip import Settings
 from trainers.datasets.video_pairs.folder import make_folder
 

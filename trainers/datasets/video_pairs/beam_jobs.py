@@ -1,0 +1,220 @@
+"""Pairs of blurred and sharp faces from thousands of videos, on Apache Beam, with ``process_clip`` for each video."""
+
+import functools
+import json
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from deblur_zoo.annotations import StrPath
+from deblur_zoo.data.tfrecords import ENDING
+from deblur_zoo.files.resumable_folder import REPORT, SETTINGS, check_settings, report_bytes, settings_text
+from deblur_zoo.video.video_file import ENDINGS, list_videos
+from trainers.datasets.video_pairs.clip import Settings
+from trainers.datasets.video_pairs.folder import (
+    COLUMNS,
+    default_detector,
+    folder_for,
+    process_clip,
+    report_rows,
+    still_holds,
+)
+
+# Runners give a process several threads, but detector and decoder are multithreaded themselves.
+_one_video = threading.Lock()
+
+
+def is_local(place: StrPath) -> bool:
+    """Whether a place is a local folder and not a URI such as gs://bucket/folder."""
+    return "://" not in str(place)
+
+
+@functools.lru_cache(maxsize=2)
+def _detector(make_detector):
+    """One detector per process."""
+    return make_detector()
+
+
+@dataclass(frozen=True)
+class ClipJob:
+    """A worker's task for one video; called with its name inside the folder, returns the clip's report.
+
+    Attributes:
+        videos, out: places of the videos and of the shards.
+        settings: clip.Settings.
+        make_detector: function without arguments that returns the detector; called once per process.
+        staged: work on copies in a temporary folder, as for places that are not local folders.
+    """
+
+    videos: str
+    out: str
+    settings: Settings
+    make_detector: Callable = default_detector
+    staged: bool = False
+
+    def __call__(self, name):
+        with _one_video:
+            detector = _detector(self.make_detector)
+            if not self.staged:
+                return process_clip(Path(self.videos) / name, name, self.out, self.settings, detector)
+            return self._on_a_copy(name, detector)
+
+    def _on_a_copy(self, name, detector):
+        video = join(self.videos, name)
+        shard, record = (join(self.out, f"{name}{ending}") for ending in (ENDING, ".json"))
+        earlier = _read_json(record)
+        if earlier is not None and still_holds(earlier, _size(video), _size(shard)):
+            return {**earlier, "earlier": True}
+        with tempfile.TemporaryDirectory(prefix="video-pairs-") as folder:
+            local, out = Path(folder) / "video" / name, Path(folder) / "out"
+            local.parent.mkdir(parents=True)
+            with _file_systems().open(video) as source, open(local, "wb") as target:
+                shutil.copyfileobj(source, target)
+            report = process_clip(local, name, out, self.settings, detector)
+            # The report last: if it says done, the shard exists.
+            if report["pairs"]:
+                _upload(out / f"{name}{ENDING}", shard)
+            elif _file_systems().exists(shard):
+                _file_systems().delete([shard])
+            _upload(out / f"{name}.json", record)
+        return report
+
+
+@dataclass(frozen=True)
+class ReportWriter:
+    """Writes report.tsv of all clips' reports."""
+
+    out: str
+
+    def __call__(self, reports):
+        _write(join(self.out, REPORT), report_bytes([COLUMNS, *report_rows(reports)]))
+        return len(reports)
+
+
+def list_names(videos: str) -> list[str]:
+    """Names of all videos inside a place, sorted.
+
+    Raises:
+        FileNotFoundError: there are none.
+    """
+    if is_local(videos):
+        names = [path.relative_to(videos).as_posix() for path in list_videos(videos)]
+    else:
+        base = videos.rstrip("/") + "/"
+        paths = [metadata.path for match in _file_systems().match([f"{base}**"]) for metadata in match.metadata_list]
+        names = sorted(path.removeprefix(base) for path in paths if path.lower().endswith(ENDINGS))
+    if not names:
+        raise FileNotFoundError(f"there are no videos in {videos}")
+    return names
+
+
+def run(
+    videos: StrPath,
+    out: StrPath,
+    settings: Settings,
+    beam_arguments: Sequence[str] = (),
+    make_detector: Callable = default_detector,
+    staged: bool | None = None,
+) -> None:
+    """Make the pairs of all videos in a place, and wait for the pipeline to end.
+
+    A place is a folder that every worker sees, or a URI of Beam's file systems.
+
+    Args:
+        videos, out: places.
+        settings: clip.Settings.
+        beam_arguments: Beam's options, as on its command lines.
+        make_detector: as in ``ClipJob``.
+        staged: as in ``ClipJob``; None: only if a place is not a local folder.
+
+    Raises:
+        FileNotFoundError: no videos.
+        ValueError: ``out`` has other contents.
+    """
+    import apache_beam as beam
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    videos, out = str(videos), str(out)
+    names = list_names(videos)
+    _check_place(out, settings)
+    staged = not (is_local(videos) and is_local(out)) if staged is None else staged
+    arguments = list(beam_arguments)
+    if not any(argument.startswith("--runner") for argument in arguments):
+        # By name, since DirectRunner would first try to download another runner.
+        arguments += ["--runner=FnApiRunner", "--direct_running_mode=multi_processing"]
+        if not any(argument.startswith("--direct_num_workers") for argument in arguments):
+            arguments.append(f"--direct_num_workers={os.cpu_count() or 1}")
+    job = ClipJob(videos, out, settings, make_detector, staged)
+    with beam.Pipeline(options=PipelineOptions(arguments)) as pipeline:
+        (
+            pipeline
+            | "Names" >> beam.Create(names)
+            # Distributes the videos one by one, instead of in one piece with the list of their names.
+            | "Deal" >> beam.Reshuffle()
+            | "Pairs" >> beam.Map(job)
+            | "Reports" >> beam.combiners.ToList()
+            | "Report" >> beam.Map(ReportWriter(out))
+        )
+
+
+def _check_place(out, settings):
+    if is_local(out):
+        folder_for(out, settings).open()
+        return
+    stored = read(join(out, SETTINGS))
+    if stored is None:
+        _write(join(out, SETTINGS), settings_text(settings.as_dict()).encode("utf-8"))
+    else:
+        check_settings(stored, settings.as_dict(), out, "pairs")
+
+
+def _file_systems():
+    """Beam's file systems (gs://, s3://, hdfs://). Imported on use: workers with local folders do not need Beam."""
+    from apache_beam.io.filesystems import FileSystems
+
+    return FileSystems
+
+
+def join(place: StrPath, name: str) -> str:
+    """The place of a file inside a place."""
+    return f"{str(place).rstrip('/')}/{name}"
+
+
+def _size(path):
+    """Size of a file in bytes, None if it does not exist."""
+    found = [metadata for match in _file_systems().match([path]) for metadata in match.metadata_list]
+    return found[0].size_in_bytes if found else None
+
+
+def read(path: str) -> str | None:
+    """The text of a file, None if it does not exist."""
+    if not _file_systems().exists(path):
+        return None
+    with _file_systems().open(path) as file:
+        return file.read().decode("utf-8", "replace")
+
+
+def _read_json(path):
+    text = read(path)
+    try:
+        return None if text is None else json.loads(text)
+    except ValueError:
+        return None
+
+
+def _write(path, content):
+    temporary = f"{path}.partial"
+    with _file_systems().create(temporary) as file:
+        file.write(content)
+    _file_systems().rename([temporary], [path])
+
+
+def _upload(local, path):
+    temporary = f"{path}.partial"
+    with open(local, "rb") as source, _file_systems().create(temporary) as target:
+        shutil.copyfileobj(source, target)
+    _file_systems().rename([temporary], [path])
