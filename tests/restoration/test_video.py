@@ -19,7 +19,7 @@ from deblur_zoo.files.command_line_tools import UsageError
 from deblur_zoo.restoration.photo import PhotoOptions
 from deblur_zoo.restoration.restorer import Restorer
 from deblur_zoo.restoration.video import restore_video
-from deblur_zoo.restoration.video_command import restore_videos
+from deblur_zoo.restoration.video_command import is_video, restore_videos
 
 _spec = importlib.util.spec_from_file_location("written_clips", Path(__file__).parents[1] / "written_clips.py")
 clips = importlib.util.module_from_spec(_spec)
@@ -351,6 +351,28 @@ def test_several_videos_go_into_a_folder(tmp_path, tiny_model, capsys):
     with pytest.raises(UsageError, match="both be restored to"):
         call(sources[0], tmp_path / "sub" / "a.avi", target="other")
     assert call(sources[0], target="out/", overwrite=True) == 0
+
+
+def test_a_folder_of_videos_is_restored_and_continued(tmp_path, tiny_model, capsys):
+    source = tmp_path / "in"
+    (source / "sub").mkdir(parents=True)
+    for name in ("a.mp4", "sub/b.avi"):
+        clips.write(source / name, frames(2))
+
+    def call(target="out"):
+        return restore_videos([source], str(tmp_path / target), False, None, lambda: Restorer(tiny_model))
+
+    assert is_video(source) and call() == 0
+    results = [tmp_path / "out" / "a.mp4", tmp_path / "out" / "sub" / "b.mp4"]
+    first = results[0].read_bytes()
+    results[1].unlink()
+    assert call() == 0 and results[1].exists() and results[0].read_bytes() == first
+    assert "1 of the results are there already" in capsys.readouterr().out
+    # A folder with pictures is one of pictures.
+    (source / "p.png").write_bytes(b"")
+    assert not is_video(source)
+    with pytest.raises(UsageError, match="in is not a video"):
+        call("other")
 
 
 def test_wrong_calls(tmp_path):
