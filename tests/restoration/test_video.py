@@ -3,6 +3,7 @@
 import functools
 import importlib.util
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -304,6 +305,22 @@ def test_damaged_parts_are_left_out(tmp_path):
     result = restore(source, tmp_path / "b.mp4")
     assert 10 <= result.frames < 36 and len(clips.decoded(tmp_path / "b.mp4")) == result.frames
     assert any("of its 1.4 s" in remark or "Damaged" in remark for remark in result.remarks)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux")
+def test_a_minute_takes_no_more_memory_than_its_first_seconds(tmp_path):
+    source = clips.write(tmp_path / "a.mp4", 60 * frames(10, noise=5), rate=10)
+    memory: dict[str, list[float]] = {}
+
+    def progress(stage, done, total):
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        memory.setdefault(stage, []).append(pages * resource.getpagesize() / 1e6)
+
+    assert restore(source, tmp_path / "b.mp4", progress=progress).frames == 600
+    for megabytes in memory.values():
+        # The encoder looks 40 to 60 frames ahead. All frames would take 33 MB as they are stored and 66 MB as RGB.
+        assert max(megabytes) - megabytes[len(megabytes) // 5] < 20
 
 
 def test_crops_are_no_videos(tiny_model, tmp_path):
