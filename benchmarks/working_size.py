@@ -61,26 +61,11 @@ def shrunk(photo, face, size):
     return small, Face((face.box + 0.5) * scale - 0.5, (face.points + 0.5) * scale - 0.5, face.confidence)
 
 
-def blurred(photo, kernel_size, seed):
-    """The photo as a moving camera sees it, uint8."""
-    import cv2
-    import numpy as np
-
-    from deblur_zoo.blur.kernels import make_bank
-
-    generator = np.random.default_rng([seed, kernel_size])
-    values = photo.astype(np.float32) / 255
-    if kernel_size:
-        bank = make_bank("trajectory", 50, (kernel_size,), 2026, split="test")
-        kernel = bank.kernel(int(generator.integers(len(bank))))
-        values = cv2.filter2D(values, -1, kernel[::-1, ::-1], borderType=cv2.BORDER_REFLECT_101)
-    return np.rint(np.clip(values + generator.normal(0, 0.005, values.shape), 0, 1) * 255).astype(np.uint8)
-
-
 def measure(model, photo, face, kernel_size, seed):
     """(gain of the chosen size, gain of the best candidate, chosen size or None) in decibels."""
     import numpy as np
 
+    from benchmarks.rendered import blurred
     from deblur_zoo.faces import align
     from deblur_zoo.restoration.blending import add_correction
     from deblur_zoo.restoration.face_crop import size_of

@@ -6,7 +6,7 @@ rotated far it returns upright points; ``faces.orientation`` corrects them.
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike
 
+from deblur_zoo import execution
 from deblur_zoo.annotations import Array
 from deblur_zoo.faces import orientation
 from deblur_zoo.files import forks
@@ -21,6 +22,8 @@ from deblur_zoo.files import forks
 # The smallest face that MTCNN looks for, in pixels of its input. Its pyramid breaks with other values: a level can be
 # smaller than the network's 12 pixels, and MTCNN reports the error as "no face".
 SMALLEST_FACE = 20
+# Sides in pixels of what MTCNN's first network sees are multiples of this.
+_SIDES_STEP = 64
 
 
 @dataclass(frozen=True)
@@ -129,7 +132,34 @@ def _mtcnn() -> Any:
     from deblur_zoo.layers.data_format import check_data_format
 
     check_data_format()
-    return MTCNN()
+    network = MTCNN()
+    for stage in network.stages:
+        stage._model = _compiled(stage.model, step=_SIDES_STEP if stage.id == 1 else 1)
+    return network
+
+
+def _compiled(network: Any, step: int) -> Callable[[ArrayLike], list[Any]]:
+    """One of MTCNN's networks, for pictures padded to multiples of ``step``.
+
+    Layer by layer, as the package runs them, most of the time is Keras' own. And TensorFlow keeps code for each of the
+    last thousand shapes that layers have seen: the pyramids of photos would fill that memory, as each has other sides.
+    """
+    from keras import ops
+
+    run = execution.compiled(network, network)
+
+    def padded(images: ArrayLike) -> list[Any]:
+        images = np.asarray(images)
+        height, width = images.shape[1:3]
+        sides = (0, -height % step), (0, -width % step)
+        results = run(np.pad(images, ((0, 0), *sides, (0, 0)), mode="edge"))
+        if step > 1:
+            # A kernel of 3 without padding, pooling by 2, and twice more such a kernel.
+            results = [result[:, : (height - 1) // 2 - 4, : (width - 1) // 2 - 4] for result in results]
+        # The package calls their ``numpy``.
+        return [ops.convert_to_tensor(result) for result in results]
+
+    return padded
 
 
 @functools.lru_cache(maxsize=4)

@@ -23,7 +23,7 @@ from absl import flags
 import deblur_zoo
 from deblur_zoo.files import command_line_tools, pictures
 from deblur_zoo.files.command_line_tools import UsageError, sources_and_target
-from deblur_zoo.restoration.photo import BACKGROUNDS, FACES
+from deblur_zoo.restoration.photo import BACKGROUNDS, DEFAULT_PRESET, FACES
 
 FLAGS = flags.FLAGS
 ENDINGS = ("jpg", "png", "tiff", "webp", "bmp")
@@ -37,7 +37,7 @@ NOT_FOR_VIDEOS = ("crops", "suffix", "ext", "quality", "compare", "draw_boxes", 
 def define_flags():
     """Called by ``main`` and not on import, so that other programs may import this module beside their own flags."""
     flags.DEFINE_string("output", None, "file or folder to write; required", short_name="o")
-    flags.DEFINE_string("preset", "one_step_lite", "name of a preset, its folder or a URI")
+    flags.DEFINE_string("preset", DEFAULT_PRESET, "name of a preset, its folder or a URI")
     flags.DEFINE_string("device", None, '"cpu", "gpu" or "gpu:NUMBER"; default: a GPU if there is one')
     flags.DEFINE_integer("batch_size", 16, "faces per forward pass of the network", lower_bound=1)
     flags.DEFINE_integer("passes", 1, "how many times to apply the network", lower_bound=1)

@@ -13,7 +13,7 @@ from deblur_zoo.files import atomic_file
 from deblur_zoo.files import pictures as picture_files
 from deblur_zoo.restoration.folders import Report, plan_file, plan_folder, without_existing
 from deblur_zoo.restoration.outputs import Outputs
-from deblur_zoo.restoration.photo import PhotoOptions, RestoredPhoto, restore_photo
+from deblur_zoo.restoration.photo import DEFAULT_PRESET, PhotoOptions, RestoredPhoto, restore_photo
 from deblur_zoo.restoration.video import RestoredVideo, restore_video
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Restorer:
 
     def __init__(
         self,
-        model: "Deblurrer | StrPath" = "one_step_lite",
+        model: "Deblurrer | StrPath" = DEFAULT_PRESET,
         batch_size: int = 16,
         passes: int = 1,
         maximum_pixels: int | None = None,
@@ -325,7 +325,7 @@ def _is_out_of_memory(error):
 
 
 def restore(
-    photo: Pictures, model: "Deblurrer | StrPath" = "one_step_lite", *, passes: int = 1, **options: Any
+    photo: Pictures, model: "Deblurrer | StrPath" = DEFAULT_PRESET, *, passes: int = 1, **options: Any
 ) -> RestoredPhoto:
     """Restore the faces of one photo: ``deblur_zoo.restore("group.jpg").save("restored.jpg")``.
 

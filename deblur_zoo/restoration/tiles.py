@@ -12,6 +12,8 @@ TILE = 384
 OVERLAP = 96
 _UNUSED = 24
 _STEP = 32
+# The network sees tiles padded to multiples of this: TensorFlow keeps code for each size, and photos have many.
+_SIDES_STEP = 64
 # The scale is chosen on so many squares of this side with the strongest edges.
 _SAMPLES = 4
 _SAMPLE_SIDE = 256
@@ -33,7 +35,9 @@ def restore_tiled(image, restore, progress=None):
     for row, (top, down) in enumerate(rows):
         for column, (left, across) in enumerate(columns):
             tile = in_unit_range(image[top : top + TILE, left : left + TILE])
-            restored = np.asarray(restore(tile[None]))[0]
+            height, width = tile.shape[:2]
+            tile = np.pad(tile, ((0, -height % _SIDES_STEP), (0, -width % _SIDES_STEP), (0, 0)), mode="reflect")
+            restored = np.asarray(restore(tile[None]))[0, :height, :width]
             total[top : top + TILE, left : left + TILE] += down[:, None, None] * across[None, :, None] * restored
             if progress is not None:
                 progress((row * len(columns) + column + 1) / (len(rows) * len(columns)))

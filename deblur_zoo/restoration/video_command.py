@@ -9,14 +9,20 @@ from typing import Any
 from deblur_zoo.annotations import StrPath
 from deblur_zoo.files.atomic_file import ends_a_run
 from deblur_zoo.files.command_line_tools import UsageError
+from deblur_zoo.files.folders import find_files, real_path, without_results
+from deblur_zoo.files.pictures import READ_ENDINGS
 from deblur_zoo.restoration import clip_file
 from deblur_zoo.restoration.video import check_target
-from deblur_zoo.video.video_file import ENDINGS
+from deblur_zoo.video.video_file import ENDINGS, list_videos
 
 
 def is_video(path: StrPath) -> bool:
-    """Whether a path is a video's, by its ending."""
-    return Path(path).suffix.lower() in ENDINGS
+    """Whether a path is a video's, by its ending, or that of a folder of videos without pictures."""
+    path = Path(path)
+    if not path.is_dir():
+        return path.suffix.lower() in ENDINGS
+    found = {file.suffix.lower() for file in find_files(path, (*ENDINGS, *READ_ENDINGS))[0]}
+    return bool(found) and found <= set(ENDINGS)
 
 
 def restore_videos(
@@ -25,8 +31,9 @@ def restore_videos(
     """Restore videos and say what was done.
 
     Args:
-        sources: paths of videos.
-        target: file to write, or a folder: where there are several, where it is one, or where it ends in "/".
+        sources: paths of videos, and of folders of videos.
+        target: file to write, or a folder: where there are several, where it is one, or where it ends in "/". Of
+            videos in folders, those whose results are there already are skipped.
         overwrite: replace older files.
         background: what was asked for; videos know "keep" only.
         make_restorer: function to a ``Restorer``; called when everything else is known to be good.
@@ -38,7 +45,7 @@ def restore_videos(
         UsageError: bad arguments, or a single video that cannot be restored.
     """
     try:
-        jobs = _plan(sources, target, overwrite)
+        jobs, skipped = _plan(sources, target, overwrite)
         if background == "restore":
             raise ValueError("--background restore is for photos: of a video only the faces are restored.")
         clip_file.check_available()
@@ -46,9 +53,11 @@ def restore_videos(
             # Told before Keras is imported, which takes seconds.
             (source,) = jobs
             clip_file.ClipReader(source, sys.maxsize).container.close()
-        restorer = make_restorer()
+        restorer = make_restorer() if jobs else None
     except (ValueError, ImportError) as error:
         raise UsageError(str(error)) from error
+    if skipped:
+        print(f"{len(skipped)} of the results are there already and were skipped (see --overwrite)")
     failed = 0
     for source, path in jobs.items():
         try:
@@ -60,7 +69,7 @@ def restore_videos(
         except Exception as error:
             if isinstance(error, OSError) and ends_a_run(error):
                 raise
-            if len(jobs) == 1:
+            if len(jobs) == 1 and not skipped:
                 if isinstance(error, ValueError):
                     raise UsageError(str(error)) from error
                 raise
@@ -70,28 +79,34 @@ def restore_videos(
 
 
 def _plan(sources, target, overwrite):
-    """Path of each video with the path of its result."""
+    """Path of each video with the path of its result, and the results of folders' videos that are there already."""
     other = next((source for source in sources if not is_video(source)), None)
     if other is not None:
         raise ValueError(f"{other} is not a video: restore videos and pictures one after the other.")
     path = Path(target)
-    folder = len(sources) > 1 or path.is_dir() or target.endswith(("/", os.sep))
+    folder = len(sources) > 1 or sources[0].is_dir() or path.is_dir() or target.endswith(("/", os.sep))
     if folder and path.exists() and not path.is_dir():
         raise ValueError(f"{path} is a file; the results go into a folder.")
     jobs: dict[Path, Path] = {}
+    skipped = []
     for source in sources:
-        result = path / source.name if folder else path
-        if folder and result.suffix.lower() not in clip_file.ENDINGS:
-            result = result.with_suffix(".mp4")
-        clip_file.check_ending(result)
-        if result in jobs.values():
-            raise ValueError(f"Two videos would both be restored to {result}: restore them one by one.")
-        try:
-            check_target(source, result, overwrite)
-        except FileExistsError:
-            raise ValueError(f"{result} exists already: give another name, or --overwrite.") from None
-        jobs[source] = result
-    return jobs
+        inside = path / real_path(source).name if len(sources) > 1 else path
+        for video in without_results(list_videos(source), source, path) if source.is_dir() else [source]:
+            result = inside / video.relative_to(source) if source.is_dir() else path / source.name if folder else path
+            if folder and result.suffix.lower() not in clip_file.ENDINGS:
+                result = result.with_suffix(".mp4")
+            clip_file.check_ending(result)
+            if result in [*jobs.values(), *skipped]:
+                raise ValueError(f"Two videos would both be restored to {result}: restore them one by one.")
+            try:
+                check_target(video, result, overwrite)
+            except FileExistsError:
+                if not source.is_dir():
+                    raise ValueError(f"{result} exists already: give another name, or --overwrite.") from None
+                skipped.append(result)
+            else:
+                jobs[video] = result
+    return jobs, skipped
 
 
 def _restore_one(restorer, source, path, overwrite):

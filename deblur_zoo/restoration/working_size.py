@@ -84,21 +84,27 @@ def best_corrections(crop_at, face_sizes, restore):
     Returns:
         list of Correction, one a face.
     """
+    return _search(crop_at, face_sizes, restore)[0]
+
+
+def _search(crop_at, face_sizes, restore):
+    """The best correction of each face, and the one that was tried last, at the largest size."""
     remaining = {index: list(candidates(size)) for index, size in enumerate(face_sizes)}
-    best = {}
+    best, last = {}, {}
     while remaining:
         size = min(sizes[0] for sizes in remaining.values())
         group = [index for index, sizes in remaining.items() if sizes[0] == size]
         found = corrections_of(np.stack([crop_at(index, size) for index in group]), restore)
         for index, correction in zip(group, found, strict=True):
             remaining[index].pop(0)
+            last[index] = correction
             if index not in best or best[index].strength < NEGLIGIBLE or _score(correction) > _score(best[index]):
                 best[index] = correction
             elif _score(correction) < _DECLINE * _score(best[index]):
                 remaining[index].clear()
             if not remaining[index]:
                 del remaining[index]
-    return [best[index] for index in range(len(face_sizes))]
+    return tuple([found[index] for index in range(len(face_sizes))] for found in (best, last))
 
 
 def face_corrections(crop_at, face_sizes, restore):
@@ -106,11 +112,13 @@ def face_corrections(crop_at, face_sizes, restore):
 
     A face that is sharp at its own size gets the correction of that size.
     """
-    corrections = best_corrections(crop_at, face_sizes, restore)
+    corrections, last = _search(crop_at, face_sizes, restore)
     for index, size in enumerate(face_sizes):
         own = candidates(size)[-1]
         if corrections[index].size < own:
-            (at_own,) = corrections_of(crop_at(index, own)[None], restore)
+            at_own = last[index]
+            if at_own.size < own:
+                (at_own,) = corrections_of(crop_at(index, own)[None], restore)
             if at_own.strength < SHARP:
                 corrections[index] = at_own
     return corrections

@@ -12,6 +12,7 @@ from skimage import data
 
 import deblur_zoo
 from deblur_zoo.files import pictures
+from deblur_zoo.restoration.photo import DEFAULT_PRESET
 from deblur_zoo.restoration.restorer import Restorer
 
 
@@ -212,7 +213,7 @@ def test_photos(tmp_path):
         "none_boxes.jpg",
     ]
     first, second = result.stdout.splitlines()
-    assert first.startswith(f"Restored 2 pictures in {tmp_path / 'out'} with one_step_lite in ")
+    assert first.startswith(f"Restored 2 pictures in {tmp_path / 'out'} with {DEFAULT_PRESET} in ")
     assert second == f"1 picture without a face, left unchanged: {tmp_path / 'out' / 'none.png'}"
     assert (pictures.read(tmp_path / "out" / "none.png") == 128).all()
     restored = deblur_zoo.restore(tmp_path / "in" / "face.png", background="keep")

@@ -21,8 +21,11 @@ def test_tiles_equal_the_whole_pass(height, width):
     seen = []
     result = tiles.restore_tiled(image, lambda batch: seen.append(batch.shape) or sharpen(batch))
     assert all(max(shape[1:3]) <= tiles.TILE for shape in seen)
-    # The filter reaches 20 pixels, less than the 24 of a tile that get no weight.
-    np.testing.assert_allclose(result, sharpen(image[None])[0], atol=1e-6)
+    assert all(side % 64 == 0 for shape in seen for side in shape[1:3])
+    # The filter reaches 20 pixels, less than the 24 of a tile that get no weight. So near the borders below and on the
+    # right it may see where the padding of a tile ends.
+    inside = slice(max(1, height - 20)), slice(max(1, width - 20))
+    np.testing.assert_allclose(result[inside], sharpen(image[None])[0][inside], atol=1e-6)
 
 
 def test_starts_cover_the_axis_on_the_grid():

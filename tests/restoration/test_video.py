@@ -2,6 +2,7 @@
 
 import functools
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from deblur_zoo.files.command_line_tools import UsageError
 from deblur_zoo.restoration.photo import PhotoOptions
 from deblur_zoo.restoration.restorer import Restorer
 from deblur_zoo.restoration.video import restore_video
-from deblur_zoo.restoration.video_command import restore_videos
+from deblur_zoo.restoration.video_command import is_video, restore_videos
 from tests import written_clips as clips
 
 # Eyes, nose and mouth of scikit-image's astronaut in the window that frames show.
@@ -301,6 +302,22 @@ def test_damaged_parts_are_left_out(tmp_path):
     assert any("of its 1.4 s" in remark or "Damaged" in remark for remark in result.remarks)
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux")
+def test_a_minute_takes_no_more_memory_than_its_first_seconds(tmp_path):
+    source = clips.write(tmp_path / "a.mp4", 60 * frames(10, noise=5), rate=10)
+    memory: dict[str, list[float]] = {}
+
+    def progress(stage, done, total):
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        memory.setdefault(stage, []).append(pages * resource.getpagesize() / 1e6)
+
+    assert restore(source, tmp_path / "b.mp4", progress=progress).frames == 600
+    for megabytes in memory.values():
+        # The encoder looks 40 to 60 frames ahead. All frames would take 33 MB as they are stored and 66 MB as RGB.
+        assert max(megabytes) - megabytes[len(megabytes) // 5] < 20
+
+
 def test_crops_are_no_videos(tiny_model, tmp_path):
     with pytest.raises(ValueError, match="crops=False"):
         Restorer(tiny_model, crops=True).restore_video("a.mp4", tmp_path / "b.mp4")
@@ -346,6 +363,28 @@ def test_several_videos_go_into_a_folder(tmp_path, tiny_model, capsys):
     with pytest.raises(UsageError, match="both be restored to"):
         call(sources[0], tmp_path / "sub" / "a.avi", target="other")
     assert call(sources[0], target="out/", overwrite=True) == 0
+
+
+def test_a_folder_of_videos_is_restored_and_continued(tmp_path, tiny_model, capsys):
+    source = tmp_path / "in"
+    (source / "sub").mkdir(parents=True)
+    for name in ("a.mp4", "sub/b.avi"):
+        clips.write(source / name, frames(2))
+
+    def call(target="out"):
+        return restore_videos([source], str(tmp_path / target), False, None, lambda: Restorer(tiny_model))
+
+    assert is_video(source) and call() == 0
+    results = [tmp_path / "out" / "a.mp4", tmp_path / "out" / "sub" / "b.mp4"]
+    first = results[0].read_bytes()
+    results[1].unlink()
+    assert call() == 0 and results[1].exists() and results[0].read_bytes() == first
+    assert "1 of the results are there already" in capsys.readouterr().out
+    # A folder with pictures is one of pictures.
+    (source / "p.png").write_bytes(b"")
+    assert not is_video(source)
+    with pytest.raises(UsageError, match="in is not a video"):
+        call("other")
 
 
 def test_wrong_calls(tmp_path):

@@ -2,9 +2,14 @@
 
 import numpy as np
 import pytest
+from skimage import data
 
+import deblur_zoo
+from deblur_zoo.faces.alignment import canonical_points
+from deblur_zoo.faces.detection import Face
 from deblur_zoo.restoration.face_mask import face_mask, weight_at
-from deblur_zoo.restoration.working_size import NEGLIGIBLE, best_corrections, candidates
+from deblur_zoo.restoration.photo import DEFAULT_PRESET, PhotoOptions, restore_photo
+from deblur_zoo.restoration.working_size import NEGLIGIBLE, best_corrections, candidates, face_corrections
 
 
 @pytest.mark.parametrize(
@@ -67,6 +72,22 @@ def test_the_search_stops_where_corrections_fall():
     assert restore.calls == [(1, 96), (1, 128)]
 
 
+@pytest.mark.parametrize(
+    ("strengths", "calls", "size"),
+    [
+        # Sharp at its own size, which the search has seen.
+        ([0.03, 0.029, 0.028, 0.004], [96, 128, 192, 256], 256),
+        # Sharp at its own size, before which the search stops.
+        ([0.09, 0.05, 0.02, 0.004], [96, 128, 256], 256),
+        ([0.09, 0.05, 0.02, 0.01], [96, 128, 256], 96),
+    ],
+)
+def test_a_face_is_seen_at_its_own_size_once(strengths, calls, size):
+    restore = network(dict(zip((96, 128, 192, 256), strengths, strict=True)))
+    (found,) = face_corrections(grey, [256], restore)
+    assert found.size == size and [shape[1] for shape in restore.calls] == calls
+
+
 def test_faces_of_one_size_are_restored_together():
     restore = network({64: NEGLIGIBLE / 2, 96: NEGLIGIBLE / 2, 128: NEGLIGIBLE / 2, 88: NEGLIGIBLE / 2})
     found = best_corrections(grey, [128, 50, 90], restore)
@@ -80,3 +101,27 @@ def test_the_mask_by_hand():
     np.testing.assert_allclose(weight_at(x, np.full(4, 0.5)), [1, 0, 0.5, 0], atol=1e-12)
     mask = face_mask(64)
     assert mask.shape == (64, 64) and np.array_equal(mask, mask[:, ::-1]) and mask[0].max() < 0.01
+
+
+@pytest.fixture(scope="module")
+def default_model():
+    return deblur_zoo.load(DEFAULT_PRESET)
+
+
+@pytest.mark.parametrize("size", [64, 96, 128, 192, 256, 384, 512])
+def test_a_sharp_face_of_any_size_stays(size, default_model):
+    """At 40 dB or better with the default preset, with a camera's noise (0.005, so 46 dB go in).
+
+    Up to 128 pixels the crop is the astronaut's face; larger sharp crops are of all of the photo.
+    """
+    cv2 = pytest.importorskip("cv2")
+    photo = data.astronaut()
+    window = photo[56:192, 160:296] if size <= 128 else photo
+    truth = cv2.resize(window, (size, size), interpolation=cv2.INTER_AREA).astype(np.float64)
+    noise = np.random.default_rng(0).normal(0, 0.005 * 255, truth.shape)
+    given = np.rint(np.clip(truth + noise, 0, 255)).astype(np.uint8)
+    points = canonical_points(size)
+    face = Face(np.array([0, 0, size, size], np.float64), points, 0.99)
+    result = restore_photo(given, default_model.run, PhotoOptions(background="keep"), lambda _: [face])
+    assert result.faces[0].size == pytest.approx(size, rel=0.01)
+    assert -10 * np.log10(np.mean((result.pixels - truth) ** 2) / 255**2) >= 40

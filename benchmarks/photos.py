@@ -1,0 +1,128 @@
+"""Are the faces of blurred photos found, and what does restoring whole photos gain and take? (docs/photos.md)
+
+    python -m benchmarks.photos --crops crops/development
+    python -m benchmarks.photos --crops crops/development --preset two_step_gan_lite --photos 8 --kernels 27,41,60
+
+Pastes an aligned face (as `python -m deblur_zoo.faces` writes them), enlarged or shrunk to each of the face sizes, into
+a photo without people (scikit-image's coffee, rocket and chelsea), blurs the whole with a kernel of each size
+(trajectories of the test split), adds noise of 0.005, and restores it as ``deblur_zoo.restore`` does. A face is found
+if its points are within half the distance between the eyes on average. Prints a Markdown table: faces found, faces
+found where there is none, the points' mean error as a share of that distance, the gain in PSNR inside the
+faces that were found and around them, and the median seconds of each stage.
+"""
+
+from pathlib import Path
+
+from absl import flags
+
+from deblur_zoo.files.command_line_tools import UsageError, run
+from deblur_zoo.restoration.photo import DEFAULT_PRESET
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("crops", None, "folder of sharp aligned faces, all of one size of at least 128 pixels")
+flags.DEFINE_string("preset", DEFAULT_PRESET, "preset to restore with")
+flags.DEFINE_integer("photos", 6, "photos of each size and kernel", lower_bound=1)
+flags.DEFINE_list("face_sizes", ["128", "256", "512"], "sides of the faces in pixels")
+flags.DEFINE_list("kernels", ["0", "13", "27", "41", "60"], "sizes of the blur kernels in pixels; 0: none")
+
+# A face blurred by more than this share of its side is beyond any method.
+LARGEST_BLUR = 0.5
+STAGES = ("detection", "restoration", "background", "blending")
+
+
+def rendered(crop, size, seed):
+    """A sharp photo with one face.
+
+    Args:
+        crop: uint8 (S, S, 3), a canonical crop of 128 pixels and its margin.
+        size: side of the face's canonical crop in the photo.
+        seed: chooses background and place.
+
+    Returns:
+        photo uint8 (H, W, 3), its height 2.5 times the face; the face's points (5, 2); its place (left, top, side).
+    """
+    import cv2
+    import numpy as np
+    from skimage import data
+
+    from deblur_zoo.faces.alignment import CROP_SIZE, canonical_points
+    from deblur_zoo.restoration.face_mask import face_mask
+
+    generator = np.random.default_rng(seed)
+    photo = (data.coffee, data.rocket, data.chelsea)[seed % 3]()
+    scale = 2.5 * size / photo.shape[0]
+    photo = cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+    side = round(size * len(crop) / CROP_SIZE)
+    face = cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA if side < len(crop) else cv2.INTER_CUBIC)
+    left, top = (int(generator.integers(0, length - side)) for length in (photo.shape[1], photo.shape[0]))
+    weight = face_mask(side)[..., None]
+    place = photo[top : top + side, left : left + side]
+    place[...] = np.rint(place * (1 - weight) + face * weight).astype(np.uint8)
+    return photo, canonical_points(size, (side - size) / 2) + (left, top), (left, top, side)
+
+
+def measure(model, crop, size, kernel, seed, detector):
+    """What became of one photo, as a dict."""
+    import numpy as np
+
+    from benchmarks.rendered import blurred
+    from deblur_zoo.restoration.photo import restore_photo
+
+    photo, points, (left, top, side) = rendered(crop, size, seed)
+    given = blurred(photo, kernel, seed)
+    result = restore_photo(given, model.run, detector=detector)
+    eyes = np.linalg.norm(points[0] - points[1])
+    errors = [np.linalg.norm(face.points - points, axis=1).mean() / eyes for face in result.faces]
+    inside = np.zeros(photo.shape[:2], bool)
+    inside[top : top + side, left : left + side] = True
+
+    def gain(where):
+        before, after = (np.mean((p[where].astype(float) - photo[where]) ** 2) for p in (given, result.pixels))
+        return 10 * np.log10(max(before, 1e-3) / max(after, 1e-3))
+
+    error = min(errors, default=np.inf)
+    return {
+        "found": error < 0.5,
+        "wrong": sum(value >= 0.5 for value in errors),
+        "error": error,
+        "inside": gain(inside),
+        "around": gain(~inside),
+        "seconds": [result.seconds[stage] for stage in STAGES],
+    }
+
+
+def main(arguments):
+    import numpy as np
+    from tqdm import tqdm
+
+    import deblur_zoo
+    from deblur_zoo.faces import Detector
+    from deblur_zoo.faces.alignment import CROP_SIZE
+    from deblur_zoo.files import pictures
+
+    if not FLAGS.crops or not Path(FLAGS.crops).is_dir():
+        raise UsageError("--crops must be a folder")
+    try:
+        sizes, kernels = ([int(value) for value in values] for values in (FLAGS.face_sizes, FLAGS.kernels))
+    except ValueError:
+        raise UsageError("--face_sizes and --kernels must be whole numbers") from None
+    paths = pictures.list_pictures(FLAGS.crops)
+    crops = [pictures.read(path) for path in paths[:: max(1, len(paths) // FLAGS.photos)][: FLAGS.photos]]
+    if any(crop.shape[0] != crop.shape[1] or len(crop) < CROP_SIZE for crop in crops) or not crops:
+        raise UsageError(f"--crops must hold aligned faces of at least {CROP_SIZE} pixels")
+    model, detector = deblur_zoo.load(FLAGS.preset, kind="deblurrer"), Detector((1280,), 0.0)
+    pairs = [(size, kernel) for size in sizes for kernel in kernels if kernel <= LARGEST_BLUR * size]
+    print("| face | kernel | found | wrong | points' error | gain inside | around | " + " | ".join(STAGES) + " |")
+    print("|" + "---|" * (7 + len(STAGES)))
+    for size, kernel in tqdm(pairs, disable=None):
+        rows = [measure(model, crop, size, kernel, seed, detector) for seed, crop in enumerate(crops)]
+        found = [row for row in rows if row["found"]]
+        cells = [size, kernel, f"{len(found)} of {len(rows)}", sum(row["wrong"] for row in rows)]
+        for name, text in (("error", "{:.1%}"), ("inside", "{:+.2f}"), ("around", "{:+.2f}")):
+            cells.append(text.format(np.mean([row[name] for row in found])) if found else "-")
+        cells += [f"{value:.2f}" for value in np.median([row["seconds"] for row in rows], axis=0)]
+        print("| " + " | ".join(map(str, cells)) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    run(main, "benchmarks.photos")
