@@ -8,6 +8,11 @@ from deblur_zoo.blur.kernels import KernelBank, standard_test_bank
 from deblur_zoo.data.synthesis import degrade
 
 
+def as_float(images):
+    """uint8 to float32 in [0, 1]."""
+    return images.astype(np.float32) / 255
+
+
 @dataclass(frozen=True)
 class Batch:
     """Blurred and sharp faces.
