@@ -163,8 +163,8 @@ def make_test_set(name, faces=None, kernels_per_size=None, sigma=None, pairs=Non
         if not pairs:
             raise ValueError(f"the protocol {name} needs --pairs NAME=SOURCE: {OPTIONS[name].meaning}")
         protocol = GivenPairs.of_sources(name, pairs, synthetic=name == "chrysos")
-        names = protocol.names
-        return TestSet(name, protocol, protocol.sharp, names, names, None, {"pairs": protocol.count()})
+        data = {"pairs": protocol.count()}
+        return TestSet(name, protocol, protocol.sharp, protocol.names, protocol.people, None, data)
     if faces is None:
         raise ValueError(f"the protocol {name} needs --faces")
     option = OPTIONS[name]
