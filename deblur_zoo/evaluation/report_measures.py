@@ -101,7 +101,7 @@ class Chosen:
             from deblur_zoo.evaluation.faces import Faces
 
             faces = Faces(gallery)
-            pictures, of["gallery"] = (faces.faces, faces.people), faces.data
+            pictures, of["gallery"] = (faces.faces, faces.people), {**faces.data, "people": faces.people}
             self._gallery_note = (
                 f"Gallery: {len(faces.faces)} pictures of {len(np.unique(faces.people))} people; only faces of these "
                 "people count."

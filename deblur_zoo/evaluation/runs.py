@@ -128,7 +128,8 @@ def journal(folder, method, test_set, of, kind=""):
         "method": method.of,
         "protocol": test_set.protocol.describe(),
         "size": list(test_set.faces.shape[1:3]),
-        "data": test_set.data,
+        # The data's fingerprint does not depend on names, but rows have them.
+        "data": {**test_set.data, "names": hashlib.sha256("\n".join(test_set.stems).encode()).hexdigest()},
         **of,
     }
     return _Rows(Path(folder) / f"{kind and kind + '_'}{_folder_name(method, test_set)}", of)

@@ -98,6 +98,20 @@ def test_a_run_that_breaks_off_is_resumed(test_set, tmp_path):
     assert len(counted) == 16
 
 
+def test_renamed_faces_are_measured_again(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "crops")
+    method, counted = darker()
+
+    def measured():
+        test_set = make_test_set("sharp_in", Faces(tmp_path / "crops"))
+        return set(runs.run([method], test_set, [Quality()], tmp_path / "kept")[0].pictures["face"])
+
+    assert measured() == {"ann_1", "ann_2", "bob_1"}
+    (tmp_path / "crops" / "bob").rename(tmp_path / "crops" / "cat")
+    # The data's fingerprint is the same.
+    assert measured() == {"ann_1", "ann_2", "cat_1"} and len(counted) == 2
+
+
 def test_a_folder_of_other_files_is_left_alone(test_set, tmp_path):
     runs.run([darker()[0]], test_set, [Quality()], tmp_path)
     (folder,) = tmp_path.iterdir()
