@@ -131,5 +131,5 @@ def _outputs(name, folder):
             found.append(image)
         return np.stack(found)
 
-    digests = "".join(sha256_of(path) for path in files.values())
+    digests = "".join(f"{stem} {sha256_of(path)}\n" for stem, path in files.items())
     return Method(name, restore, {"outputs": hashlib.sha256(digests.encode()).hexdigest()})
