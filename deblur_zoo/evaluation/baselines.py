@@ -21,7 +21,6 @@ from deblur_zoo.evaluation.protocol import KernelSizes, as_float
 from deblur_zoo.files import command_line_tools
 from deblur_zoo.files.command_line_tools import UsageError
 from deblur_zoo.files.pictures import to_uint8
-from deblur_zoo.metrics.image_quality import PSNR_CAP, psnr
 
 # Mirrored pixels around the image, which keep deconvolution's artefacts at the outer border out of the image. Each
 # iteration of Richardson-Lucy carries them further in: with 32 it gained 0.3 dB less than with 64.
@@ -177,6 +176,8 @@ def candidates(baseline, faces, protocol, progress=False):
     Returns:
         list of (constants, mean PSNR in dB).
     """
+    from deblur_zoo.metrics.image_quality import PSNR_CAP, psnr
+
     batches = list(protocol.batches(faces))
     found = []
     for constants in tqdm(baseline.candidates, desc=baseline.title, disable=None if progress else True):

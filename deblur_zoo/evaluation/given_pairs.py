@@ -118,7 +118,7 @@ class GivenPairs:
         ValueError: no rows, pictures of different sizes, or two of the same name in a row.
     """
 
-    grouping, bank = "by_row", None
+    bank = None
 
     def __init__(self, name, rows, synthetic=False):
         if not rows:

@@ -3,10 +3,7 @@
 python -m deblur_zoo.evaluation.presets
 """
 
-import pandas as pd
-
 from deblur_zoo import zoo
-from deblur_zoo.evaluation.report_tables import Table, percent
 from deblur_zoo.zoo import presets
 
 
@@ -21,11 +18,17 @@ def presets_table():
     Returns:
         ``report_tables.Table``.
     """
+    import pandas as pd
+
+    from deblur_zoo.evaluation.report_tables import Table
+
     index = presets.read_json(zoo.hub_folder() / "index.json")["presets"]
     return Table("presets", "Presets", pd.DataFrame([_row(name, entry) for name, entry in index.items()]))
 
 
 def _row(name, entry):
+    from deblur_zoo.evaluation.report_tables import percent
+
     measured, training = entry["measured"], entry["training"]
     row = {
         "preset": f"`{name}`",

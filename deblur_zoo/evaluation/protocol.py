@@ -53,8 +53,7 @@ class KernelSizes:
     noise_seed: int = 2020
     bank: KernelBank = field(default_factory=standard_test_bank)
 
-    # A protocol's name, and the key of its groups in metrics.json.
-    name, grouping = "kernel sizes", "by_kernel_size"
+    name = "kernel sizes"
 
     def __post_init__(self):
         fewest = min(len(self.bank.of_size(size)) for size in self.sizes)

@@ -33,7 +33,7 @@ class Option:
 class SharpFaces:
     """Sharp faces as they are, without blur or noise: a model should return them unchanged."""
 
-    name, grouping, bank, groups = "sharp in", "by_row", None, ["sharp"]
+    name, bank, groups = "sharp in", None, ["sharp"]
 
     def count(self, face_count):
         """Number of pairs for a number of faces."""
