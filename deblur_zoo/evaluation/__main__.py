@@ -142,6 +142,9 @@ def _measured(test_sets, out):
         report.tables.append(groups.by_group_of_people(of_people, group_of))
     if FLAGS.document:
         report.title = "Results"
+        report.about.insert(
+            0, "docs/evaluation.md defines the numbers; the .json file beside this one has all of them."
+        )
         report.tables.insert(0, presets.presets_table())
     return report
 

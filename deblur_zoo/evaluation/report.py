@@ -11,6 +11,7 @@ import numpy as np
 import deblur_zoo
 from deblur_zoo.evaluation import plots, reading
 from deblur_zoo.evaluation import report_tables as tables
+from deblur_zoo.evaluation.baselines import described
 from deblur_zoo.evaluation.contact_sheet import contact_sheet
 from deblur_zoo.evaluation.methods import BLURRED_INPUT, SHARP_INPUT
 from deblur_zoo.evaluation.page import render
@@ -155,6 +156,7 @@ def make_report(results, missing=(), gallery="", pairs=None, milliseconds=None, 
         reading.published(frame),
     ]
     about = [f"Protocol {name}: {test_set.meaning}. {_data(test_set)}" for name, test_set in test_sets.items()]
+    about += [f"{method.name}: {described(method.of['constants'])}" for method in methods if "constants" in method.of]
     if milliseconds:
         about.append(f"Times: {machine()}, float32")
     about.append("Versions: " + ", ".join(f"{name} {value}" for name, value in versions().items()))

@@ -143,6 +143,7 @@ def test_document_of_all_presets(run, faces, tmp_path, tiny_model, monkeypatch):
     for words in (
         "# Results\n", "| `untrained` | 1.25 M | 0.50 G | none yet |", "+1.50 dB (25 %)", "20 steps, 0.1 h on a chip",
         "    deblur-zoo-eval --preset all,unsharp_mask,wiener --faces ", "--groups_faces people",
+        "knows the kernel: balance 0.1",
     ):  # fmt: skip
         assert words in text, words
     assert str(tmp_path) not in text

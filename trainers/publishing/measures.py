@@ -85,7 +85,7 @@ class DeblurrerMeasure:
 
     def how(self, name):
         """The command in the card with which it was measured."""
-        return f"    python -m deblur_zoo.evaluation --preset {name} --faces DEVELOPMENT_FACES"
+        return f"    deblur-zoo-eval --preset {name} --faces DEVELOPMENT_FACES --protocol kernel_sizes,sharp_in"
 
     remarks = (
         "The model was not trained on the faces, kernels and noise of this measurement. `docs/evaluation.md` defines "
