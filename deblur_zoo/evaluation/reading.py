@@ -56,10 +56,10 @@ def best_for(frame, methods, milliseconds):
 
     Args:
         frame: as from ``runs.frame_of``.
-        methods: list of ``Method``; oracles, which no photo allows, do not compete.
+        methods: list of ``Method``; inputs and oracles, which no photo allows, do not compete.
         milliseconds: as for ``report_tables.cost``.
     """
-    competing = [method for method in methods if not method.oracle]
+    competing = [method for method in methods if not method.oracle and method.name not in (BLURRED_INPUT, SHARP_INPUT)]
     if len(competing) < 2:
         return None
     frame = frame[frame["method"].isin([method.name for method in competing])]
@@ -103,7 +103,7 @@ def _best(title, frame, column, form):
     return {
         "for": title, "best": first, "value": Mean(values, values.index.get_level_values("face"), form).shown(),
         "next": f"{second}: {means[second]:{form}}",
-        "lead": f"{lead.mean:+{form}} [{lead.low:+{form}}, {lead.high:+{form}}]",
+        "lead": lead.shown(f"+{form}"),
     }  # fmt: skip
 
 

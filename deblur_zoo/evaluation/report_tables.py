@@ -88,10 +88,7 @@ class Mean:
         }
 
     def shown(self):
-        if np.isnan(self.found.mean):
-            return ""
-        ends = "" if np.isnan(self.found.low) else f" [{self.found.low:{self.form}}, {self.found.high:{self.form}}]"
-        return f"{self.found.mean:{self.form}}{ends}"
+        return "" if np.isnan(self.found.mean) else self.found.shown(self.form)
 
     def spread(self):
         """Mean, deviation and worst."""
@@ -191,10 +188,8 @@ def differences(frame, columns=("psnr", "ssim", "identity_cosine")):
                     numbers |= {f"{column} {name}": value for name, value in vars(found).items()}
                     numbers[f"{column} first higher"] = share
                     form = "+.3f" if column == "psnr" else "+.4f"
-                    sure = "" if found.low <= 0 <= found.high else " *"
-                    shown[MEASURES[column][0]] = (
-                        f"{found.mean:{form}} [{found.low:{form}}, {found.high:{form}}]{sure}, {100 * share:.0f} %"
-                    )
+                    sure = " *" if found.low > 0 or found.high < 0 else ""
+                    shown[MEASURES[column][0]] = f"{found.shown(form)}{sure}, {100 * share:.0f} %"
                 rows.append((numbers, shown))
     return _table(
         "differences", "Differences between methods on the same pictures", rows,
@@ -239,7 +234,8 @@ def parsing(frame):
                   PARSED}  # fmt: skip
         scores["average"] = float(np.nanmean([scores[name] for name in COMPONENTS]))
         numbers = {"protocol": protocol, "method": method, **scores}
-        shown = {name: f"{value:.3f}" if isinstance(value, float) else value for name, value in numbers.items()}
+        scores = {name: "" if np.isnan(value) else f"{value:.3f}" for name, value in scores.items()}
+        shown = {"protocol": protocol, "method": method, **scores}
         rows.append((numbers, shown))
     return _table(
         "parsing", "Parsing of restored faces, F-score by component (Shen, table 3; UMSN, table II)", rows,

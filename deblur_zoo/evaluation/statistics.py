@@ -16,6 +16,11 @@ class Interval:
     low: float
     high: float
 
+    def shown(self, form):
+        """ "mean [low, high]", in a format; without ends that are NaN."""
+        ends = "" if np.isnan(self.low) else f" [{self.low:{form}}, {self.high:{form}}]"
+        return f"{self.mean:{form}}{ends}"
+
 
 def bootstrap_interval(values, seed=SEED):
     """The mean of some values with its 95 % interval, by bias-corrected and accelerated bootstrap (Efron 1987).

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from deblur_zoo.evaluation import reading
-from deblur_zoo.evaluation.methods import BLURRED_INPUT, Method
+from deblur_zoo.evaluation.methods import BLURRED_INPUT, SHARP_INPUT, Method, inputs
 
 
 def rows(method, psnr, protocol="camera", group="jpeg", **columns):
@@ -21,15 +21,14 @@ def test_best_for_by_hand():
     """a leads by 1 dB on the photos; b on faces in motion, and it leaves sharp faces alone; the oracle wins all."""
     frame = pd.concat([
         *(rows(name, psnr) for name, psnr in {BLURRED_INPUT: [20] * 3, "a": [24, 25, 26], "b": [23, 24, 25],
-                                               "oracle": [40] * 3}.items()),
+                                               SHARP_INPUT: [60] * 3, "oracle": [40] * 3}.items()),
         *(rows(name, psnr, group="real_motion") for name, psnr in {"a": [22] * 3, "b": [21, 22, 24.5]}.items()),
         *(rows(name, psnr, "sharp_in", "sharp") for name, psnr in {"a": [40] * 3, "b": [50] * 3}.items()),
     ])  # fmt: skip
     methods = [
-        Method("a", None, {}, 2_000_000),
-        Method("b", None, {}, 1_000_000),
+        *inputs(), Method("a", None, {}, 2_000_000), Method("b", None, {}, 1_000_000),
         Method("oracle", None, {}, oracle=True),
-    ]
+    ]  # fmt: skip
     table = reading.best_for(frame, methods, {"a": {1: 10.0, 16: 5.0}, "b": {1: 20.0}})
     found = {row["for"]: row for row in table.numbers.to_dict("records")}
     overall = found["camera: PSNR, dB"]
@@ -42,7 +41,7 @@ def test_best_for_by_hand():
     assert (sharp["best"], sharp["lead"]) == ("b", "+10.00 [+10.00, +10.00]")
     assert found["fewest parameters"]["best"] == "b" and found["fewest parameters"]["next"] == "a: 2.00 M"
     assert found["least time for one face"]["value"] == "10.00 ms"
-    assert reading.best_for(frame, methods[::2], {}) is None
+    assert reading.best_for(frame, methods[:3], {}) is None
 
 
 def test_where_a_method_gains_and_fails_by_hand():
