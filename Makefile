@@ -3,7 +3,8 @@
 # make train PRESET=one_step_lite FACES=crops/train [DEVELOPMENT=crops/development] [OUT=runs/one_step_lite] [FLAGS=...]
 #             train a preset by the recipe that it carries; FLAGS are more flags of `python -m trainers`
 # make results FACES=crops/development [OUT=docs/results.md] [FLAGS=...]
-#             measure all trained presets; FLAGS are more flags of `python -m deblur_zoo.evaluation.results`
+#             measure all trained presets and classical methods for OUT; what is measured is kept in runs/results, so that
+#             an interrupted run is resumed; FLAGS are more flags of `deblur-zoo-eval`
 # All make a virtual environment in .venv first, if it is not there.
 PYTHON ?= python3
 VENV := .venv
@@ -51,7 +52,8 @@ train: $(VENV)/installed
 		$(if $(DEVELOPMENT),--development "$(DEVELOPMENT)") $(FLAGS)
 
 results: $(VENV)/installed
-	$(BIN)/python -m deblur_zoo.evaluation.results --faces "$(FACES)" --out "$(or $(OUT),docs/results.md)" $(FLAGS)
+	$(BIN)/deblur-zoo-eval --preset all,unsharp_mask,wiener,richardson_lucy --protocol kernel_sizes,sharp_in,camera --speed \
+		--faces "$(FACES)" --out runs/results --document "$(or $(OUT),docs/results.md)" $(FLAGS)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info demo

@@ -31,10 +31,14 @@ def test_train_runs_the_trainer_with_the_presets_own_recipe():
 
 
 def test_results_runs_the_command_of_the_document():
-    done = make("results", "FACES=crops/dev", "FLAGS=--again")
+    done = make("results", "FACES=crops/dev", "FLAGS=--limit 3")
     assert done.returncode == 0, done.stderr
-    words = '.venv/bin/python -m deblur_zoo.evaluation.results --faces "crops/dev" --out "docs/results.md" --again'
-    assert done.stdout.splitlines()[-1].split() == words.split()
+    words = (
+        ".venv/bin/deblur-zoo-eval --preset all,unsharp_mask,wiener,richardson_lucy "
+        '--protocol kernel_sizes,sharp_in,camera --speed --faces "crops/dev" --out runs/results '
+        '--document "docs/results.md" --limit 3'
+    )
+    assert done.stdout.replace("\\\n", " ").splitlines()[-1].split() == words.split()
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Protocols, tables, plots and contact sheets in one report: the source of every number in the documents.
 
-``deblur-zoo-eval``, or ``python -m deblur_zoo.evaluation``, compares presets and other methods on test sets, and
-``python -m deblur_zoo.evaluation.results`` measures all presets and classical methods for docs/results.md.
+``deblur-zoo-eval``, or ``python -m deblur_zoo.evaluation``, compares presets and other methods on test sets; with
+``--document`` it writes docs/results.md.
 """
 
 import lazy_loader

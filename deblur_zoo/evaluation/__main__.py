@@ -6,7 +6,8 @@
 Writes report.html, one page with tables, plots and contact sheets, and the same tables as report.md, report.json and
 tables/NAME.csv. Faces are canonical crops, as written by `python -m deblur_zoo.faces`: 128x128, or larger with an equal
 margin on every side. What is measured is kept in OUT/measured: run the same command again to resume, or with more
-methods or protocols to measure only these. Without --out the tables are printed only. See docs/evaluation.md.
+methods or protocols to measure only these. Without --out the tables are printed only. --document also writes them as
+one Markdown file, such as docs/results.md. See docs/evaluation.md.
 """
 
 import os
@@ -24,7 +25,8 @@ flags.DEFINE_list(
     "preset",
     [],
     "what to compare, separated by commas: presets (`all`: those with weights), folders with config.json and weights, "
-    "exported files, classical methods, and NAME=FOLDER for another method's outputs; see --write_inputs",
+    "exported files, classical methods, and NAME=FOLDER for another method's outputs; see --write_inputs. NAME=PATH "
+    "gives a folder of weights or a file another name",
 )
 flags.DEFINE_string("faces", None, "folder of aligned sharp crops, flat or with a sub-folder for each person")
 flags.DEFINE_string("labels", None, "folder of the faces' label maps, for tables by semantic class and of parsing")
@@ -51,8 +53,15 @@ flags.DEFINE_bool("detection", False, "also measure how many faces are detected;
 flags.DEFINE_bool("landmarks", False, "also measure dlib's 68 landmarks")
 flags.DEFINE_string("vgg_face", None, "file of VGG-Face's weights, for the feature distance")
 flags.DEFINE_string("parser", "face_parser", "preset that parses restored faces, if there are --labels")
-flags.DEFINE_bool("speed", False, "also measure times")
+flags.DEFINE_string("groups_faces", None, "folder of more crops whose names contain people's groups, for their gains")
+flags.DEFINE_string(
+    "group_pattern",
+    r"[a-z]+_(?P<group>[a-z]+)_\d+",
+    "regular expression of such a name without its ending, with a part (?P<group>...)",
+)
+flags.DEFINE_bool("speed", False, "also measure times: the machine should be idle")
 flags.DEFINE_string("out", None, "folder for the report")
+flags.DEFINE_string("document", None, "file ending in .md to write the tables to; a .json file goes beside it")
 flags.DEFINE_string("write_inputs", None, "only write the blurred and sharp pictures into this folder")
 flags.DEFINE_integer("batch_size", 16, "faces per forward pass", lower_bound=1)
 
@@ -62,11 +71,12 @@ def evaluate(arguments):
     _check_flags(arguments)
     try:
         from deblur_zoo.evaluation import runs
-        from deblur_zoo.evaluation.protocols import FacesOfFolder, make_test_set
+        from deblur_zoo.evaluation.faces import Faces
+        from deblur_zoo.evaluation.protocols import make_test_set
     except ImportError as error:
         raise _not_installed(error) from None
     try:
-        faces = FacesOfFolder(FLAGS.faces, FLAGS.limit, FLAGS.labels) if FLAGS.faces else None
+        faces = Faces(FLAGS.faces, FLAGS.limit, FLAGS.labels) if FLAGS.faces else None
         named = command_line_tools.table("pairs") if {"chrysos", "pairs"} & set(FLAGS.protocol) else {}
         shards = [] if named else FLAGS.pairs
         test_sets = [
@@ -88,23 +98,30 @@ def evaluate(arguments):
     print(report.markdown())
     if FLAGS.out:
         print(f"wrote {report.write(FLAGS.out)}")
+    if FLAGS.document:
+        print(f"wrote {report.write_document(FLAGS.document)}")
     return 0
 
 
 def _measured(test_sets, out):
-    from deblur_zoo.evaluation import runs, speed
+    from deblur_zoo.evaluation import groups, presets, runs, speed
+    from deblur_zoo.evaluation.faces import Faces
     from deblur_zoo.evaluation.methods import open_method
+    from deblur_zoo.evaluation.protocols import make_test_set
     from deblur_zoo.evaluation.report import make_report
     from deblur_zoo.evaluation.report_measures import Chosen
     from deblur_zoo.evaluation.verification import read_list, verify
 
     listed = read_list(FLAGS.verification) if FLAGS.verification else None
+    people = Faces(FLAGS.groups_faces) if FLAGS.groups_faces else None
+    group_of = people and dict(zip(people.names, groups.groups_of(people.stems, FLAGS.group_pattern), strict=True))
     chosen = Chosen(
         identity_network=FLAGS.identity_network, gallery=FLAGS.gallery, labels=FLAGS.labels, parser=FLAGS.parser,
         detection=FLAGS.detection, landmarks=FLAGS.landmarks, vgg_face=FLAGS.vgg_face, verification=FLAGS.verification,
         speed=FLAGS.speed,
     )  # fmt: skip
     methods = [open_method(source, FLAGS.passes) for source in _sources()]
+    models = [method for method in methods if method.model]
     kept, pairs = out / "measured", None
     results = runs.run_all(methods, test_sets, chosen.measures, kept, FLAGS.batch_size, progress=True)
     if listed:
@@ -113,30 +130,42 @@ def _measured(test_sets, out):
     if FLAGS.speed:
         times = {
             method.name: {size: speed.milliseconds_a_face(method.model, size) for size in speed.BATCH_SIZES}
-            for method in methods
-            if method.parameters
+            for method in models
         }
-    return make_report(
-        results, chosen.missing, chosen.gallery_note, pairs, times, out / "sheets" if FLAGS.out else None, _command()
-    )
+    sheets = out / "sheets" if FLAGS.out else None
+    report = make_report(results, chosen.missing, chosen.gallery_note(test_sets), pairs, times, sheets, _command())
+    if people:
+        test_set = make_test_set("kernel_sizes", people)
+        of_people = runs.run_all(
+            models, [test_set], chosen.measures[:1], kept / "groups", FLAGS.batch_size, progress=True
+        )
+        report.tables.append(groups.by_group_of_people(of_people, group_of))
+    if FLAGS.document:
+        report.title = "Results"
+        report.about.insert(
+            0, "docs/evaluation.md defines the numbers; the .json file beside this one has all of them."
+        )
+        report.tables.insert(0, presets.presets_table())
+    return report
 
 
 def _sources():
-    if FLAGS.preset != ["all"]:
+    if "all" not in FLAGS.preset:
         return FLAGS.preset
     from deblur_zoo import zoo
 
-    return zoo.list_models(kind="deblurrer", trained=True)
+    position = FLAGS.preset.index("all")
+    return [*FLAGS.preset[:position], *zoo.list_models(kind="deblurrer", trained=True), *FLAGS.preset[position + 1 :]]
 
 
 def _command():
     """The command line, with only the last part of folders' and files' names."""
     words = ["deblur-zoo-eval"]
     for flag in FLAGS.flags_by_module_dict()[_module()]:
-        if flag.value == flag.default or flag.name == "out":
+        if flag.value == flag.default or flag.name in ("out", "document"):
             continue
         values = flag.value if isinstance(flag.value, list) else [flag.value]
-        if flag.name not in ("protocol", "kinds"):
+        if flag.name not in ("protocol", "kinds", "group_pattern"):
             values = [_short(str(value)) for value in values]
         words += [f"--{flag.name}", ",".join(map(str, values))] if flag.value is not True else [f"--{flag.name}"]
     return shlex.join(words)
@@ -161,7 +190,7 @@ def _check_flags(arguments):
     command_line_tools.require_flags(arguments, *([] if FLAGS.write_inputs else ["preset"]))
     if set(FLAGS.protocol) - {"chrysos", "pairs"}:
         command_line_tools.require_flags(arguments, "faces")
-    for name in ("faces", "labels", "gallery"):
+    for name in ("faces", "labels", "gallery", "groups_faces"):
         if FLAGS[name].value and not os.path.isdir(FLAGS[name].value):
             raise UsageError(f"--{name} must be a folder, got {FLAGS[name].value}")
     if FLAGS.kinds and "camera" not in FLAGS.protocol:
@@ -171,11 +200,14 @@ def _check_flags(arguments):
     for name in ("gallery", "verification"):
         if FLAGS[name].value and not FLAGS.identity_network:
             raise UsageError(f"--{name} needs --identity_network")
+    if FLAGS.document and (not FLAGS.document.endswith(".md") or os.path.isdir(FLAGS.document)):
+        raise UsageError(f"--document must be a file ending in .md, got {FLAGS.document}")
     for name in ("out", "write_inputs"):
         path = FLAGS[name].value
         if path and os.path.exists(path) and not os.path.isdir(path):
             raise UsageError(f"--{name} must be a folder, but {path} is a file")
-        # Report this now, not after the measurement.
+    # Report this now, not after the measurement.
+    for path in (FLAGS.out, FLAGS.write_inputs, FLAGS.document and os.path.dirname(os.path.abspath(FLAGS.document))):
         if path:
             parents = (Path(path).absolute(), *Path(path).absolute().parents)
             parent = next(folder for folder in parents if folder.is_dir())

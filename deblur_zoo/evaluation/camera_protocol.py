@@ -79,8 +79,7 @@ class CameraProtocol:
         ValueError: an unknown kind, or real motion without pairs.
     """
 
-    name, grouping = "camera", "by_kind"
-    bank = None
+    name, bank = "camera", None
 
     def __init__(self, pairs=None, kinds=None, seed=2026):
         known = [*KINDS, REAL_MOTION]

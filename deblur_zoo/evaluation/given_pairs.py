@@ -8,6 +8,7 @@ import numpy as np
 
 from deblur_zoo.data.face_store import combine
 from deblur_zoo.data.pair_store import load_pairs
+from deblur_zoo.evaluation.faces import name_of
 from deblur_zoo.evaluation.protocol import Batch, KernelSizes
 from deblur_zoo.faces.alignment import CROP_SIZE
 from deblur_zoo.files import pictures
@@ -22,13 +23,15 @@ class Pairs:
 
     Attributes:
         blurred, sharp: uint8 (N, H, W, 3).
-        names: (N,) str.
+        names: (N,) str, names that can be files'.
+        people: (N,) str, who is in each picture: the clip, or the sub-folder.
         fingerprint: identifies the pictures, independent of their order.
     """
 
     blurred: np.ndarray
     sharp: np.ndarray
     names: list
+    people: list
     fingerprint: str
 
 
@@ -49,7 +52,10 @@ def read_pairs(source):
     folders = {name: Path(source) / name for name in (BLURRED, SHARP)}
     if not all(folder.is_dir() for folder in folders.values()):
         store = load_pairs([source], CROP_SIZE)
-        return Pairs(store.blurred, store.sharp, [Path(name).name for name in store.names], store.fingerprint)
+        shards, records = zip(*(name.split(": ", maxsplit=1) for name in store.names), strict=True)
+        clips = [Path(shard).name.partition(".")[0] for shard in shards]
+        names = [name_of(f"{clip}_{record}") for clip, record in zip(clips, records, strict=True)]
+        return Pairs(store.blurred, store.sharp, names, clips, store.fingerprint)
     files = {name: by_stem(folder) for name, folder in folders.items()}
     alone = sorted(files[BLURRED].keys() ^ files[SHARP].keys())
     if alone or not files[SHARP]:
@@ -61,7 +67,8 @@ def read_pairs(source):
         shapes = " and ".join(f"{array.shape[2]}x{array.shape[1]}" for array in found.values())
         raise ValueError(f"the blurred and sharp pictures in {source} differ in size: {shapes}")
     digests = [hashlib.sha256(pair.tobytes()).hexdigest() for pair in map(np.stack, zip(*found.values(), strict=True))]
-    return Pairs(found[BLURRED], found[SHARP], names, combine(digests))
+    people = [stem.partition("/")[0] for stem in names]
+    return Pairs(found[BLURRED], found[SHARP], [name_of(stem) for stem in names], people, combine(digests))
 
 
 def by_stem(folder):
@@ -108,10 +115,10 @@ class GivenPairs:
             one kernel of every size, with noise of 0.01.
 
     Raises:
-        ValueError: no rows, or pictures of different sizes.
+        ValueError: no rows, pictures of different sizes, or two of the same name in a row.
     """
 
-    grouping, bank = "by_row", None
+    bank = None
 
     def __init__(self, name, rows, synthetic=False):
         if not rows:
@@ -119,6 +126,10 @@ class GivenPairs:
         shapes = {pairs.sharp.shape[1:3] for pairs in rows.values()}
         if len(shapes) > 1:
             raise ValueError(f"the pairs of all rows must have one size, got {sorted(shapes)}")
+        for row, pairs in rows.items():
+            twice = {name for name in pairs.names if pairs.names.count(name) > 1}
+            if twice:
+                raise ValueError(f"the row {row} has two pairs called {min(twice)}")
         self.name, self._rows = name, dict(rows)
         self.groups = [*rows, *([SYNTHETIC] if synthetic else [])]
         self._sharp = np.concatenate([pairs.sharp for pairs in rows.values()])
@@ -139,6 +150,11 @@ class GivenPairs:
     def names(self):
         """Name of each sharp picture."""
         return [f"{row}_{name}" for row, pairs in self._rows.items() for name in pairs.names]
+
+    @property
+    def people(self):
+        """Who is in each sharp picture."""
+        return [person for pairs in self._rows.values() for person in pairs.people]
 
     def count(self, face_count=None):
         """Number of pairs."""

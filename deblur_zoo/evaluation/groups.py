@@ -1,26 +1,26 @@
 """Gains by groups of people, taken from file names, with confidence intervals."""
 
 import re
-from dataclasses import dataclass
 from pathlib import PurePath
 
-import numpy as np
+import pandas as pd
 
-# female_asian_0280.webp: a gender, an ethnic group, a number.
-PATTERN = r"[a-z]+_(?P<group>[a-z]+)_\d+\.[a-z]+"
-CONFIDENCE, RESAMPLES, SEED = 0.95, 9999, 0
+from deblur_zoo.evaluation.methods import BLURRED_INPUT, SHARP_INPUT
+from deblur_zoo.evaluation.report_tables import Mean, Table, percent
+from deblur_zoo.evaluation.runs import frame_of
+
 FEWEST_FACES = 3
 
 
-def groups_of(paths, pattern=PATTERN):
+def groups_of(stems, pattern):
     """The group of each file.
 
     Args:
-        paths: the files; only their names count.
+        stems: paths without their ending; only their names count.
         pattern: regular expression for the whole name, whose part ``group`` is the group.
 
     Returns:
-        list of str, one for each path.
+        list of str, one for each.
 
     Raises:
         ValueError: an invalid regular expression, one without ``group``, a name that does not match, or a group of
@@ -33,8 +33,8 @@ def groups_of(paths, pattern=PATTERN):
     if "group" not in compiled.groupindex:
         raise ValueError(f"the pattern {pattern!r} must have a part (?P<group>...)")
     found = []
-    for path in paths:
-        name = PurePath(path).name
+    for stem in stems:
+        name = PurePath(stem).name
         match = compiled.fullmatch(name)
         if not match or not match["group"]:
             raise ValueError(f"the name {name} does not match the pattern {pattern!r}, which gives its group")
@@ -45,80 +45,39 @@ def groups_of(paths, pattern=PATTERN):
     return found
 
 
-@dataclass(frozen=True)
-class Interval:
-    """A mean and the ends of its confidence interval."""
-
-    mean: float
-    low: float
-    high: float
-
-
-def bootstrap_interval(values, seed=SEED):
-    """The mean of some values with its 95 % interval, by bias-corrected and accelerated bootstrap (Efron 1987).
+def by_group_of_people(results, groups):
+    """Table of the gain by group of people, with intervals over faces.
 
     Args:
-        values: (N,) numbers, one per face.
-        seed: random seed of the resampling.
+        results: list of ``runs.Result`` on faces of known groups.
+        groups: the group of each face by its name.
 
     Returns:
-        Interval; all three are equal if all values are.
-
-    Raises:
-        ValueError: fewer than 2 values.
-        ImportError: SciPy is not installed.
+        ``report_tables.Table``; its note says of each method whether all intervals overlap.
     """
-    from scipy import stats
-
-    values = np.asarray(values, np.float64)
-    if values.ndim != 1 or len(values) < 2:
-        raise ValueError(f"an interval needs at least 2 values, got shape {values.shape}")
-    mean = float(values.mean())
-    if np.ptp(values) == 0:
-        # The bootstrap of a constant has no distribution.
-        return Interval(mean, mean, mean)
-    found = stats.bootstrap(
-        (values,),
-        np.mean,
-        confidence_level=CONFIDENCE,
-        n_resamples=RESAMPLES,
-        method="BCa",
-        random_state=np.random.default_rng(seed),
-    ).confidence_interval
-    return Interval(mean, float(found.low), float(found.high))
-
-
-def gains_by_group(measurement, groups):
-    """Mean gain of every group; a face counts once, by its mean gain over its kernels.
-
-    Args:
-        measurement: ``deblur_zoo.evaluation.measurement.Measurement``.
-        groups: the group of each face.
-
-    Returns:
-        dict of group to {"faces", "mean", "low", "high", "made_worse"}, in dB and a share of the pairs, groups sorted.
-    """
-    groups = np.array(groups)
-    by_face = np.bincount(measurement.faces, weights=measurement.gains) / np.bincount(measurement.faces)
-    found = {}
-    for group in np.unique(groups).tolist():
-        values = by_face[groups == group]
-        interval = bootstrap_interval(values)
-        found[group] = {
-            "faces": len(values),
-            "mean": interval.mean,
-            "low": interval.low,
-            "high": interval.high,
-            "made_worse": float(np.mean(measurement.gains[groups[measurement.faces] == group] < 0)),
-        }
-    return found
+    frame = frame_of(results)
+    frame = frame[~frame["method"].isin([BLURRED_INPUT, SHARP_INPUT])]
+    frame = frame.assign(people=frame["face"].map(groups))
+    rows, shown, sentences = [], [], []
+    for method, of_method in frame.groupby("method", sort=False):
+        cells, gains = {"method": method}, {}
+        for group, part in of_method.groupby("people"):
+            mean = Mean(part["gain"], part["face"], "+.2f")
+            faces, worse = part["face"].nunique(), float(part["made_worse"].mean())
+            cells[f"{group} ({faces})"] = f"{mean.shown()} ({percent(worse)})"
+            gains[group] = vars(mean.found)
+            rows.append({"method": method, "group": group, "faces": faces, **mean.numbers("gain"), "made worse": worse})
+        shown.append(cells)
+        sentences.append(f"{method}: {overlap_sentence(gains)}")
+    note = "Mean gain in dB [95 % interval over faces] (share of pictures made worse). " + " ".join(sentences)
+    return Table("by_people", "By group of people", pd.DataFrame(rows), pd.DataFrame(shown), note)
 
 
 def overlap_sentence(gains):
     """A sentence that says whether all groups' intervals overlap.
 
     Args:
-        gains: as from ``gains_by_group``.
+        gains: dict of group to the "low" and "high" end of its interval, in dB.
 
     Returns:
         str. All intervals overlap pairwise exactly if the latest one begins no later than the earliest one ends.

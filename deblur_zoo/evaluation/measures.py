@@ -9,11 +9,11 @@ import hashlib
 import numpy as np
 from keras import ops
 
-from deblur_zoo.evaluation.measurement import PSNR_CAP
+from deblur_zoo.evaluation.protocol import as_float
 from deblur_zoo.evaluation.protocols import ONE_STEP_REGION, OPTIONS
 from deblur_zoo.metrics.by_class import quality_by_class
 from deblur_zoo.metrics.identity import identity_cosine
-from deblur_zoo.metrics.image_quality import psnr, ssim, ssim_volume
+from deblur_zoo.metrics.image_quality import PSNR_CAP, psnr, ssim, ssim_volume
 from deblur_zoo.metrics.landmarks import landmark_error
 from deblur_zoo.metrics.parsing import CLASSES, COMPONENTS, MERGED, UMSN_CLASSES, confusion
 from deblur_zoo.metrics.recognition import ranks
@@ -22,11 +22,6 @@ from deblur_zoo.metrics.recognition import ranks
 OVERLAP = 0.5
 # Groups of classes whose pixels are counted, by the columns' names.
 PARSED = {**{name: (label,) for name, label in COMPONENTS.items()}, **MERGED, **UMSN_CLASSES}
-
-
-def as_float(images):
-    """uint8 to float32 in [0, 1]."""
-    return images.astype(np.float32) / 255
 
 
 class Remembered:
@@ -143,7 +138,8 @@ class Identity:
         asked = np.array([person in people and face not in of_test_set for person, face in zip(
             probes, batch.faces, strict=True)])  # fmt: skip
         found = np.full(len(probes), np.nan)
-        if asked.any():
+        # Among one person every face is the first.
+        if asked.any() and len(set(people)) > 1:
             found[asked] = ranks(embeddings[asked], np.array(probes)[asked], gallery, people)
         return found
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,8 @@ import numpy as np
 from deblur_zoo.evaluation.baselines import BASELINES
 from deblur_zoo.evaluation.given_pairs import by_stem
 from deblur_zoo.evaluation.krishnan import KRISHNAN
+from deblur_zoo.evaluation.protocol import as_float
+from deblur_zoo.exported import reader_of
 from deblur_zoo.files import pictures
 from deblur_zoo.files.checksum import sha256_of
 
@@ -28,6 +30,7 @@ class Method:
         of: what its numbers depend on, for resuming: weights, constants, files.
         parameters, multiply_adds: its size, or None.
         model: the model, or None.
+        oracle: whether it is given the kernels.
     """
 
     name: str
@@ -36,6 +39,7 @@ class Method:
     parameters: int | None = None
     multiply_adds: int | None = None
     model: object = None
+    oracle: bool = False
 
 
 def inputs():
@@ -52,7 +56,7 @@ def open_method(source, passes=1):
     Args:
         source: name of a preset; a folder with ``config.json`` and weights; an exported file or folder; the name of a
             classical method in ``CLASSICAL``; or NAME=FOLDER, another method's outputs, named like the pictures that
-            ``--write_inputs`` writes.
+            ``--write_inputs`` writes, or NAME=PATH of such a folder or file, to give it another name.
         passes: how many times a picture goes through a model.
 
     Returns:
@@ -61,25 +65,29 @@ def open_method(source, passes=1):
     Raises:
         FileNotFoundError, ValueError: an unusable source.
     """
-    name, _, folder = str(source).partition("=")
+    name, _, path = str(source).partition("=")
     # Addresses of presets have a "=" too.
-    if folder and "://" not in name and not Path(source).exists():
-        return _outputs(name, folder)
+    if path and "://" not in name and not Path(source).exists():
+        is_model = Path(path, "config.json").is_file() or reader_of(path)
+        return replace(_model(path, passes), name=name) if is_model else _outputs(name, path)
     if source in CLASSICAL:
         baseline = CLASSICAL[source]
-        return Method(baseline.title, _classical(baseline), {"method": source, "constants": baseline.constants})
+        return Method(
+            baseline.title,
+            lambda batch, names, kernels: baseline(batch.blurred, kernels),
+            {"method": source, "constants": baseline.constants},
+            oracle=baseline.oracle,
+        )
     return _model(source, passes)
 
 
 def _model(source, passes):
     from deblur_zoo import zoo
-    from deblur_zoo.evaluation.measurement import restore
     from deblur_zoo.zoo.multiply_adds import count_multiply_adds
 
     model = zoo.load(source, kind="deblurrer")
-    function = pictures.repeated(model.run, passes)
-    keras_model = hasattr(model, "count_params")
     path = Path(source)
+    keras_model = hasattr(model, "count_params")
     if keras_model:
         weights = hashlib.sha256(b"".join(np.ascontiguousarray(value) for value in model.get_weights())).hexdigest()
         name = model.name
@@ -89,7 +97,7 @@ def _model(source, passes):
         name = f"{model.name} ({path.name})"
     return Method(
         name + (f", {passes} passes" if passes > 1 else ""),
-        lambda batch, names, kernels: restore(function, batch.blurred, max(len(batch.blurred), 1)),
+        restoring(pictures.repeated(model.run, passes)),
         {"weights": weights, "passes": passes},
         model.count_params() if keras_model else None,
         count_multiply_adds(model) if keras_model else None,
@@ -97,13 +105,11 @@ def _model(source, passes):
     )
 
 
-def _classical(baseline):
+def restoring(function):
+    """The ``restore`` of a ``Method``, from a function of float32 (N, H, W, 3) in [0, 1] that returns the same."""
+
     def restore(batch, names, kernels):
-        if baseline.oracle and kernels is None:
-            raise ValueError(f"{baseline.title} needs the kernels, which this protocol does not have")
-        images = batch.blurred.astype(np.float32) / 255
-        restored = baseline(images, kernels) if baseline.oracle else baseline(images)
-        return np.rint(np.clip(restored, 0, 1) * 255).astype(np.uint8)
+        return pictures.to_uint8(np.asarray(function(as_float(batch.blurred))))
 
     return restore
 
@@ -125,5 +131,5 @@ def _outputs(name, folder):
             found.append(image)
         return np.stack(found)
 
-    digests = "".join(sha256_of(path) for path in files.values())
+    digests = "".join(f"{stem} {sha256_of(path)}\n" for stem, path in files.items())
     return Method(name, restore, {"outputs": hashlib.sha256(digests.encode()).hexdigest()})

@@ -62,11 +62,13 @@ def _lines(frame, column, label):
 
 def _distribution(frame, column, label):
     figure, axes = _figure(label, "share of pictures")
+    # Compared with itself, the sharp picture is at the end of the scale.
+    frame = frame[frame["method"] != SHARP_INPUT]
     values = frame[column].dropna()
     edges = np.linspace(values.min(), values.max() + 1e-9, 41)
     for method in frame["method"].unique():
         chosen = frame.loc[frame["method"] == method, column].dropna()
-        if method != SHARP_INPUT and len(chosen):
+        if len(chosen):
             weights = np.full(len(chosen), 1 / len(chosen))
             width = 2 if method == BLURRED_INPUT else 1.3
             axes.hist(chosen, edges, weights=weights, histtype="step", linewidth=width, label=method)

@@ -8,6 +8,11 @@ from deblur_zoo.blur.kernels import KernelBank, standard_test_bank
 from deblur_zoo.data.synthesis import degrade
 
 
+def as_float(images):
+    """uint8 to float32 in [0, 1]."""
+    return images.astype(np.float32) / 255
+
+
 @dataclass(frozen=True)
 class Batch:
     """Blurred and sharp faces.
@@ -48,8 +53,7 @@ class KernelSizes:
     noise_seed: int = 2020
     bank: KernelBank = field(default_factory=standard_test_bank)
 
-    # A protocol's name, and the key of its groups in metrics.json.
-    name, grouping = "kernel sizes", "by_kernel_size"
+    name = "kernel sizes"
 
     def __post_init__(self):
         fewest = min(len(self.bank.of_size(size)) for size in self.sizes)

@@ -1,13 +1,12 @@
 """The papers' protocols by name, as test sets: pictures, what blurs them, and what they stand beside."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
 from deblur_zoo.blur.kernels import SHEN_SIZES, make_bank
 from deblur_zoo.evaluation.camera_protocol import REAL_MOTION, CameraProtocol
-from deblur_zoo.evaluation.faces import Faces
+from deblur_zoo.evaluation.faces import name_of
 from deblur_zoo.evaluation.given_pairs import GivenPairs
 from deblur_zoo.evaluation.protocol import Batch, KernelSizes
 
@@ -34,7 +33,7 @@ class Option:
 class SharpFaces:
     """Sharp faces as they are, without blur or noise: a model should return them unchanged."""
 
-    name, grouping, bank, groups = "sharp in", "by_row", None, ["sharp"]
+    name, bank, groups = "sharp in", None, ["sharp"]
 
     def count(self, face_count):
         """Number of pairs for a number of faces."""
@@ -122,7 +121,7 @@ class TestSet:
     @property
     def names(self):
         """A name for each face that can be a file's."""
-        return [stem.replace("/", "_") for stem in self.stems]
+        return [name_of(stem) for stem in self.stems]
 
     @property
     def meaning(self):
@@ -140,34 +139,12 @@ class TestSet:
         return [f"{face}_{batch.group}{kernel}" for face, kernel in zip(self.face_names(batch), kernels, strict=True)]
 
 
-class FacesOfFolder:
-    """The faces that protocols blur; see ``Faces``, whose errors it raises.
-
-    Args:
-        folder: of aligned crops, in sub-folders by person or flat.
-        limit: use only the first so many, sorted by name.
-        labels: folder of their label maps, or None.
-    """
-
-    def __init__(self, folder, limit=None, labels=None):
-        source = Faces(folder, limit, labels)
-        self.faces, self.labels, self.data = source.faces, source.labels, source.data
-        paths = [Path(path) for path in source.paths]
-        inside = [path.relative_to(folder) if path.is_relative_to(folder) else Path(path.name) for path in paths]
-        self.stems = [path.with_suffix("").as_posix() for path in inside]
-        self.people = [path.parts[0] if len(path.parts) > 1 else path.stem for path in inside]
-        self.names = [stem.replace("/", "_") for stem in self.stems]
-        if len(set(self.names)) < len(self.names):
-            twice = next(name for name in self.names if self.names.count(name) > 1)
-            raise ValueError(f"two faces in {folder} are called {twice}: rename one")
-
-
 def make_test_set(name, faces=None, kernels_per_size=None, sigma=None, pairs=None, kinds=None, shards=()):
     """A test set by the name of its protocol.
 
     Args:
         name: one of ``OPTIONS``.
-        faces: ``FacesOfFolder``; not needed for "chrysos" and "pairs".
+        faces: ``Faces``; not needed for "chrysos" and "pairs".
         kernels_per_size: for kernels, of each size and face; None: the option's.
         sigma: for kernels, noise on the [0, 1] scale; None: the option's.
         pairs: for "chrysos" and "pairs", sources of ``read_pairs`` by name of row.
@@ -186,8 +163,8 @@ def make_test_set(name, faces=None, kernels_per_size=None, sigma=None, pairs=Non
         if not pairs:
             raise ValueError(f"the protocol {name} needs --pairs NAME=SOURCE: {OPTIONS[name].meaning}")
         protocol = GivenPairs.of_sources(name, pairs, synthetic=name == "chrysos")
-        names = protocol.names
-        return TestSet(name, protocol, protocol.sharp, names, names, None, {"pairs": protocol.count()})
+        data = {"pairs": protocol.count()}
+        return TestSet(name, protocol, protocol.sharp, protocol.names, protocol.people, None, data)
     if faces is None:
         raise ValueError(f"the protocol {name} needs --faces")
     option = OPTIONS[name]

@@ -2,16 +2,21 @@
 
 import base64
 import json
+import platform
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deblur_zoo.evaluation import plots
+import numpy as np
+
+import deblur_zoo
+from deblur_zoo.evaluation import plots, reading
 from deblur_zoo.evaluation import report_tables as tables
+from deblur_zoo.evaluation.baselines import described
 from deblur_zoo.evaluation.contact_sheet import contact_sheet
 from deblur_zoo.evaluation.methods import BLURRED_INPUT, SHARP_INPUT
 from deblur_zoo.evaluation.page import render
 from deblur_zoo.evaluation.runs import frame_of, kernels_of
-from deblur_zoo.evaluation.table import versions
+from deblur_zoo.evaluation.speed import machine
 from deblur_zoo.files.atomic_file import atomic_path
 
 FORMAT_VERSION = 1
@@ -99,6 +104,22 @@ class Report:
                 temporary.write_text(text, encoding="utf-8")
         return folder / "report.html"
 
+    def write_document(self, path):
+        """Write the tables as one Markdown file and one JSON file beside it.
+
+        Args:
+            path: ends in .md.
+
+        Returns:
+            the path.
+        """
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for file, text in {path.with_suffix(".json"): self.json(), path: self.markdown()}.items():
+            with atomic_path(file) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+        return path
+
 
 def make_report(results, missing=(), gallery="", pairs=None, milliseconds=None, sheet_folder=None, command=""):
     """A report of results.
@@ -119,6 +140,8 @@ def make_report(results, missing=(), gallery="", pairs=None, milliseconds=None, 
     methods = list({result.method.name: result.method for result in results}.values())
     test_sets = {result.test_set.name: result.test_set for result in results}
     made = [
+        reading.best_for(frame, methods, milliseconds or {}),
+        reading.weak_points(frame),
         tables.summary(frame),
         *tables.by_group(frame, "psnr"),
         *tables.by_group(frame, "ssim"),
@@ -130,15 +153,34 @@ def make_report(results, missing=(), gallery="", pairs=None, milliseconds=None, 
         tables.landmarks(frame),
         tables.verification(pairs) if pairs is not None else None,
         tables.cost(methods, milliseconds or {}),
-        tables.published(frame),
+        reading.published(frame),
     ]
     about = [f"Protocol {name}: {test_set.meaning}. {_data(test_set)}" for name, test_set in test_sets.items()]
+    about += [f"{method.name}: {described(method.of['constants'])}" for method in methods if "constants" in method.of]
+    if milliseconds:
+        about.append(f"Times: {machine()}, float32")
     about.append("Versions: " + ", ".join(f"{name} {value}" for name, value in versions().items()))
     drawn = [Illustration(*plot) for plot in plots.all_plots(frame)]
     if sheet_folder is not None:
         Path(sheet_folder).mkdir(parents=True, exist_ok=True)
         drawn += [_sheet(result, frame, sheet_folder) for result in results if _has_sheet(result)]
     return Report("Evaluation", about, list(missing), [table for table in made if table], drawn, command)
+
+
+def versions():
+    """Versions of the packages that computed the numbers."""
+    import keras
+
+    found = {
+        "deblur_zoo": deblur_zoo.__version__,
+        "python": platform.python_version(),
+        "keras": keras.__version__,
+        "numpy": np.__version__,
+        "backend": keras.backend.backend(),
+    }
+    if found["backend"] in ("tensorflow", "jax"):
+        found[found["backend"]] = __import__(found["backend"]).__version__
+    return found
 
 
 def _data(test_set):

@@ -35,7 +35,6 @@ class Chosen:
         measures: list of measures, see ``measures``.
         identity: the ``Identity`` among them, or None.
         missing: sentences on what is not measured.
-        gallery_note: sentence on the gallery.
 
     Raises:
         FileNotFoundError, ValueError, ImportError: an unusable network, gallery, parser or file.
@@ -45,7 +44,7 @@ class Chosen:
         self, identity_network=None, gallery=None, labels=None, parser=None, detection=False, landmarks=False,
         vgg_face=None, verification=None, speed=False,
     ):  # fmt: skip
-        self.measures, self.missing, self.identity, self.gallery_note = [Quality()], [], None, ""
+        self.measures, self.missing, self.identity, self._gallery_note = [Quality()], [], None, ""
         self._add_identity(identity_network, gallery)
         if labels:
             self._add_labels(parser)
@@ -79,6 +78,16 @@ class Chosen:
         if not speed:
             self.missing.append("Times: give --speed.")
 
+    def gallery_note(self, test_sets):
+        """A sentence on the gallery of the test sets."""
+        if self.identity is None or self._gallery_note:
+            return self._gallery_note
+        counts = sorted({len(set(test_set.people)) for test_set in test_sets})
+        return (
+            f"Gallery: the first sharp picture of each of {' or '.join(map(str, counts))} people; in a flat folder, "
+            "where every face is a person, also the face's own."
+        )
+
     def _add_identity(self, path, gallery):
         if not path:
             self.missing.append(
@@ -88,15 +97,12 @@ class Chosen:
             return
         of, pictures = {"network": path if path == "dlib" else sha256_of(path)}, None
         embed = identity_networks(path)
-        self.gallery_note = (
-            "Gallery: the first sharp picture of each person; in a flat folder every sharp face, its own included."
-        )
         if gallery:
-            from deblur_zoo.evaluation.protocols import FacesOfFolder
+            from deblur_zoo.evaluation.faces import Faces
 
-            faces = FacesOfFolder(gallery)
-            pictures, of["gallery"] = (faces.faces, faces.people), faces.data
-            self.gallery_note = (
+            faces = Faces(gallery)
+            pictures, of["gallery"] = (faces.faces, faces.people), {**faces.data, "people": faces.people}
+            self._gallery_note = (
                 f"Gallery: {len(faces.faces)} pictures of {len(np.unique(faces.people))} people; only faces of these "
                 "people count."
             )

@@ -8,7 +8,7 @@ import pandas as pd
 from deblur_zoo.evaluation.measures import PARSED
 from deblur_zoo.evaluation.methods import BLURRED_INPUT, SHARP_INPUT
 from deblur_zoo.evaluation.statistics import interval, paired_difference
-from deblur_zoo.metrics.landmarks import THRESHOLD, area_under_curve, failure_rate
+from deblur_zoo.metrics.landmarks import THRESHOLD
 from deblur_zoo.metrics.parsing import COMPONENTS, MERGED, UMSN_CLASSES
 from deblur_zoo.metrics.recognition import fold_accuracies
 
@@ -27,6 +27,11 @@ MEASURES = {
     "identity_distance": ("identity distance", ".3f"),
     "feature_distance": ("d_VGG", ".4g"),
 }
+
+
+def percent(share):
+    """A share in [0, 1] for a table, with more digits if it is small."""
+    return f"{100 * share:.{1 if share < 0.1 else 0}f} %"
 
 
 @dataclass
@@ -54,8 +59,11 @@ class Table:
     def markdown(self):
         """The table in Markdown."""
         cells = self.cells()
-        lines = [list(cells.columns), ["---"] * len(cells.columns), *cells.to_numpy().tolist()]
-        return "".join(f"| {' | '.join(str(cell).replace('|', '/') for cell in line)} |\n" for line in lines)
+        head, *rows = (
+            f"| {' | '.join(str(cell).replace('|', '/') for cell in line)} |\n"
+            for line in [list(cells.columns), *cells.to_numpy().tolist()]
+        )
+        return "".join([head, "|---" * len(cells.columns) + "|\n", *rows])
 
 
 @dataclass
@@ -80,10 +88,7 @@ class Mean:
         }
 
     def shown(self):
-        if np.isnan(self.found.mean):
-            return ""
-        ends = "" if np.isnan(self.found.low) else f" [{self.found.low:{self.form}}, {self.found.high:{self.form}}]"
-        return f"{self.found.mean:{self.form}}{ends}"
+        return "" if np.isnan(self.found.mean) else self.found.shown(self.form)
 
     def spread(self):
         """Mean, deviation and worst."""
@@ -96,7 +101,7 @@ def _worst(column):
     return "max" if column in ("colour_shift", "identity_distance", "feature_distance", "made_worse") else "min"
 
 
-def _groups(frame):
+def groups_of(frame):
     """(protocol, method, rows) in the order in which they were measured."""
     for protocol in frame["protocol"].unique():
         for method in frame["method"].unique():
@@ -113,7 +118,7 @@ def _table(name, title, rows, note=""):
 def summary(frame):
     """Every mean over all pictures, with intervals, by protocol and method."""
     rows = []
-    for protocol, method, part in _groups(frame):
+    for protocol, method, part in groups_of(frame):
         if method == SHARP_INPUT:
             continue
         numbers = {"protocol": protocol, "method": method, "pictures": len(part)}
@@ -145,7 +150,7 @@ def by_group(frame, column):
         if len(names) < 2:
             continue
         rows = []
-        for _, method, part in _groups(of_protocol):
+        for _, method, part in groups_of(of_protocol):
             if method == SHARP_INPUT or (method == BLURRED_INPUT and column == "gain"):
                 continue
             shown = {"method": method}
@@ -183,10 +188,8 @@ def differences(frame, columns=("psnr", "ssim", "identity_cosine")):
                     numbers |= {f"{column} {name}": value for name, value in vars(found).items()}
                     numbers[f"{column} first higher"] = share
                     form = "+.3f" if column == "psnr" else "+.4f"
-                    sure = "" if found.low <= 0 <= found.high else " *"
-                    shown[MEASURES[column][0]] = (
-                        f"{found.mean:{form}} [{found.low:{form}}, {found.high:{form}}]{sure}, {100 * share:.0f} %"
-                    )
+                    sure = " *" if found.low > 0 or found.high < 0 else ""
+                    shown[MEASURES[column][0]] = f"{found.shown(form)}{sure}, {100 * share:.0f} %"
                 rows.append((numbers, shown))
     return _table(
         "differences", "Differences between methods on the same pictures", rows,
@@ -200,7 +203,7 @@ def by_class(frame):
     if f"psnr {next(iter(UMSN_CLASSES))}" not in frame:
         return None
     rows = []
-    for protocol, method, part in _groups(frame):
+    for protocol, method, part in groups_of(frame):
         if method == SHARP_INPUT or part[f"psnr {next(iter(UMSN_CLASSES))}"].isna().all():
             continue
         numbers = {"protocol": protocol, "method": method}
@@ -223,7 +226,7 @@ def parsing(frame):
     if "hits face" not in frame:
         return None
     rows = []
-    for protocol, method, part in _groups(frame):
+    for protocol, method, part in groups_of(frame):
         sums = part.filter(regex="^(hits|size) ").sum(min_count=1)
         if sums.isna().all():
             continue
@@ -231,7 +234,8 @@ def parsing(frame):
                   PARSED}  # fmt: skip
         scores["average"] = float(np.nanmean([scores[name] for name in COMPONENTS]))
         numbers = {"protocol": protocol, "method": method, **scores}
-        shown = {name: f"{value:.3f}" if isinstance(value, float) else value for name, value in numbers.items()}
+        scores = {name: "" if np.isnan(value) else f"{value:.3f}" for name, value in scores.items()}
+        shown = {"protocol": protocol, "method": method, **scores}
         rows.append((numbers, shown))
     return _table(
         "parsing", "Parsing of restored faces, F-score by component (Shen, table 3; UMSN, table II)", rows,
@@ -245,13 +249,15 @@ def recognition(frame, gallery=""):
     if "detected" not in frame and "rank" not in frame:
         return None
     rows = []
-    for protocol, method, part in _groups(frame):
+    for protocol, method, part in groups_of(frame):
         numbers = {"protocol": protocol, "method": method}
         shown = dict(numbers)
         shares = {"detected": part["detected"]} if "detected" in part else {}
-        if "rank" in part:
+        if "rank" in part and part["rank"].notna().any():
             known = part["rank"]
             shares |= {f"top-{k}": (known <= k).astype(float).where(known.notna()) for k in TOP}
+        if not shares:
+            continue
         for name, values in shares.items():
             mean = Mean(100 * values, part["face"], ".1f")
             numbers |= mean.numbers(name)
@@ -270,23 +276,17 @@ def landmarks(frame):
     if "landmark_error" not in frame:
         return None
     rows = []
-    for protocol, method, part in _groups(frame):
+    for protocol, method, part in groups_of(frame):
         errors = part["landmark_error"].dropna()
-        area = Mean(1 - errors.clip(upper=THRESHOLD) / THRESHOLD, part.loc[errors.index, "face"], ".3f")
-        assert np.isclose(area.values.mean(), area_under_curve(errors))
-        numbers = {
-            "protocol": protocol, "method": method, "median error": errors.median(), "mean error": errors.mean(),
-            **area.numbers("AUC"), "failure rate": failure_rate(errors),
-        }  # fmt: skip
-        rows.append(
-            (
-                numbers,
-                {
-                    "protocol": protocol, "method": method, "median error": f"{errors.median():.4f}",
-                    f"AUC at {THRESHOLD}": area.shown(), "failure rate, %": f"{100 * failure_rate(errors):.1f}",
-                },
-            )
-        )  # fmt: skip
+        faces = part.loc[errors.index, "face"]
+        area = Mean(1 - errors.clip(upper=THRESHOLD) / THRESHOLD, faces, ".3f")
+        failures = Mean(100.0 * (errors > THRESHOLD), faces, ".1f", "max")
+        names = {"protocol": protocol, "method": method}
+        numbers = {"median error": errors.median(), "mean error": errors.mean(), **area.numbers("AUC"),
+                   **failures.numbers("failures")}  # fmt: skip
+        shown = {"median error": f"{errors.median():.4f}", f"AUC at {THRESHOLD}": area.shown(),
+                 "failures, %": failures.shown()}  # fmt: skip
+        rows.append((names | numbers, names | shown))
     return _table(
         "landmarks", "Landmark error (Chrysos, tables 5 to 7)", rows,
         "68 points against those found in the sharp picture, with the sharp picture's box; mean distance divided by "
@@ -301,7 +301,7 @@ def verification(pairs):
         pairs: frame with "protocol", "method", "similarity", "same" and "fold".
     """
     rows = []
-    for protocol, method, part in _groups(pairs):
+    for protocol, method, part in groups_of(pairs):
         found = fold_accuracies(part["similarity"], part["same"], part["fold"])
         spread = found.std(ddof=1) / np.sqrt(len(found))
         numbers = {"protocol": protocol, "method": method, "pairs": len(part), "folds": len(found)}
@@ -342,43 +342,4 @@ def cost(methods, milliseconds):
     return _table(
         "cost", "Size and time (Shen, table 12; one_step, table 1)", rows,
         "Times are the median of several passes after a warm-up, divided by the batch size.",
-    )  # fmt: skip
-
-
-# Method, what it was measured on, PSNR in dB, SSIM, and how the protocol differs from ours.
-PUBLISHED = (
-    ("Shen et al. 2020", "Helen", 25.91, 0.869, "100 faces of Helen, 80 kernels, noise 0.01: 8,000 pictures"),
-    ("Shen et al. 2020", "CelebA", 24.89, 0.875, "100 faces of CelebA, 80 kernels, noise 0.01: 8,000 pictures"),
-    ("UMSN", "Helen", 27.75, 0.897, "Shen's pictures"),
-    ("UMSN", "CelebA", 26.62, 0.908, "Shen's pictures"),
-    ("Qi et al. 2020", "CelebA", 26.13, 0.818, "their own 200 faces of CelebA and their own kernels: 1,600 pictures"),
-    ("MSPL-GAN", "CelebA", 28.95, 0.936, "their own set of CelebA"),
-)
-
-
-def published(frame):
-    """Our means beside those that papers print, with the differences of protocol."""
-    rows = [
-        {"method": name, "measured on": data, "PSNR, dB": psnr, "SSIM": ssim, "by": "the paper", "protocol": how}
-        for name, data, psnr, ssim, how in PUBLISHED
-    ]
-    for protocol, method, part in _groups(frame[frame["protocol"].isin(["shen", "kernel_sizes", "umsn", "qi"])]):
-        if method in (BLURRED_INPUT, SHARP_INPUT):
-            continue
-        rows.append(
-            {
-                "method": method, "measured on": f"{part['face'].nunique()} faces", "PSNR, dB": part["psnr"].mean(),
-                "SSIM": part["ssim_volume"].mean(), "by": "this report", "protocol": protocol,
-            }
-        )  # fmt: skip
-    if len(rows) == len(PUBLISHED):
-        return None
-    numbers = pd.DataFrame(rows)
-    shown = numbers.assign(
-        **{"PSNR, dB": numbers["PSNR, dB"].map("{:.2f}".format), "SSIM": numbers["SSIM"].map("{:.3f}".format)}
-    )
-    return Table(
-        "published", "Beside published numbers", numbers, shown,
-        f"SSIM is {SSIM_VOLUME.removeprefix('SSIM ')}, as papers mostly compute it. Faces and kernels differ from the "
-        "papers', so the numbers cannot be ranked: only methods on the same pictures can.",
     )  # fmt: skip

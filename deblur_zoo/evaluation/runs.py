@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +13,11 @@ from filelock import FileLock, Timeout
 
 from deblur_zoo.evaluation.methods import BLURRED_INPUT, Method, inputs
 from deblur_zoo.evaluation.protocols import TestSet
-from deblur_zoo.files.atomic_file import atomic_path
+from deblur_zoo.files.resumable_folder import SETTINGS, ResumableFolder
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 KEYS = ("pair", "face", "group")
+COLUMNS = (*KEYS, "numbers")
 
 
 @dataclass(frozen=True)
@@ -61,29 +63,26 @@ def run_all(methods, test_sets, measures, folder, batch_size=16, progress=False)
         raise ValueError(f"two methods are called {next(name for name in names if names.count(name) > 1)}")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    found = []
     lock = FileLock(folder / ".lock")
     try:
         lock.acquire(timeout=0)
     except Timeout:
         raise ValueError(f"another run is measuring into {folder}") from None
+    found = []
     with lock:
         for test_set in test_sets:
-            for method in [*inputs(), *methods]:
-                if method.of.get("method") in ("wiener", "richardson_lucy") and test_set.protocol.bank is None:
-                    logging.getLogger(__name__).warning(
-                        "%s: left out, as %s has no kernels", method.name, test_set.name
-                    )
-                    continue
-                found.append(run(method, test_set, measures, folder, batch_size, progress))
+            fitting = [method for method in methods if not method.oracle or test_set.protocol.bank is not None]
+            for name in set(names) - {method.name for method in fitting}:
+                logging.getLogger(__name__).warning("%s: left out, as %s has no kernels", name, test_set.name)
+            found += run([*inputs(), *fitting], test_set, measures, folder, batch_size, progress)
     return found
 
 
-def run(method, test_set, measures, folder, batch_size=16, progress=False):
-    """Measure one method on one test set; see ``run_all``.
+def run(methods, test_set, measures, folder, batch_size=16, progress=False):
+    """Measure methods on one test set; see ``run_all``.
 
     Returns:
-        ``Result``.
+        list of ``Result``.
     """
     from tqdm import tqdm
 
@@ -91,20 +90,26 @@ def run(method, test_set, measures, folder, batch_size=16, progress=False):
         "labels": _digest(test_set.labels),
         "measures": {measure.name: measure.of for measure in measures},
     }
-    rows = journal(folder, method, test_set, of)
-    total = test_set.protocol.count(len(test_set.faces))
-    title = f"{test_set.name}: {method.name}"
-    with tqdm(total=total, unit="picture", desc=title, disable=None if progress else True) as bar:
-        for batch in test_set.protocol.batches(test_set.faces, batch_size):
+    kept = {method.name: journal(folder, method, test_set, of) for method in methods}
+    count = test_set.protocol.count(len(test_set.faces))
+    missing = [method for method in methods if len(kept[method.name]) < count]
+    # Each batch is blurred once for all methods, which takes as long as a small network.
+    batches = test_set.protocol.batches(test_set.faces, batch_size) if missing else ()
+    with tqdm(
+        total=count * len(missing), unit="picture", desc=test_set.name, disable=None if progress else True
+    ) as bar:
+        for batch in batches:
             names = test_set.pair_names(batch)
-            if not rows.has(names):
-                restored = method.restore(batch, names, kernels_of(test_set.protocol, batch))
-                columns = {"pair": names, "face": test_set.face_names(batch), "group": [str(batch.group)] * len(names)}
-                for measure in measures:
-                    columns |= measure(test_set, batch, restored)
-                rows.add(pd.DataFrame(columns))
-            bar.update(len(names))
-    return Result(method, test_set, rows.read())
+            for method in missing:
+                bar.set_postfix_str(method.name, refresh=False)
+                if not kept[method.name].has(names):
+                    restored = method.restore(batch, names, kernels_of(test_set.protocol, batch))
+                    columns = {"pair": names, "face": test_set.face_names(batch), "group": [batch.group] * len(names)}
+                    for measure in measures:
+                        columns |= measure(test_set, batch, restored)
+                    kept[method.name].add(columns)
+                bar.update(len(names))
+    return [Result(method, test_set, kept[method.name].read()) for method in methods]
 
 
 def journal(folder, method, test_set, of, kind=""):
@@ -113,7 +118,7 @@ def journal(folder, method, test_set, of, kind=""):
     Args:
         folder, method, test_set: as for ``run``.
         of: what else the rows depend on.
-        kind: begins the file's name.
+        kind: begins the name of the rows' folder.
 
     Returns:
         ``_Rows``.
@@ -123,10 +128,11 @@ def journal(folder, method, test_set, of, kind=""):
         "method": method.of,
         "protocol": test_set.protocol.describe(),
         "size": list(test_set.faces.shape[1:3]),
-        "data": test_set.data,
+        # The data's fingerprint does not depend on names, but rows have them.
+        "data": {**test_set.data, "names": hashlib.sha256("\n".join(test_set.stems).encode()).hexdigest()},
         **of,
     }
-    return _Rows(Path(folder) / f"{kind and kind + '_'}{_file_name(method, test_set)}", json.loads(json.dumps(of)))
+    return _Rows(Path(folder) / f"{kind and kind + '_'}{_folder_name(method, test_set)}", of)
 
 
 def write_inputs(test_set, folder, batch_size=16, progress=False):
@@ -156,54 +162,54 @@ def write_inputs(test_set, folder, batch_size=16, progress=False):
 
 
 class _Rows:
-    """Rows in a CSV file that grows by batches; a new file if the old one depends on something else."""
+    """Rows that are kept as they are measured; begun anew if the kept ones depend on something else."""
 
     def __init__(self, path, of):
-        self._path, about = path, path.with_suffix(".json")
-        if not self._path.is_file() or not about.is_file() or _read_json(about) != of:
-            self._path.unlink(missing_ok=True)
-            with atomic_path(about) as temporary:
-                temporary.write_text(json.dumps(of, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-            self._known = set()
-            return
-        # A run that broke off may have left half a row.
-        content = self._path.read_bytes()
-        whole = content[: content.rfind(b"\n") + 1]
-        if whole != content:
-            with atomic_path(self._path) as temporary:
-                temporary.write_bytes(whole)
-        self._known = set(self.read()["pair"]) if whole else set()
+        self._folder = ResumableFolder(path, "measurements", of, COLUMNS)
+        try:
+            self._folder.open()
+            rows = self._folder.read_report()
+        except ValueError:
+            # Never delete a folder that is not ours.
+            if not (self._folder.path / SETTINGS).is_file():
+                raise
+            shutil.rmtree(self._folder.path)
+            self._folder.open()
+            rows = []
+        self._folder.write_report(rows)
+        self._rows = {row[0]: row for row in rows}
 
-    def _written(self):
-        return self._path.is_file() and self._path.stat().st_size > 0
+    def __len__(self):
+        return len(self._rows)
 
     def has(self, names):
-        return self._known.issuperset(names)
+        return self._rows.keys() >= set(names)
 
-    def add(self, frame):
-        frame = frame[~frame["pair"].isin(self._known)]
-        frame.to_csv(self._path, mode="a", header=not self._written(), index=False)
-        self._known.update(frame["pair"])
+    def add(self, columns):
+        """Add rows.
+
+        Args:
+            columns: dict of column to a value for each row: those of ``KEYS``, which are text, and numbers.
+        """
+        numbers = {
+            name: np.asarray(values, np.float64).tolist() for name, values in columns.items() if name not in KEYS
+        }
+        new = []
+        for index, keys in enumerate(zip(*(columns[name] for name in KEYS), strict=True)):
+            if keys[0] not in self._rows:
+                new.append([*keys, json.dumps({name: values[index] for name, values in numbers.items()})])
+        self._folder.append(new)
+        self._rows |= {row[0]: row for row in new}
 
     def read(self):
-        # Names such as "nan" stay names; other empty cells are missing numbers.
-        frame = pd.read_csv(self._path, dtype=str, keep_default_na=False)
-        return frame.apply(
-            lambda column: column if column.name in KEYS else column.replace("", "nan").astype(np.float64)
-        )
+        """The rows as a frame."""
+        return pd.DataFrame([dict(zip(KEYS, row, strict=False)) | json.loads(row[-1]) for row in self._rows.values()])
 
 
-def _read_json(path):
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        return None
-
-
-def _file_name(method, test_set):
-    """A file name that no other method has, whatever its characters."""
+def _folder_name(method, test_set):
+    """A folder name that no other method has, whatever its characters."""
     plain = "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in method.name)[:60]
-    return f"{test_set.name}_{plain}_{hashlib.sha256(method.name.encode()).hexdigest()[:8]}.csv"
+    return f"{test_set.name}_{plain}_{hashlib.sha256(method.name.encode()).hexdigest()[:8]}"
 
 
 def _digest(labels):

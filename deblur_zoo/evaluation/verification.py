@@ -116,15 +116,13 @@ def verify(methods, test_set, pairs, identity, folder, batch_size=16, progress=F
                 repeated = np.repeat(embeddings, [len(listed) for listed in numbers], axis=0)
                 second = np.stack([truths[index[pairs[number].second]] for number in flat])
                 rows.add(
-                    pd.DataFrame(
-                        {
-                            "pair": expected, "face": [pairs[number].first for number in flat],
-                            "group": str(batch.group),
-                            "similarity": np.asarray(identity_cosine(repeated, second)),
-                            "same": [int(pairs[number].same) for number in flat],
-                            "fold": [pairs[number].fold for number in flat],
-                        }
-                    )
+                    {
+                        "pair": expected, "face": [pairs[number].first for number in flat],
+                        "group": [str(batch.group)] * len(flat),
+                        "similarity": np.asarray(identity_cosine(repeated, second)),
+                        "same": [pairs[number].same for number in flat],
+                        "fold": [pairs[number].fold for number in flat],
+                    }
                 )  # fmt: skip
         found.append(rows.read().assign(method=method.name, protocol=test_set.name))
     return pd.concat(found, ignore_index=True)

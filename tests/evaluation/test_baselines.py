@@ -3,10 +3,12 @@ import pytest
 from scipy import ndimage
 
 from deblur_zoo.blur.kernels import line_kernel, make_bank
-from deblur_zoo.evaluation import baselines
+from deblur_zoo.evaluation import baselines, runs
 from deblur_zoo.evaluation.baselines import BASELINES, richardson_lucy, unsharp_mask, wiener
-from deblur_zoo.evaluation.measurement import evaluate
+from deblur_zoo.evaluation.measures import Quality
+from deblur_zoo.evaluation.methods import Method, open_method
 from deblur_zoo.evaluation.protocol import KernelSizes
+from deblur_zoo.evaluation.protocols import TestSet
 
 
 @pytest.fixture(scope="module")
@@ -87,27 +89,27 @@ def test_one_step_of_richardson_lucy_by_hand(picture):
     np.testing.assert_allclose(restored, np.clip(expected, 0, 1), atol=1e-5)
 
 
-def test_an_oracle_gets_the_kernel_of_each_pair(picture):
+def test_an_oracle_gets_the_kernel_of_each_pair(picture, tmp_path):
     faces = np.rint(255 * np.stack([picture, picture[::-1]])).astype(np.uint8)
     protocol = KernelSizes(bank=make_bank("trajectory", 6, [9, 13], seed=1, split="test"), sigma=0, kernels_per_size=2)
+    test_set = TestSet("kernel_sizes", protocol, faces, ["a", "b"], ["a", "b"], None)
     seen = []
 
-    def oracle(images, kernels):
-        seen.extend(zip(images, kernels, strict=True))
-        return images
+    def restore(batch, names, kernels):
+        seen.extend(zip(batch.blurred, kernels, batch.faces, batch.kernels, strict=True))
+        return batch.blurred
 
-    measurement = evaluate(oracle, faces, protocol, batch_size=3, knows_kernels=True)
-    pairs = list(zip(measurement.faces, measurement.kernels, strict=True))
-    assert len(seen) == len(pairs) + 2
-    for (image, kernel), (face, number) in zip(seen, pairs, strict=False):
+    wiener = open_method("wiener")
+    results = runs.run_all([Method("oracle", restore, {}), wiener], [test_set], [Quality()], tmp_path, batch_size=3)
+    assert len(seen) == protocol.count(2) == 8
+    for image, kernel, face, number in seen:
         np.testing.assert_array_equal(kernel, protocol.bank.kernel(number))
-        np.testing.assert_allclose(image, blurred(faces[face] / np.float32(255), kernel), atol=0.51 / 255)
-    for _, kernel in seen[len(pairs) :]:
-        np.testing.assert_array_equal(kernel, [[1]])
+        np.testing.assert_allclose(image, 255 * blurred(faces[face] / np.float32(255), kernel), atol=0.51)
     # Without noise the true kernel is worth several dB, another one nothing.
-    deconvolution = BASELINES["wiener"]
-    gain = evaluate(deconvolution, faces, protocol, sharp_in=False, knows_kernels=True).psnr_gain
-    assert gain > 3
+    frame = runs.frame_of(results)
+    assert frame.loc[frame["method"] == wiener.name, "gain"].mean() > 3
+    with pytest.raises(ValueError, match="needs the kernels"):
+        BASELINES["wiener"](faces)
 
 
 def test_candidates_are_measured_by_their_psnr(picture):

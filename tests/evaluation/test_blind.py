@@ -1,6 +1,9 @@
 import base64
+import html
 import json
 import re
+import shutil
+import subprocess
 
 import numpy as np
 import pytest
@@ -9,6 +12,7 @@ from scipy import stats
 from deblur_zoo.evaluation.blind import INPUT, count_votes, make_page
 from deblur_zoo.files import pictures
 
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 KEY = {"token": "t", "rounds": [{"photo": f"{i}", "methods": ["a", INPUT, "b"]} for i in range(4)]}
 
 
@@ -31,6 +35,40 @@ def test_the_page_shows_what_the_key_says_in_another_order_each_time():
     without_pixels = re.sub(r"base64,[^\"]*", "", page)
     assert ".png" not in without_pixels and not re.search(r"\b(one|two)\b", without_pixels)
     assert make_page(photos, restored, 1, "token")[1] != key
+
+
+# Three photos with three choices each: click, key, back, and what must be ignored. Then the page as if loaded again.
+ACTIONS = """<script>
+const found = {}, told = () => document.getElementById("told").textContent;
+const press = (key, more) => document.dispatchEvent(new KeyboardEvent("keydown", { key, ...more }));
+localStorage.clear();
+document.querySelectorAll("figure img")[2].click();
+press("3"); press("4"); press("a"); press("1", { repeat: true }); press("1", { ctrlKey: true });
+found.clicked = [...votes];
+back(); press("0");
+found.changed = [...votes];
+press("1"); press("1");
+found.done = [[...votes], told(), document.querySelectorAll("figure").length];
+back();
+found.back = [told().slice(0, 5), document.querySelectorAll("figure").length];
+found.kept = localStorage.getItem(key);
+document.body.dataset.found = JSON.stringify(found);
+</script>"""
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
+def test_votes_in_a_browser(tmp_path):
+    photos = {f"{i}.png": np.full((4, 5, 3), i, np.uint8) for i in range(3)}
+    page, _ = make_page(photos, {"one": photos, "two": photos}, 0, "token")
+    (tmp_path / "blind.html").write_text(page.replace("</body>", f"{ACTIONS}</body>"), encoding="utf-8")
+    done = subprocess.run(
+        [BROWSER, "--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}",
+         "--dump-dom", (tmp_path / "blind.html").as_uri()], capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    found = json.loads(html.unescape(re.search(r'data-found="([^"]*)"', done.stdout)[1]))
+    assert found["clicked"] == [1, 2] and found["changed"] == [1, None]
+    assert found["done"] == [[1, None, 0], "Done: save the votes.", 0]
+    assert found["back"] == ["Click", 4] and json.loads(found["kept"]) == [1, None]
 
 
 def test_votes_by_hand():

@@ -1,5 +1,3 @@
-import json
-
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -7,9 +5,11 @@ from scipy import ndimage
 from deblur_zoo.blur.kernels import SHEN_SIZES, make_bank
 from deblur_zoo.data import host_blur
 from deblur_zoo.data.pair_store import PairStore
-from deblur_zoo.evaluation import table
+from deblur_zoo.evaluation import runs
 from deblur_zoo.evaluation.camera_protocol import KINDS, REAL_MOTION, CameraProtocol
-from deblur_zoo.evaluation.measurement import evaluate
+from deblur_zoo.evaluation.measures import Quality
+from deblur_zoo.evaluation.methods import Method, restoring
+from deblur_zoo.evaluation.protocols import TestSet
 
 
 @pytest.fixture(scope="module")
@@ -25,33 +25,34 @@ def pairs(faces):
     return PairStore(blurred, faces[:2], ["a", "b"], digests=["1", "2"])
 
 
-def unchanged(images):
-    return images
+def gains(function, faces, protocol, folder):
+    """The frame's rows of a function, measured by a protocol."""
+    test_set = TestSet("camera", protocol, faces, list("abc"), list("abc"), None)
+    method = Method("method", restoring(function), {})
+    frame = runs.frame_of(runs.run_all([method], [test_set], [Quality()], folder))
+    return frame[frame["method"] == "method"]
 
 
-def test_a_row_for_every_kind_and_one_for_real_motion(faces, pairs):
-    metrics = table.summary(evaluate(unchanged, faces, CameraProtocol(pairs)))
-    assert list(metrics["by_kind"]) == [*KINDS, REAL_MOTION]
-    assert metrics["pairs"] == 3 * len(KINDS) + 2 and metrics["by_kind"][REAL_MOTION]["pairs"] == 2
-    json.dumps(metrics, allow_nan=False)
-    text = table.markdown(metrics)
-    assert "| real motion | 2 |" in text and "| large kernels | 3 |" in text and "2 video pairs" in text
+def test_a_row_for_every_kind_and_one_for_real_motion(faces, pairs, tmp_path):
+    protocol = CameraProtocol(pairs)
+    found = gains(lambda images: images, faces, protocol, tmp_path)
+    assert list(found["group"].unique()) == [*KINDS, REAL_MOTION] == protocol.groups
+    assert len(found) == protocol.count(3) == 3 * len(KINDS) + 2
+    moving = found[found["group"] == REAL_MOTION]
+    # A moving face is none of the folder's.
+    assert len(moving) == 2 and not set(moving["face"]) & set(found.loc[found["group"] == "jpeg", "face"])
+    assert (found["gain"] == 0).all() and not found["made_worse"].any()
     assert REAL_MOTION not in CameraProtocol().groups
 
 
-def test_made_worse_is_the_share_that_lost(faces, pairs):
+def test_made_worse_is_the_share_that_lost(faces, pairs, tmp_path):
     """By hand: of two pairs the first is replaced by its sharp picture, and the second gets a wrong colour."""
 
     def one_better_one_worse(images):
         return np.stack([pairs.sharp[0] / np.float32(255), np.clip(images[1] + 0.1, 0, 1)])
 
-    protocol = CameraProtocol(pairs, [REAL_MOTION])
-    measurement = evaluate(one_better_one_worse, faces, protocol, sharp_in=False)
-    metrics = table.summary(measurement)
-    assert metrics["overall"]["made_worse"] == 0.5
-    assert (measurement.gains > 0).tolist() == [True, False]
-    assert "| 50 % |" in table.markdown(metrics)
-    assert table.summary(evaluate(unchanged, faces, protocol, sharp_in=False))["overall"]["made_worse"] == 0
+    found = gains(one_better_one_worse, faces, CameraProtocol(pairs, [REAL_MOTION]), tmp_path)
+    assert found["made_worse"].tolist() == [0, 1] and (found["gain"] > 0).tolist() == [True, False]
 
 
 def test_stored_values_against_scipy(faces):

@@ -12,10 +12,13 @@ from absl import flags
 from PIL import Image
 from skimage import data
 
+from deblur_zoo import zoo
 from deblur_zoo.data.face_store import fingerprint
 from deblur_zoo.evaluation import __main__ as command
+from deblur_zoo.evaluation.methods import CLASSICAL
 from deblur_zoo.files.command_line_tools import UsageError
 from deblur_zoo.models.one_step import OneStep
+from deblur_zoo.zoo import registry
 from deblur_zoo.zoo.presets import save_preset
 
 ROOT = Path(__file__).parents[2]
@@ -93,17 +96,66 @@ def test_report(run, preset, faces, tmp_path, capsys):
     assert any("--landmarks" in line for line in content["missing"])
     assert (out / "sheets" / "kernel_sizes_unchanging.png").stat().st_size > 1000
     assert "--limit 2" in (out / "report.md").read_text(encoding="utf-8")
-    before = {path: path.stat().st_mtime_ns for path in (out / "measured").glob("*.csv")}
+    before = {path: path.read_bytes() for path in (out / "measured").rglob("report.tsv")}
     page = (out / "report.json").read_bytes()
     assert run(*arguments) == 0
     # Nothing was measured again, and the numbers are the same.
-    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert len(before) == 9 and {path: path.read_bytes() for path in before} == before
     assert (out / "report.json").read_bytes() == page
+
+
+def test_document_of_all_presets(run, faces, tmp_path, tiny_model, monkeypatch):
+    hub, people = tmp_path / "hub", tmp_path / "people"
+    entries = {}
+    for name in ("first", "untrained"):
+        save_preset(tiny_model, hub / name, name, weights=name != "untrained", without_weights="Not yet.")
+        weights = json.loads((hub / name / "config.json").read_text())["weights"] or {}
+        measured = {"psnr_gain_db": 1.5, "made_worse": 0.25, "ssim": 0.5, "sharp_in_psnr": 40.0, "faces": 3}
+        entries[name] = {
+            "kind": "deblurrer", "class": "OneStep", "weights_sha256": weights.get("sha256"),
+            "weights_bytes": weights.get("bytes"), "parameters": 1_250_000, "gmac_128": 0.5,
+            "measured": measured if weights else None,
+            "training": weights and {"steps": 20, "faces": 40, "hours": 0.1, "device": "a chip"},
+        }  # fmt: skip
+    (hub / "index.json").write_text(json.dumps({"format_version": 1, "presets": entries}))
+    for module in (registry, zoo):
+        monkeypatch.setattr(module, "hub_folder", lambda: hub)
+    people.mkdir()
+    for index in range(6):
+        crop = data.astronaut()[5 * index : 128 + 5 * index, 150:278]
+        Image.fromarray(crop).save(people / f"female_{'asian' if index % 2 else 'black'}_{index:04d}.png")
+    document = tmp_path / "results.md"
+    arguments = [
+        *("--preset", "all,unsharp_mask,wiener", "--faces", faces, "--limit", 2, "--groups_faces", people),
+        *("--protocol", "kernel_sizes,sharp_in", "--out", tmp_path / "out", "--document", document),
+    ]
+    assert run(*arguments) == 0
+    text = document.read_text(encoding="utf-8")
+    content = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))["tables"]
+    assert list(content)[:3] == ["presets", "best_for", "weak_points"] and "by_people" in content
+    methods = {row["method"] for row in content["summary"]["rows"] if row["protocol"] == "kernel_sizes"}
+    assert methods == {"blurred input", "first", *(CLASSICAL[name].title for name in ("unsharp_mask", "wiener"))}
+    # The oracle was given the kernels: with wrong ones it would lose against the blurred faces.
+    gains = {row["method"]: row["gain mean"] for row in content["summary"]["rows"] if row["protocol"] == "kernel_sizes"}
+    assert gains[CLASSICAL["wiener"].title] > 1
+    assert {row["group"] for row in content["by_people"]["rows"]} == {"asian", "black"}
+    assert {row["method"] for row in content["by_people"]["rows"]} == {"first"}
+    for words in (
+        "# Results\n", "| `untrained` | 1.25 M | 0.50 G | none yet |", "+1.50 dB (25 %)", "20 steps, 0.1 h on a chip",
+        "    deblur-zoo-eval --preset all,unsharp_mask,wiener --faces ", "--groups_faces people",
+        "knows the kernel: balance 0.1",
+    ):  # fmt: skip
+        assert words in text, words
+    assert str(tmp_path) not in text
+    assert run(*arguments) == 0 and document.read_text(encoding="utf-8") == text
 
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
+        (["--preset", "PRESET", "--faces", "FACES", "--document", "FACES/a.txt"], "a.txt"),
+        (["--preset", "PRESET", "--faces", "FACES", "--groups_faces", "FACES"], "gives its group"),
+        (["--preset", "PRESET", "--faces", "FACES", "--groups_faces", "FACES/none"], "--groups_faces"),
         (["--faces", "FACES"], "--preset is missing"),
         (["--preset", "PRESET"], "--faces is missing"),
         (["--preset", "PRESET", "--faces", "FACES/none"], "--faces"),

@@ -29,6 +29,20 @@ def test_a_folder_of_pairs(folder):
     assert read_pairs(folder).fingerprint != before
 
 
+def test_people_are_sub_folders_and_names_are_not_confused(folder):
+    for part in ("blurred", "sharp"):
+        for name in ("ann/1", "ann/2", "bob/1"):
+            (folder / part / name).parent.mkdir(exist_ok=True)
+            Image.fromarray(random_pictures(1)[0]).save(folder / part / f"{name}.png")
+    pairs = read_pairs(folder)
+    assert pairs.names == ["a", "ann_1", "ann_2", "b", "bob_1"]
+    assert pairs.people == ["a", "ann", "ann", "b", "bob"]
+    for part in ("blurred", "sharp"):
+        Image.fromarray(random_pictures(1)[0]).save(folder / part / "bob_1.png")
+    with pytest.raises(ValueError, match="two pairs called bob_1"):
+        GivenPairs.of_sources("pairs", {"mine": folder})
+
+
 def test_faulty_folders(folder):
     (folder / "sharp" / "a.bmp").rename(folder / "sharp" / "c.bmp")
     with pytest.raises(ValueError, match="a is in only one"):
@@ -49,6 +63,7 @@ def test_rows_of_averages_and_their_faces_blurred_by_kernels(tmp_path):
     assert protocol.groups == ["7", "21", "synthetic"] and protocol.count() == 3 + 3 * 8
     batches = list(protocol.batches(batch_size=2))
     assert [(batch.group, batch.faces.tolist()) for batch in batches[:2]] == [("7", [0, 1]), ("21", [2])]
+    assert protocol.names == ["7_7_0", "7_7_1", "21_21_0"] and protocol.people == ["7", "7", "21"]
     # The margin is cut.
     assert np.array_equal(batches[0].blurred[1], random_pictures(1, 144, seed=1)[0, 8:-8, 8:-8])
     synthetic = [batch for batch in batches if batch.group == "synthetic"]

@@ -8,10 +8,12 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from deblur_zoo.evaluation import reading
 from deblur_zoo.evaluation import report_tables as tables
 from deblur_zoo.evaluation.methods import BLURRED_INPUT, SHARP_INPUT
 from deblur_zoo.evaluation.report import Illustration, Report
 from deblur_zoo.evaluation.statistics import interval, paired_difference
+from deblur_zoo.metrics.landmarks import area_under_curve, failure_rate
 
 
 def rows(method, psnr, protocol="kernel_sizes", **columns):
@@ -52,6 +54,14 @@ def test_paired_differences_by_hand():
     assert found.mean == 1.0 and share == pytest.approx(2 / 3)  # faces: (1 - 1) / 2 and 2
     with pytest.raises(ValueError, match="same pictures"):
         paired_difference(first, second.iloc[:2])
+    random = np.random.default_rng(0)
+    index = pd.MultiIndex.from_arrays([[f"p{i}" for i in range(40)], np.arange(40) // 4], names=["pair", "face"])
+    first, second = (pd.Series(random.normal(size=40), index) for _ in range(2))
+    by_face = (first.to_numpy() - second.to_numpy()).reshape(10, 4).mean(axis=1)
+    ends = stats.bootstrap((by_face,), np.mean, n_resamples=9999, rng=np.random.default_rng(0)).confidence_interval
+    found, _ = paired_difference(first, second)
+    # Rounding of a face's mean moves the ends to a neighbouring one of 9,999 resamples.
+    assert (found.mean, found.low, found.high) == pytest.approx((by_face.mean(), ends.low, ends.high), abs=1e-3)
 
 
 def test_summary_and_rows_by_hand():
@@ -70,6 +80,16 @@ def test_summary_and_rows_by_hand():
     assert difference["psnr first higher"] == 0.75
 
 
+def test_one_face_has_no_interval_and_no_star():
+    one = frame()[lambda rows: rows["face"] == "f0"]
+    assert tables.differences(one, columns=("psnr",)).shown["PSNR, dB"].tolist() == ["+2.000, 100 %"]
+    assert tables.summary(one).shown.set_index("method").loc["a", "PSNR, dB"] == "23.00"
+    both = tables.differences(frame(), columns=("psnr",)).shown["PSNR, dB"].tolist()
+    assert re.fullmatch(r"\+1\.000 \[.*\], 75 %", both[0])  # faces: 2 and 0
+    more = frame().assign(psnr=lambda rows: rows["psnr"] + 5 * (rows["method"] == "a"))
+    assert "] *, 100 %" in tables.differences(more, columns=("psnr",)).shown["PSNR, dB"].tolist()[0]
+
+
 def test_recognition_landmarks_and_parsing_by_hand():
     found = frame(rank=[1, 2, 4, np.nan], detected=[1, 1, 0, 1], landmark_error=[0, 0.04, 0.1, np.inf])
     shares = tables.recognition(found).numbers.set_index("method").loc["a"]
@@ -77,10 +97,14 @@ def test_recognition_landmarks_and_parsing_by_hand():
     assert shares["top-1 mean"] == 25 and shares["top-3 mean"] == 50 and shares["top-5 mean"] == 100
     assert shares["detected mean"] == 75
     points = tables.landmarks(found).numbers.set_index("method").loc["a"]
-    assert points["failure rate"] == 0.5 and points["AUC mean"] == pytest.approx((1 + 0.5) / 4)
+    assert points["failures mean"] == 50 and points["AUC mean"] == pytest.approx((1 + 0.5) / 4)
+    assert points["AUC mean"] == pytest.approx(area_under_curve([0, 0.04, 0.1, np.inf]))
+    assert points["failures mean"] == 100 * failure_rate([0, 0.04, 0.1, np.inf])
     hits = {f"{part} {name}": 0 for part in ("hits", "size") for name in tables.PARSED}
     hits |= {"hits nose": [3, 1, 0, 0], "size nose": [8, 4, 2, 2], "hits hair": 2, "size hair": 4}
     scores = tables.parsing(frame(**hits)).numbers.set_index("method").loc["a"]
+    shown = tables.parsing(frame(**hits)).shown.set_index("method").loc["a"]
+    assert (shown["nose"], shown["teeth"]) == ("0.500", "")
     assert scores["nose"] == 2 * 4 / 16 and scores["hair"] == 1 and scores["average"] == 0.75
 
 
@@ -96,7 +120,7 @@ def test_verification_by_hand():
 def test_the_same_tables_in_every_format(tmp_path):
     found = tables.summary(frame())
     report = Report(
-        "A <title>", ["about & so on"], ["missing: x"], [found, tables.published(frame())],
+        "A <title>", ["about & so on"], ["missing: x"], [found, reading.published(frame())],
         [Illustration("plot", "A plot", b"\x89PNG")], "the command",
     )  # fmt: skip
     page = report.write(tmp_path).read_text(encoding="utf-8")
@@ -111,7 +135,9 @@ def test_the_same_tables_in_every_format(tmp_path):
     markdown = (tmp_path / "report.md").read_text(encoding="utf-8")
     cell = found.shown.set_index("method").loc["a", "PSNR, dB"]
     assert cell.startswith("22.00 [") and f"| {cell} |" in markdown and f"<td>{cell}</td>" in page
-    assert "| Shen et al. 2020 | CelebA | 24.89 | 0.875 | the paper |" in markdown
-    assert "| a | 2 faces | 22.00 | 0.600 | this report | kernel_sizes |" in markdown
+    assert "| Shen et al. 2020, table 10 | CelebA | 24.89 | 0.875 | the paper |" in markdown
+    assert "| a | 2 faces of ours | 22.00 | 0.600 | this report | kernel_sizes: one kernel of each of 8" in markdown
+    assert report.write_document(tmp_path / "new" / "results.md").read_text(encoding="utf-8") == markdown
+    assert (tmp_path / "new" / "results.json").read_bytes() == (tmp_path / "report.json").read_bytes()
     assert "    the command\n" in markdown and "missing: x" in markdown
     assert SHARP_INPUT not in markdown

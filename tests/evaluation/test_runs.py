@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image
 from skimage import data
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from deblur_zoo.evaluation import runs
-from deblur_zoo.evaluation.measurement import evaluate
+from deblur_zoo.evaluation.faces import Faces
 from deblur_zoo.evaluation.measures import Identity, Quality, Remembered
 from deblur_zoo.evaluation.methods import BLURRED_INPUT, SHARP_INPUT, Method, open_method
-from deblur_zoo.evaluation.protocols import OPTIONS, FacesOfFolder, make_test_set
+from deblur_zoo.evaluation.protocols import OPTIONS, make_test_set
 from deblur_zoo.files import pictures
 
 
@@ -28,7 +29,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module", name="test_set")
 def kernel_sizes(folder):
-    return make_test_set("kernel_sizes", FacesOfFolder(folder))
+    return make_test_set("kernel_sizes", Faces(folder))
 
 
 def darker(most=10**9):
@@ -43,49 +44,94 @@ def darker(most=10**9):
     return Method("darker", restore, {"factor": 0.9}), counted
 
 
-def test_numbers_are_those_of_evaluate(test_set, tmp_path):
+def test_every_number_against_scikit_image(test_set, tmp_path):
     method, _ = darker()
     blurred, sharp, restored = runs.run_all([method], [test_set], [Quality()], tmp_path)
     assert [result.method.name for result in (blurred, sharp)] == [BLURRED_INPUT, SHARP_INPUT]
     assert (sharp.pictures["psnr"] == 60).all() and (sharp.pictures["ssim_volume"] > 0.999999).all()
-    expected = evaluate(
-        lambda images: np.floor(np.float32(0.9) * np.rint(images * 255)) / 255, test_set.faces, sharp_in=False
-    )
-    assert len(restored.pictures) == 24 == len(expected.groups)
-    assert restored.pictures["group"].tolist() == expected.groups.tolist()
-    # A level that 0.9 times a whole number may miss by rounding changes a picture's PSNR by less than this.
-    np.testing.assert_allclose(restored.pictures["psnr"], expected.rows["restored"].psnr, atol=0.02)
-    np.testing.assert_allclose(restored.pictures["ssim"], expected.rows["restored"].ssim, atol=1e-3)
+    expected = {BLURRED_INPUT: [], "darker": []}
+    groups = []
+    for batch in test_set.protocol.batches(test_set.faces):
+        for truth, picture in zip(batch.sharp, batch.blurred, strict=True):
+            groups.append(batch.group)
+            for name, estimate in ((BLURRED_INPUT, picture), ("darker", (0.9 * picture).astype(np.uint8))):
+                similarity = structural_similarity(
+                    truth, estimate, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, channel_axis=-1,
+                )  # fmt: skip
+                shift = np.abs((estimate.astype(float) - truth).mean(axis=(0, 1))).mean() / 2.55
+                expected[name].append((peak_signal_noise_ratio(truth, estimate), similarity, shift))
+    for result in (blurred, restored):
+        found = result.pictures[["psnr", "ssim", "colour_shift"]].to_numpy()
+        # float32 in ours, float64 in theirs.
+        np.testing.assert_allclose(found, expected[result.method.name], rtol=0, atol=2e-4)
+    assert len(groups) == 24 and restored.pictures["group"].tolist() == groups
     frame = runs.frame_of([blurred, sharp, restored])
-    gains = frame.loc[frame["method"] == "darker", "gain"]
-    np.testing.assert_allclose(gains, expected.gains, atol=0.02)
+    gains = np.array(expected["darker"])[:, 0] - np.array(expected[BLURRED_INPUT])[:, 0]
+    found = frame[frame["method"] == "darker"]
+    np.testing.assert_allclose(found["gain"], gains, atol=4e-4)
+    assert found["made_worse"].tolist() == (gains < 0).astype(float).tolist()
 
 
 def test_a_run_that_breaks_off_is_resumed(test_set, tmp_path):
-    for name in ("whole", "broken"):
-        (tmp_path / name).mkdir()
-    whole = runs.run(darker()[0], test_set, [Quality()], tmp_path / "whole", batch_size=2).pictures
+    def run(method, folder):
+        (result,) = runs.run([method], test_set, [Quality()], tmp_path / folder, batch_size=2)
+        return result.pictures
+
+    whole = run(darker()[0], "whole")
     with pytest.raises(KeyboardInterrupt):
-        runs.run(darker(most=3)[0], test_set, [Quality()], tmp_path / "broken", batch_size=2)
-    file = next((tmp_path / "broken").glob("*.csv"))
+        run(darker(most=3)[0], "broken")
+    file = next((tmp_path / "broken").rglob("report.tsv"))
     # Killed while it wrote: the last row is cut.
     file.write_bytes(file.read_bytes()[:-7])
     method, counted = darker()
-    resumed = runs.run(method, test_set, [Quality()], tmp_path / "broken", batch_size=2).pictures
+    resumed = run(method, "broken")
     assert resumed.sort_values("pair").reset_index(drop=True).equals(whole.sort_values("pair").reset_index(drop=True))
     # Of 16 batches (8 sizes of 2 and 1 faces), two were whole.
     assert len(counted) == 14
-    method, counted = darker()
-    runs.run(method, test_set, [Quality()], tmp_path / "broken")
-    assert counted == []
+    counted.clear()
+    assert run(method, "broken").equals(resumed) and counted == []
     # Killed after the header.
     file.write_bytes(file.read_bytes().splitlines(keepends=True)[0])
-    again = runs.run(method, test_set, [Quality()], tmp_path / "broken", batch_size=2).pictures
-    assert again.equals(whole) and len(counted) == 16
+    assert run(method, "broken").equals(whole) and len(counted) == 16
     counted.clear()
-    changed = dataclasses.replace(method, of={"factor": 0.8})
-    runs.run(changed, test_set, [Quality()], tmp_path / "broken")
-    assert len(counted) == 8
+    run(dataclasses.replace(method, of={"factor": 0.8}), "broken")
+    assert len(counted) == 16
+
+
+def test_renamed_faces_are_measured_again(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "crops")
+    method, counted = darker()
+
+    def measured():
+        test_set = make_test_set("sharp_in", Faces(tmp_path / "crops"))
+        return set(runs.run([method], test_set, [Quality()], tmp_path / "kept")[0].pictures["face"])
+
+    assert measured() == {"ann_1", "ann_2", "bob_1"}
+    (tmp_path / "crops" / "bob").rename(tmp_path / "crops" / "cat")
+    # The data's fingerprint is the same.
+    assert measured() == {"ann_1", "ann_2", "cat_1"} and len(counted) == 2
+
+
+def test_a_folder_of_other_files_is_left_alone(test_set, tmp_path):
+    runs.run([darker()[0]], test_set, [Quality()], tmp_path)
+    (folder,) = tmp_path.iterdir()
+    (folder / "settings.json").unlink()
+    (folder / "mine.txt").write_text("mine")
+    with pytest.raises(ValueError, match="did not write"):
+        runs.run([darker()[0]], test_set, [Quality()], tmp_path)
+    assert (folder / "mine.txt").read_text() == "mine"
+
+
+def test_a_batch_is_blurred_once_for_all_methods(test_set, tmp_path, monkeypatch):
+    blurs, blur = [], type(test_set.protocol).blur
+
+    def counting(self, *arguments):
+        blurs.append(1)
+        return blur(self, *arguments)
+
+    monkeypatch.setattr(type(test_set.protocol), "blur", counting)
+    runs.run_all([darker()[0]], [test_set], [Quality()], tmp_path)
+    assert len(blurs) == 8
 
 
 def test_another_methods_outputs(test_set, tmp_path):
@@ -94,12 +140,11 @@ def test_another_methods_outputs(test_set, tmp_path):
     assert np.array_equal(pictures.read(first), test_set.protocol.pair(test_set.faces, "13", 0)[1])
     shutil.copytree(tmp_path / "inputs" / "sharp", tmp_path / "theirs")
     method = open_method(f"THEIRS={tmp_path / 'theirs'}")
-    (tmp_path / "run").mkdir()
-    found = runs.run(method, test_set, [Quality()], tmp_path / "run").pictures
+    found = runs.run([method], test_set, [Quality()], tmp_path / "run")[0].pictures
     assert method.name == "THEIRS" and (found["psnr"] == 60).all()
     (tmp_path / "theirs" / first.name).unlink()
     with pytest.raises(ValueError, match="no output ann_1_13_k000"):
-        runs.run(open_method(f"THEIRS={tmp_path / 'theirs'}"), test_set, [Quality()], tmp_path / "run")
+        runs.run([open_method(f"THEIRS={tmp_path / 'theirs'}")], test_set, [Quality()], tmp_path / "run")
     # Not NAME=FOLDER.
     with pytest.raises(Exception, match="file:"):
         open_method(f"file://{tmp_path}/none.tar.gz#sha256=00")
@@ -109,7 +154,7 @@ def test_another_methods_outputs(test_set, tmp_path):
 
 
 def test_oracles_are_left_out_without_kernels_and_names_are_unique(test_set, folder, tmp_path):
-    sharp_in = make_test_set("sharp_in", FacesOfFolder(folder))
+    sharp_in = make_test_set("sharp_in", Faces(folder))
     found = runs.run_all([open_method("wiener")], [sharp_in], [Quality()], tmp_path)
     assert [result.method.name for result in found] == [BLURRED_INPUT, SHARP_INPUT]
     with pytest.raises(ValueError, match="two methods are called darker"):
@@ -151,7 +196,7 @@ def test_what_is_remembered_is_computed_once():
     ],
 )
 def test_protocols_of_papers(folder, name, size, groups, pictures_of_three, sigma):
-    faces = FacesOfFolder(folder)
+    faces = Faces(folder)
     test_set = make_test_set(name, faces)
     assert test_set.faces.shape[1:3] == size and len(test_set.protocol.groups) == groups
     assert test_set.protocol.count(3) == pictures_of_three
@@ -169,7 +214,7 @@ def test_protocols_of_papers(folder, name, size, groups, pictures_of_three, sigm
 
 def test_unknown_and_incomplete_protocols(folder):
     with pytest.raises(ValueError, match="accepted: kernel_sizes"):
-        make_test_set("none", FacesOfFolder(folder))
+        make_test_set("none", Faces(folder))
     for name in ("chrysos", "pairs"):
         with pytest.raises(ValueError, match="--pairs"):
             make_test_set(name)

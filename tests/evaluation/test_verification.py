@@ -3,9 +3,10 @@ import pytest
 from PIL import Image
 from skimage import data
 
+from deblur_zoo.evaluation.faces import Faces
 from deblur_zoo.evaluation.measures import Identity
 from deblur_zoo.evaluation.methods import BLURRED_INPUT, SHARP_INPUT
-from deblur_zoo.evaluation.protocols import FacesOfFolder, make_test_set
+from deblur_zoo.evaluation.protocols import make_test_set
 from deblur_zoo.evaluation.verification import Pair, read_list, verify
 
 LIST = "2\t1\nAnn\t1\t2\nAnn\t1\tBob_B\t1\nAnn\t2\t1\nBob_B\t1\tAnn\t2\n"
@@ -48,7 +49,7 @@ def test_similarities_of_the_restored_first_and_the_sharp_second(tmp_path):
         path = tmp_path / "faces" / f"{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(data.astronaut()[40 * index : 128 + 40 * index, 150:278]).save(path)
-    test_set = make_test_set("kernel_sizes", FacesOfFolder(tmp_path / "faces"))
+    test_set = make_test_set("kernel_sizes", Faces(tmp_path / "faces"))
     (tmp_path / "rows").mkdir()
 
     # The embedding is a picture's mean colour, so that it can be computed here.

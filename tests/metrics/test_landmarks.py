@@ -30,6 +30,16 @@ def test_area_equals_scipys_curve_integrated():
     assert area_under_curve(errors) == pytest.approx(integrate.trapezoid(curve.evaluate(x), x) / 0.08, abs=1e-5)
 
 
+def test_area_equals_scikit_learns():
+    metrics = pytest.importorskip("sklearn.metrics")
+    errors = np.sort(np.random.default_rng(1).exponential(0.05, 40))
+    within = errors[errors < 0.08]
+    # The curve's corners: it rises by one face at each error.
+    x = np.concatenate([[0], within.repeat(2), [0.08]])
+    y = np.concatenate([[0], np.arange(2 * len(within)) + 1, [2 * len(within)]]) // 2 / len(errors)
+    assert 0.1 < area_under_curve(errors) == pytest.approx(metrics.auc(x, y) / 0.08)
+
+
 def test_wrong_points_are_refused():
     with pytest.raises(ValueError, match="points"):
         landmark_error(np.zeros((1, 4, 2)), np.zeros((1, 5, 2)))

@@ -7,14 +7,14 @@ from typing import Any
 from deblur_zoo import zoo
 from deblur_zoo.annotations import StrPath
 from deblur_zoo.data.face_store import load_faces
-from deblur_zoo.evaluation import table as evaluation_table
-from deblur_zoo.evaluation.preset_measurement import PresetMeasurement
+from deblur_zoo.evaluation.report_tables import percent
 from deblur_zoo.zoo import presets
+from trainers.publishing import metrics as deblurrer_metrics
 from trainers.validation.kinds import development_set
 
 
 class DeblurrerMeasure:
-    """Measures like `python -m deblur_zoo.evaluation`."""
+    """Measures like `deblur-zoo-eval`."""
 
     chosen_by = "PSNR on development faces"
 
@@ -43,11 +43,10 @@ class DeblurrerMeasure:
             ValueError: the measurement failed.
         """
         try:
-            task = PresetMeasurement(folder, development, limit, identity_network=identity_network)
+            metrics = deblurrer_metrics.measure(folder, development, limit, identity_network, progress=True)
         except ValueError as error:
             raise ValueError(f"{error}; nothing was published") from error
-        metrics = task.run(progress=True)
-        text = evaluation_table.markdown(metrics)
+        text = deblurrer_metrics.markdown(metrics)
         print(text)
         (folder / "metrics.json").write_text(
             json.dumps(metrics, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
@@ -61,16 +60,18 @@ class DeblurrerMeasure:
             ValueError: the file is missing or unsuitable.
         """
         try:
-            return evaluation_table.markdown_of_file(Path(folder) / "metrics.json")
-        except (OSError, ValueError) as error:
-            raise ValueError(f"{folder} has no measured table: {error}") from None
+            return deblurrer_metrics.markdown(presets.read_json(Path(folder) / "metrics.json"))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            raise ValueError(
+                f"{folder} has no measured table: its metrics.json is missing or not that of a deblurrer"
+            ) from None
 
     def row(self, measured):
         """The index row's "measured" as a Markdown table."""
         return (
             "| gain over the blurred input | made worse | PSNR | SSIM | sharp in, sharp out | faces |\n"
             "|---|---|---|---|---|---|\n"
-            f"| {measured['psnr_gain_db']:+.2f} dB | {evaluation_table.percent(measured.get('made_worse'))} "
+            f"| {measured['psnr_gain_db']:+.2f} dB | {percent(measured['made_worse'])} "
             f"| {measured['psnr']:.2f} dB | {measured['ssim']:.3f} | "
             f"{measured['sharp_in_psnr']:.1f} dB | {measured['faces']} |"
         )
@@ -90,12 +91,12 @@ class DeblurrerMeasure:
     def headline(self, metrics):
         """The measurement in a few words."""
         overall = metrics["overall"]
-        worse = evaluation_table.percent(overall.get("made_worse"))
+        worse = percent(overall["made_worse"])
         return f"{overall['psnr_gain']['mean']:+.2f} dB, made worse {worse}"
 
     def how(self, name):
         """The measuring command, for the card."""
-        return f"    python -m deblur_zoo.evaluation --preset {name} --faces DEVELOPMENT_FACES"
+        return f"    deblur-zoo-eval --preset {name} --faces DEVELOPMENT_FACES --protocol kernel_sizes,sharp_in"
 
     remarks = (
         "The model was not trained on the faces, kernels and noise of this measurement. `docs/evaluation.md` defines "

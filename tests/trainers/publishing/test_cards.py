@@ -91,14 +91,3 @@ def test_the_command_says_what_it_accepts():
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 2
     assert "'umsn_parser'; accepted: enhancement_gan_lite" in done.stderr
-
-
-def test_a_metrics_file_is_printed_as_its_table(tmp_path):
-    command = [sys.executable, "-m", "deblur_zoo.evaluation.table"]
-    path = zoo.hub_folder() / "one_step_lite" / "metrics.json"
-    done = subprocess.run([*command, str(path)], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0 and done.stdout.startswith("| kernel size | pairs |")
-    (tmp_path / "other.json").write_text("[]")
-    for arguments, sentence in (([tmp_path / "other.json"], "other.json"), ([], "metrics.json")):
-        done = subprocess.run([*command, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True)
-        assert done.returncode == 2 and sentence in done.stderr and len(done.stderr.splitlines()) == 1
