@@ -104,10 +104,11 @@ def browser():
 
 
 def drop(page, path):
-    if page.get_by_label("Clear").count():
-        page.get_by_label("Clear").first.click()
+    clear = page.get_by_label("Clear").first
+    if clear.count():
+        clear.click()
     page.locator("input[type=file]").first.set_input_files(path)
-    page.get_by_text(path.name).first.wait_for()
+    clear.wait_for()
 
 
 def message_after(page, begin):
