@@ -11,6 +11,7 @@ ROWS = (
     ("models", "faces", "blur", "exported"),
     ("video", "features", "zoo", "data"),
     ("evaluation", "restoration"),
+    ("demo", "beam"),
     ("trainers.methods",),
     ("trainers.steps",),
     ("trainers.distribution", "trainers.validation"),

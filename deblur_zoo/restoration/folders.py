@@ -129,7 +129,7 @@ def plan_folder(
     """Path of every picture that ``Restorer.restore_folder`` reads, with the path of its result; raises the same."""
     source, target = Path(source), Path(target)
     _check_folder(target)
-    jobs = _results(_pictures_in(source, target, suffix), source, target, suffix, ending)
+    jobs = result_paths(_pictures_in(source, target, suffix), source, target, suffix, ending)
     _check_overwriting(jobs, overwrite)
     return jobs
 
@@ -146,7 +146,7 @@ def _plan_several(sources, target, overwrite, suffix, ending):
     for source in sources:
         if source.is_dir():
             inside = target / real_path(source).name
-            found = _results(_pictures_in(source, target, suffix), source, inside, suffix, ending)
+            found = result_paths(_pictures_in(source, target, suffix), source, inside, suffix, ending)
         else:
             found = {source: target / _result_name(Path(real_path(source).name), suffix, ending)}
             picture_files.check_ending(found[source])
@@ -164,8 +164,10 @@ def _result_name(path, suffix, ending):
     return f"{path.stem}{suffix}{ending or _ENDINGS.get(path.suffix.lower(), path.suffix)}"
 
 
-def _results(paths, source, target, suffix, ending):
-    """Paths of a folder's pictures with those of their results, in the same sub-folders."""
+def result_paths(
+    paths: Iterable[Path], source: Path, target: Path, suffix: str = "", ending: str | None = None
+) -> dict[Path, Path]:
+    """Paths of pictures in a folder with those of their results in another, which keep their place; as ``plan``."""
     results = {path: target / path.relative_to(source).with_name(_result_name(path, suffix, ending)) for path in paths}
     count = Counter(results.values())
     for path, result in results.items():

@@ -1,0 +1,69 @@
+"""Restore photos by the million, on Apache Beam, with the code of deblur-zoo for each photo.
+
+    deblur-zoo-beam photos -o restored -- --direct_num_workers=4
+    deblur-zoo-beam gs://B/photos -o gs://B/restored -- --runner=DataflowRunner ...
+
+Options after -- are Beam's own; without --runner it runs on this machine, in --direct_num_workers processes. Folders
+are local ones that every worker sees, or URIs of Beam's file systems (gs://, s3://, hdfs://). Results that are there
+already are skipped, so a run that was stopped is continued by the same command. Each run writes a report beside the
+results, deblur-zoo-TIME.jsonl, with a line for each photo. docs/photos_at_scale.md has Flink, Spark and Dataflow. Exit
+codes: 0; 1 if some photos could not be restored; 2 for wrong usage. Needs the extra [beam].
+"""
+
+import importlib.util
+
+from absl import flags
+
+from deblur_zoo.files import command_line_tools, pictures
+from deblur_zoo.files.command_line_tools import UsageError
+from deblur_zoo.restoration.photo import BACKGROUNDS, FACES
+
+FLAGS = flags.FLAGS
+ENDINGS = ("jpg", "png", "tiff", "webp", "bmp")
+
+
+def define_flags():
+    """Called by ``main`` and not on import, so that other programs may import this module beside their own flags."""
+    flags.DEFINE_string("output", None, "folder to write into; needed", short_name="o")
+    flags.DEFINE_string("preset", "one_step_lite", "preset's name, or a directory that every worker sees")
+    flags.DEFINE_enum("faces", "all", FACES, "which faces of a photo to restore")
+    flags.DEFINE_float("strength", 1.0, "0 leaves a photo as it is, 1 takes the network's result", 0, 1)
+    flags.DEFINE_enum(
+        "background", "restore", BACKGROUNDS, "restore the rest of a photo with blurred faces, or keep it"
+    )
+    flags.DEFINE_enum("ext", None, ENDINGS, "format of the results; unless given, that of each photo, JPEG for HEIC")
+    flags.DEFINE_integer("quality", None, "of JPEG (95 unless given) and WebP (lossless unless given)", 1, 100)
+    flags.DEFINE_integer("max_pixels", pictures.MAXIMUM_PIXELS, "larger photos are refused", lower_bound=1)
+
+
+def restore(arguments):
+    """Check the flags, run the pipeline and say what was done. Returns the exit code."""
+    places = [argument for argument in arguments if not argument.startswith("-")]
+    if len(places) != 1:
+        raise UsageError("One folder of photos is needed; Beam's options come after --, as --name=value. See --help.")
+    if not FLAGS.output:
+        raise UsageError("Where to write is missing: give -o FOLDER.")
+    if importlib.util.find_spec("apache_beam") is None:
+        raise UsageError('Apache Beam is not installed: pip install "deblur-zoo[beam]".')
+    from deblur_zoo.beam.pipeline import PhotoJob, counts, run
+    from deblur_zoo.restoration.photo import PhotoOptions
+
+    options = PhotoOptions(faces=FLAGS.faces, strength=FLAGS.strength, background=FLAGS.background)
+    job = PhotoJob(places[0], FLAGS.output, FLAGS.preset, options, FLAGS.quality, FLAGS.max_pixels)
+    beam_arguments = [argument for argument in arguments if argument.startswith("-")]
+    try:
+        report = run(job, beam_arguments, f".{FLAGS.ext}" if FLAGS.ext else None)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    found = counts(report)
+    print(f"{', '.join(f'{count} {what}' for what, count in found.items())}; see {report}")
+    return 1 if found["failed"] else 0
+
+
+def main():
+    define_flags()
+    command_line_tools.run(restore, "deblur-zoo-beam")
+
+
+if __name__ == "__main__":
+    main()

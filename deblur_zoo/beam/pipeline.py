@@ -1,0 +1,195 @@
+"""Photos in, restored photos and a report out: the pipeline, and what a worker does with a photo."""
+
+import functools
+import json
+import os
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from deblur_zoo.annotations import StrPath
+from deblur_zoo.files import pictures
+from deblur_zoo.restoration.folders import plan_folder, result_paths
+from deblur_zoo.restoration.outputs import Outputs
+from deblur_zoo.restoration.photo import PhotoOptions
+from deblur_zoo.restoration.restorer import Restorer
+
+# Runners give a process several threads, but a network has threads of its own, and a large photo takes 1.5 GB.
+_one_photo = threading.Lock()
+
+
+@dataclass(frozen=True)
+class _Told(Outputs):
+    """Keeps the lines of the report instead of writing them to a file."""
+
+    lines: list[dict] = field(default_factory=list)
+
+    def tell(self, line: dict) -> None:
+        self.lines.append(line)
+
+
+@dataclass(frozen=True)
+class PhotoJob:
+    """A worker's task for one photo. It is called with the names of the photo and its result inside their folders.
+
+    Attributes:
+        photos, out: folders, local ones or URIs such as gs://bucket/folder.
+        preset: what ``deblur_zoo.load`` takes; loaded once in each process.
+        options: what to restore.
+        quality: as in ``Outputs``.
+        maximum_pixels: larger photos are refused.
+        staged: work on copies in a temporary folder, as for URIs.
+    """
+
+    photos: str
+    out: str
+    preset: str = "one_step_lite"
+    options: PhotoOptions = PhotoOptions()
+    quality: int | None = None
+    maximum_pixels: int = pictures.MAXIMUM_PIXELS
+    staged: bool = False
+
+    def __call__(self, names: tuple[str, str]) -> str:
+        """Restore a photo unless its result is there. Returns a line of JSON for the report."""
+        photo, target = _join(self.photos, names[0]), _join(self.out, names[1])
+        with _one_photo:
+            if _exists(target):
+                line = {"photo": photo, "result": target, "skipped": True}
+            elif self.staged:
+                line = self._restore_copy(photo, target)
+            else:
+                line = self._restore(Path(photo), Path(target))
+        return json.dumps(line)
+
+    def _restore(self, photo, target):
+        told = _Told(self.quality)
+        restorer = Restorer(_model(self.preset), maximum_pixels=self.maximum_pixels, options=self.options)
+        restorer.restore_planned({photo: target}, outputs=told)
+        return told.lines[-1]
+
+    def _restore_copy(self, photo, target):
+        from apache_beam.io.filesystems import FileSystems
+
+        with tempfile.TemporaryDirectory(prefix="deblur-zoo-") as folder:
+            copy, result = Path(folder) / "photo" / Path(photo).name, Path(folder) / "result" / Path(target).name
+            copy.parent.mkdir()
+            with FileSystems.open(photo) as source, open(copy, "wb") as file:
+                shutil.copyfileobj(source, file)
+            line = self._restore(copy, result)
+            if "error" in line:
+                return {"photo": photo, "error": line["error"].replace(str(copy), photo)}
+            temporary = f"{target}.partial"
+            with open(result, "rb") as file, FileSystems.create(temporary) as place:
+                shutil.copyfileobj(file, place)
+            FileSystems.rename([temporary], [target])
+        return {**line, "photo": photo, "result": target}
+
+
+@functools.lru_cache(maxsize=1)
+def _model(preset):
+    # Imports Keras.
+    from deblur_zoo.zoo import load
+
+    return load(preset, kind="deblurrer")
+
+
+def plan(photos: StrPath, out: StrPath, ending: str | None = None) -> list[tuple[str, str]]:
+    """Names of all photos in a folder or below, and of their results, each inside its folder.
+
+    Args:
+        photos, out: folders or URIs.
+        ending: of the results, such as ".png"; unless given, that of each photo.
+
+    Raises:
+        FileNotFoundError, NotADirectoryError: no such folder.
+        ValueError: there are no photos, or results would replace them.
+    """
+    if _is_local(photos) and _is_local(out):
+        jobs = plan_folder(photos, out, ending=ending)
+        return [
+            (path.relative_to(photos).as_posix(), target.relative_to(out).as_posix()) for path, target in jobs.items()
+        ]
+    from apache_beam.io.filesystems import FileSystems
+
+    if _join(photos, "") == _join(out, ""):
+        raise ValueError(f"The results would replace the photos in {photos}: give another folder.")
+    base = _join(photos, "")
+    found = [metadata.path for match in FileSystems.match([f"{base}**"]) for metadata in match.metadata_list]
+    names = sorted(path.removeprefix(base) for path in found if path.lower().endswith(pictures.READ_ENDINGS))
+    if not names:
+        raise ValueError(f"There are no pictures ({', '.join(pictures.READ_ENDINGS)}) in {photos}.")
+    here = Path()
+    results = result_paths([Path(name) for name in names], here, here, ending=ending)
+    return [(path.as_posix(), result.as_posix()) for path, result in results.items()]
+
+
+def run(job: PhotoJob, beam_arguments: Sequence[str] = (), ending: str | None = None) -> str:
+    """Restore all photos of a job, and wait for the pipeline to end.
+
+    Args:
+        job: what to do with each photo; ``staged`` is set for URIs.
+        beam_arguments: Beam's options, as on its command lines.
+        ending: of the results, as in ``plan``.
+
+    Returns:
+        Path of the report, ``deblur-zoo-TIME.jsonl`` in the job's folder ``out``: a line of JSON for each photo, in any
+        order.
+
+    Raises:
+        As ``plan``.
+    """
+    import apache_beam as beam
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    names = plan(job.photos, job.out, ending)
+    if not (_is_local(job.photos) and _is_local(job.out)):
+        job = PhotoJob(**{**vars(job), "staged": True})
+    arguments = list(beam_arguments)
+    if not any(argument.startswith("--runner") for argument in arguments):
+        # By name, since DirectRunner would first try to download another runner.
+        arguments += ["--runner=FnApiRunner", "--direct_running_mode=multi_processing"]
+        if not any(argument.startswith("--direct_num_workers") for argument in arguments):
+            arguments.append(f"--direct_num_workers={os.cpu_count() or 1}")
+    report = _join(job.out, f"deblur-zoo-{time.strftime('%Y%m%d-%H%M%S')}.jsonl")
+    with beam.Pipeline(options=PipelineOptions(arguments)) as pipeline:
+        (
+            pipeline
+            | "Names" >> beam.Create(names)
+            # Distributes the photos one by one, instead of in one piece with the list of their names.
+            | "Deal" >> beam.Reshuffle()
+            | "Restore" >> beam.Map(job)
+            | "Report" >> beam.io.WriteToText(report, num_shards=1, shard_name_template="")
+        )
+    return report
+
+
+def counts(report: str) -> dict[str, int]:
+    """How many photos of a report were "restored", "skipped" and "failed"."""
+    from apache_beam.io.filesystems import FileSystems
+
+    found = {"restored": 0, "skipped": 0, "failed": 0}
+    with FileSystems.open(report) as file:
+        for text in file:
+            line = json.loads(text)
+            found["failed" if "error" in line else "skipped" if "skipped" in line else "restored"] += 1
+    return found
+
+
+def _is_local(place):
+    return "://" not in str(place)
+
+
+def _join(place, name):
+    return f"{str(place).rstrip('/')}/{name}"
+
+
+def _exists(path):
+    if _is_local(path):
+        return os.path.lexists(path)
+    from apache_beam.io.filesystems import FileSystems
+
+    return FileSystems.exists(path)

@@ -1,0 +1,50 @@
+"""Deblur the faces in a photo in the browser.
+
+    deblur-zoo-demo
+    deblur-zoo-demo --host 0.0.0.0 --port 8080
+
+Opens a page: drop a photo, choose a preset and how much, compare, download. The page is reached from this machine only,
+unless --host says otherwise; then everybody who reaches the address may use it, without a password. Photos are sent to
+nobody else, and removed when the command ends. Needs the extra [demo].
+"""
+
+import importlib.util
+
+from absl import flags
+
+from deblur_zoo.files import command_line_tools, pictures
+from deblur_zoo.files.command_line_tools import UsageError
+
+FLAGS = flags.FLAGS
+
+
+def define_flags():
+    """Called by ``main`` and not on import, so that other programs may import this module beside their own flags."""
+    flags.DEFINE_string("host", "127.0.0.1", "address to listen at; 0.0.0.0 is reached from other machines")
+    flags.DEFINE_integer("port", None, "port to listen at; unless given, the first free one from 7860", 1, 65535)
+    flags.DEFINE_string("preset", "one_step_lite", "trained preset that is chosen at first")
+    flags.DEFINE_integer("max_pixels", pictures.MAXIMUM_PIXELS, "larger photos are refused", lower_bound=1)
+    flags.DEFINE_bool("browser", True, "open the page in a browser")
+
+
+def run_demo(arguments):
+    """Check the flags and serve until Ctrl-C. Returns the exit code."""
+    command_line_tools.require_flags(arguments)
+    if importlib.util.find_spec("gradio") is None:
+        raise UsageError('The demo needs Gradio: pip install "deblur-zoo[demo]".')
+    from deblur_zoo.demo.page import serve
+    from deblur_zoo.zoo import list_models
+
+    presets = list_models(kind="deblurrer", trained=True)
+    if FLAGS.preset not in presets:
+        raise UsageError(f"--preset {FLAGS.preset} is not a trained preset: {', '.join(presets)}.")
+    serve(FLAGS.host, FLAGS.port, FLAGS.preset, FLAGS.max_pixels, FLAGS.browser)
+
+
+def main():
+    define_flags()
+    command_line_tools.run(run_demo, "deblur-zoo-demo")
+
+
+if __name__ == "__main__":
+    main()
