@@ -13,8 +13,9 @@ function near(found, wanted, tolerance, mean = tolerance) {
   assert.equal(found.length, wanted.length);
   let sum = 0;
   found.forEach((value, i) => {
-    assert.ok(Math.abs(value - wanted[i]) <= tolerance, `${i}: ${value}, not ${wanted[i]}`);
-    sum += Math.abs(value - wanted[i]);
+    const difference = Math.abs(value - wanted[i]);
+    if (!(difference <= tolerance)) assert.fail(`${i}: ${value}, not ${wanted[i]}`);
+    sum += difference;
   });
   assert.ok(sum / found.length <= mean, `a mean difference of ${sum / found.length}`);
 }
@@ -40,8 +41,8 @@ for (const [i, { name, photo, matrix, crop, around, bounds, inside, blended }] o
 
   test(`${name}: the crop`, () => {
     const found = sampling.warp(sampling.fromBytes(bytes(photo)), similarity, 128);
-    // Where OpenCV's integers round to the next 1/32 of a pixel, less than a level; rarely, so the mean is far below.
-    near(found.data, crop, 1 / 255, 0.02 / 255);
+    // Where OpenCV's integers round to the next 1/32 of a pixel, about a level; rarely, so the mean is far below.
+    near(found.data, crop, 1.5 / 255, 0.02 / 255);
   });
 
   test(`${name}: the blended picture`, () => {
