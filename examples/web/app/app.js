@@ -96,18 +96,19 @@ function draw() {
 async function restore() {
   const [button, source, place] = [at('restore'), picture, placement];
   button.disabled = true;
+  button.textContent = 'Restoring…';
   try {
     say(network ? 'Restoring…' : 'Loading the network…');
     const loaded = await network;
     if (!loaded) throw new PictureError('The network is not loaded: load this page again.');
-    // The status is painted before the processor is busy.
+    // The button is painted before the processor is busy.
     await new Promise((resolve) => setTimeout(resolve, 20));
     const started = performance.now();
     const restored = await restoreFace(source, place, loaded);
     const all = performance.now() - started;
     if (picture !== source) return;
     result = { ...restored, picture: source, placement: place, canvas: canvasOf(restored.region) };
-    at('time').textContent = `${Math.round(all)} ms; the network took ${Math.round(restored.milliseconds)} ms (${loaded.name}).`;
+    at('time').textContent = `Restored in ${Math.round(all)} ms; the network took ${Math.round(restored.milliseconds)} ms on the ${loaded.name}.`;
     at('result').hidden = false;
     split(50);
     draw();
@@ -116,6 +117,7 @@ async function restore() {
     say('Restored.');
   } finally {
     button.disabled = false;
+    button.textContent = 'Restore';
   }
 }
 

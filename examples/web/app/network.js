@@ -35,7 +35,7 @@ export async function load(build) {
     },
   });
 
-  const processor = compiled(threads ? 'processor, several threads' : 'processor', await loadAndCompile(bytes, { accelerator: 'wasm' }));
+  const processor = compiled(threads ? 'processor (several threads)' : 'processor', await loadAndCompile(bytes, { accelerator: 'wasm' }));
   if (!getDefaultEnvironment().webGpuDevice) return processor;
   try {
     const model = await loadAndCompile(bytes, { accelerator: 'webgpu', gpuOptions: { precision: 'fp32' } });

@@ -47,6 +47,7 @@ export function drawOutline(canvas) {
   const [leftEye, rightEye, nose, leftMouth, rightMouth] = POINTS;
   const outline = new Path2D();
   outline.rect(0, 0, 1, 1);
+  outline.moveTo(0.85, 0.47);
   outline.ellipse(0.5, 0.47, 0.35, 0.45, 0, 0, 2 * Math.PI);
   for (const [x, y] of [leftEye, rightEye]) {
     outline.moveTo(x + 0.07, y);
