@@ -1,7 +1,6 @@
 """Headless Chromium, driven through its DevTools protocol."""
 
 import asyncio
-import base64
 import contextlib
 import itertools
 import shutil
@@ -123,6 +122,3 @@ class Chromium:
     def resize(self, width, height, phone=False):
         self.send("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=2, mobile=phone)
         self.send("Emulation.setTouchEmulationEnabled", enabled=phone, maxTouchPoints=2)
-
-    def screenshot(self, path):
-        Path(path).write_bytes(base64.b64decode(self.send("Page.captureScreenshot", format="png")["data"]))

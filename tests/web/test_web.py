@@ -2,6 +2,7 @@
 
 import functools
 import http.server
+import io
 import shutil
 import subprocess
 import sys
@@ -146,24 +147,35 @@ def test_the_restored_face_is_blended_into_the_photo_as_in_python(page, network,
     from deblur_zoo.restoration.blending import add_correction
     from examples.make_example import POINTS
 
-    pixels = np.asarray(Image.open(PHOTO).convert("RGB"))
-    matrix = similarity_transform(POINTS, canonical_points())
-    crop = np.clip(warp(pixels.astype(np.float32) / 255, matrix, 128), 0, 1)
-    restored = network(crop)
-    expected = pixels.copy()
-    add_correction(expected, pixels, restored - crop, matrix)
+    def in_python(pixels, matrix):
+        crop = np.clip(warp(pixels.astype(np.float32) / 255, matrix, 128), 0, 1)
+        restored = network(crop)
+        blended = pixels.copy()
+        add_correction(blended, pixels, restored - crop, matrix)
+        return to_bytes(restored), blended.astype(int)
 
+    photo = np.asarray(Image.open(PHOTO).convert("RGB"))
+    face, blended = in_python(photo, similarity_transform(POINTS, canonical_points()))
     page.click("#example")
     page.wait_for("!document.getElementById('work').hidden")
     restore(page)
-    face = saved(page, "#save-face", tmp_path)
-    # Another JPEG decoder may differ by a level in a few pixels, and resampling rounds.
-    assert np.abs(face - to_bytes(restored)).max() <= 4 and np.abs(face - to_bytes(restored)).mean() < 0.3
-    picture = saved(page, "#save-picture", tmp_path)
-    assert picture.shape == pixels.shape
-    # It was written as JPEG again.
-    assert np.abs(picture - expected).mean() < 1.5
-    assert np.abs(picture - pixels).mean() > 1.3 * np.abs(picture - expected).mean()
+    found = saved(page, "#save-face", tmp_path)
+    # Resampling rounds positions, and the JPEG decoder is another.
+    assert np.abs(found - face).max() <= 2 and np.abs(found - face).mean() < 0.1
+    # Written as a JPEG again.
+    assert np.abs(saved(page, "#save-picture", tmp_path) - blended).mean() < 1.5
+
+    # The middle square of 180 x 180 pixels of a picture that is saved without loss.
+    part = photo[20:200, 120:330]
+    Image.fromarray(part).save(tmp_path / "part.png")
+    scale = 128 / 180
+    shift = np.array([64 - scale * 105, 64 - scale * 90]) + 0.5 * scale - 0.5
+    face, blended = in_python(part, np.array([[scale, 0, shift[0]], [0, scale, shift[1]]]))
+    assert np.abs(blended - part).mean() > 3
+    choose(page, tmp_path / "part.png")
+    restore(page)
+    assert np.abs(saved(page, "#save-face", tmp_path) - face).max() <= 1
+    assert np.abs(saved(page, "#save-picture", tmp_path) - blended).max() <= 1
 
 
 def test_orientation_and_colours(page, network, tmp_path, colour_profiles):
@@ -178,7 +190,7 @@ def test_orientation_and_colours(page, network, tmp_path, colour_profiles):
     stored = wide.transpose(Image.Transpose.ROTATE_90)
     stored.save(path, quality=100, subsampling=0, exif=exif, icc_profile=profile)
     with Image.open(path) as opened:
-        source = ImageCms.ImageCmsProfile(ImageCms.getOpenProfile(__import__("io").BytesIO(profile)).profile)
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         srgb = ImageCms.profileToProfile(opened.convert("RGB"), source, ImageCms.createProfile("sRGB"))
     upright = np.asarray(srgb.transpose(Image.Transpose.ROTATE_270))[:, 20:148]
     expected = to_bytes(network(upright.astype(np.float32) / 255))
@@ -186,9 +198,9 @@ def test_orientation_and_colours(page, network, tmp_path, colour_profiles):
     restore(page)
     found = saved(page, "#save-face", tmp_path)
     difference = np.abs(found - expected)
-    # Skia converts colours by other tables than LittleCMS. Unconverted, levels differ by 10 in the mean.
-    assert difference.mean() < 1 and difference.max() <= 10
-    assert np.abs(found - to_bytes(network(np.asarray(face, np.float32) / 255))).mean() > 3
+    # The browser rounds colours elsewhere than LittleCMS. Unconverted, levels are off by more than 4 in the mean.
+    assert difference.mean() < 0.3 and difference.max() <= 4
+    assert np.abs(found - to_bytes(network(np.asarray(face, np.float32) / 255))).mean() > 4
 
 
 def test_gestures_and_keys_move_the_face(page):
@@ -215,6 +227,21 @@ def test_gestures_and_keys_move_the_face(page):
     page.wait_for(f"Math.abs(document.getElementById('zoom').value - {zoom} - 1) < 0.05")
     page.click("#fit")
     assert sliders() == start
+
+
+@pytest.mark.parametrize(("width", "height", "phone"), [(390, 844, True), (1280, 800, False)])
+def test_everything_fits_phones_and_desktops(page, width, height, phone):
+    page.resize(width, height, phone)
+    choose(page, EXAMPLE)
+    restore(page)
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    shown = "[...document.querySelectorAll('button, .button')].filter(b => b.offsetParent && !b.matches('.link'))"
+    sizes = page.evaluate(f"{shown}.map(b => b.getBoundingClientRect()).map(b => [b.left, b.right, b.height])")
+    assert len(sizes) == (7 if phone else 6)
+    assert all(left >= 0 and right <= width and tall >= 44 for left, right, tall in sizes)
+    # Everything that is operated has a name.
+    unnamed = "e => !(e.labels?.length || e.ariaLabel || e.textContent.trim())"
+    assert page.evaluate(f"[...document.querySelectorAll('input, button, #stage')].filter({unnamed}).length") == 0
 
 
 def test_what_is_not_a_picture_is_said_in_a_sentence(page, tmp_path):

@@ -34,6 +34,8 @@ async function start() {
     network = load(build);
     await network;
     say(offline ? 'Ready. Works without a connection from now on.' : 'Ready.');
+    // Until that is known, the processor restores.
+    network = Promise.resolve(await (await network).faster());
   } catch (error) {
     console.error(error);
     say('');
