@@ -41,10 +41,8 @@ def test_web_installs_what_the_lock_file_names_and_builds():
     done = make("web")
     assert done.returncode == 0, done.stderr
     words = '.venv/bin/python -m examples.web.build --preset "one_step_lite" --out "dist/web"'
-    assert [line.split() for line in done.stdout.splitlines()[-2:]] == [
-        "npm ci --prefix examples/web".split(),
-        words.split(),
-    ]
+    install, build = (line.split() for line in done.stdout.splitlines()[-2:])
+    assert install == "npm ci --prefix examples/web".split() and build == words.split()
     assert '--preset "umsn_lite" --out "site"' in make("web", "PRESET=umsn_lite", "OUT=site").stdout
 
 
