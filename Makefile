@@ -5,13 +5,15 @@
 # make results FACES=crops/development [OUT=docs/results.md] [FLAGS=...]
 #             measure all trained presets and classical methods for OUT; what is measured is kept in runs/results, so that
 #             an interrupted run is resumed; FLAGS are more flags of `deblur-zoo-eval`
+# make web [PRESET=one_step_lite] [OUT=dist/web]
+#             build the web app of examples/web into a folder for any web server; needs npm
 # All make a virtual environment in .venv first, if it is not there.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 TEST_PROCESSES ?= 2
 
-.PHONY: demo test slow-test lint train results clean
+.PHONY: demo test slow-test lint train results web clean
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 14), f"Python 3.11 to 3.13 is needed, this is {sys.version}"'
@@ -55,5 +57,9 @@ results: $(VENV)/installed
 	$(BIN)/deblur-zoo-eval --preset all,unsharp_mask,wiener,richardson_lucy --protocol kernel_sizes,sharp_in,camera --speed \
 		--faces "$(FACES)" --out runs/results --document "$(or $(OUT),docs/results.md)" $(FLAGS)
 
+web: $(VENV)/installed
+	npm ci --prefix examples/web
+	$(BIN)/python -m examples.web.build --preset "$(or $(PRESET),one_step_lite)" --out "$(or $(OUT),dist/web)"
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info demo
+	rm -rf $(VENV) build dist *.egg-info demo examples/web/node_modules

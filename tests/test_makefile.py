@@ -41,6 +41,15 @@ def test_results_runs_the_command_of_the_document():
     assert done.stdout.replace("\\\n", " ").splitlines()[-1].split() == words.split()
 
 
+def test_web_installs_what_the_lock_file_names_and_builds():
+    done = make("web")
+    assert done.returncode == 0, done.stderr
+    words = '.venv/bin/python -m examples.web.build --preset "one_step_lite" --out "dist/web"'
+    install, build = (line.split() for line in done.stdout.splitlines()[-2:])
+    assert install == "npm ci --prefix examples/web".split() and build == words.split()
+    assert '--preset "umsn_lite" --out "site"' in make("web", "PRESET=umsn_lite", "OUT=site").stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
