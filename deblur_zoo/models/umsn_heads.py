@@ -2,6 +2,7 @@
 
 from keras import layers, ops
 
+from deblur_zoo.layers.resampling import interleave
 from deblur_zoo.models.umsn_blocks import SLOPE, Network, Transition, stem
 
 
@@ -28,15 +29,12 @@ class Doubling(Network):
 
 def bilinear_double(features):
     """Double height and width by linear interpolation between pixel centres, repeating the border."""
-    for axis in (1, 2):
-        size = features.shape[axis] if features.shape[axis] is not None else ops.shape(features)[axis]
-        positions = ops.arange(size, dtype="int32")
-        before, after = (ops.take(features, ops.clip(positions + step, 0, size - 1), axis=axis) for step in (-1, 1))
-        pair = ops.stack([0.75 * features + 0.25 * before, 0.75 * features + 0.25 * after], axis=axis + 1)
-        shape = [value if value is not None else ops.shape(features)[i] for i, value in enumerate(features.shape)]
-        shape[axis] = 2 * size
-        features = ops.reshape(pair, shape)
-    return features
+    before = ops.concatenate([features[:, :1], features[:, :-1]], axis=1)
+    after = ops.concatenate([features[:, 1:], features[:, -1:]], axis=1)
+    features = interleave(0.75 * features + 0.25 * before, 0.75 * features + 0.25 * after, axis=1)
+    before = ops.concatenate([features[:, :, :1], features[:, :, :-1]], axis=2)
+    after = ops.concatenate([features[:, :, 1:], features[:, :, -1:]], axis=2)
+    return interleave(0.75 * features + 0.25 * before, 0.75 * features + 0.25 * after, axis=2)
 
 
 class NestedDifference(Network):
