@@ -29,12 +29,16 @@ class Doubling(Network):
 
 def bilinear_double(features):
     """Double height and width by linear interpolation between pixel centres, repeating the border."""
-    before = ops.concatenate([features[:, :1], features[:, :-1]], axis=1)
-    after = ops.concatenate([features[:, 1:], features[:, -1:]], axis=1)
-    features = interleave(0.75 * features + 0.25 * before, 0.75 * features + 0.25 * after, axis=1)
-    before = ops.concatenate([features[:, :, :1], features[:, :, :-1]], axis=2)
-    after = ops.concatenate([features[:, :, 1:], features[:, :, -1:]], axis=2)
-    return interleave(0.75 * features + 0.25 * before, 0.75 * features + 0.25 * after, axis=2)
+    for axis in (1, 2):
+        near, far = 0.75 * features, 0.25 * features
+        if axis == 1:
+            far = ops.concatenate([far[:, :1], far, far[:, -1:]], axis=1)
+            before, after = far[:, :-2], far[:, 2:]
+        else:
+            far = ops.concatenate([far[:, :, :1], far, far[:, :, -1:]], axis=2)
+            before, after = far[:, :, :-2], far[:, :, 2:]
+        features = interleave(near + before, near + after, axis=axis)
+    return features
 
 
 class NestedDifference(Network):
