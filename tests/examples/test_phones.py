@@ -168,3 +168,13 @@ def test_compiled_kotlin_gives_the_same_numbers(tmp_path, photo):
     np.testing.assert_allclose(crop, functions["align"](floats(photo), 60, 50, toCrop, SIDE), atol=1e-5)
     expected = functions["pasteBack"](floats(photo), 60, 50, crop.tolist(), crop[::-1].tolist(), toCrop, SIDE)
     np.testing.assert_allclose(pasted, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "language, path", [("kotlin", "android/FaceDeblurrer.kt"), ("swift", "ios/FaceDeblurrer.swift")]
+)
+def test_the_document_shows_the_files(language, path):
+    document = (EXAMPLES.parent / "docs" / "mobile.md").read_text(encoding="utf-8")
+    shown = [block for block in re.findall(rf"```{language}\n(.*?)```", document, re.S) if "build.gradle" not in block]
+    text = (EXAMPLES / path).read_text(encoding="utf-8")
+    assert shown and all(block in text for block in shown)
