@@ -1,5 +1,7 @@
 """The model card of a published preset, in Markdown."""
 
+import json
+
 from trainers.publishing.measures import measure_of
 
 _DEBLURRER_LIMITS = """\
@@ -33,8 +35,44 @@ KINDS = {
 }
 
 
+# Kind to the task as model hubs call it, and {measured number: its name at the hubs}.
+_HUB_TASKS = {
+    "deblurrer": ("image-to-image", {"psnr": "psnr", "psnr_gain_db": "psnr gain", "ssim": "ssim"}),
+    "parser": ("image-segmentation", {"mean_f_score": "f1"}),
+}
+
+
+def front_matter(config, entry, training):
+    """What model hubs read of a card: YAML, whose values are written as JSON, which YAML includes."""
+    task, metrics = _HUB_TASKS[config["kind"]]
+    datasets = [name for name in ("CelebA", "MEBeauty") if name in training["data"]]
+    found = [
+        {"type": name, "value": entry["measured"][key]} for key, name in metrics.items() if key in entry["measured"]
+    ]
+    result = {
+        "task": {"type": task},
+        "dataset": {"name": "development faces", "type": "development-faces"},
+        "metrics": found,
+    }
+    license = config["license"]["weights"]
+    if "non-commercial" in license:
+        # The hubs' word for a licence without an identifier, and where it is described.
+        terms = {"license": "other", "license_name": "non-commercial-research", "license_link": "README.md"}
+    else:
+        terms = {"license": license.lower()}
+    values = {
+        **terms,
+        "library_name": "keras",
+        "pipeline_tag": task,
+        "tags": ["face-deblurring", "image-restoration", "keras", "deblur-zoo"],
+        **({"datasets": datasets} if datasets else {}),
+        "model-index": [{"name": config["name"], "results": [result]}],
+    }
+    return "".join(f"{key}: {json.dumps(value)}\n" for key, value in values.items())
+
+
 def card(config, entry, training, table):
-    """The model card in Markdown, with the measured table.
+    """The model card in Markdown, with the measured table, below the front matter that model hubs read.
 
     Args:
         config: the preset's config.
@@ -46,7 +84,10 @@ def card(config, entry, training, table):
     purpose, usage, limits = KINDS[config["kind"]]
     kernels = [size for bank in recipe["data"]["kernels"].values() for size in bank["sizes"]]
     limits = limits.format(size=recipe["data"]["crop_size"], kernel=max(kernels, default=0))
-    return f"""# {name}
+    return f"""---
+{front_matter(config, entry, training)}---
+
+# {name}
 
 {purpose} Method: {", ".join(str(value) for value in config["paper"].values())}.
 
