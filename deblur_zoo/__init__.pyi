@@ -16,6 +16,12 @@ from . import (
 from .models.deblurrer import Deblurrer as Deblurrer
 from .models.parser import Parser as Parser
 from .restoration.restorer import Restorer as Restorer, restore as restore
-from .zoo import describe as describe, list_models as list_models, load as load, save_preset as save_preset
+from .zoo import (
+    describe as describe,
+    list_models as list_models,
+    load as load,
+    save_preset as save_preset,
+    upload_preset as upload_preset,
+)
 
 __version__: str

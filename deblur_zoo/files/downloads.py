@@ -18,6 +18,7 @@ import urllib.parse
 import urllib.request
 from pathlib import Path, PurePosixPath
 
+from deblur_zoo.files import hubs
 from deblur_zoo.files.archives import ARCHIVE_ENDINGS, holds, unpack
 from deblur_zoo.files.checksum import sha256_of
 
@@ -40,21 +41,26 @@ def fetch(uri, maximum_bytes=MAXIMUM_BYTES):
     Args:
         uri: ``file:///folder``, ``file:///archive.tar.gz``, ``https://host/archive.zip`` or ``https://host/preset``.
             An archive's URI may end in ``#sha256=<64 hexadecimal digits>``, which is then checked.
-            ``http`` is accepted from this machine only.
+            ``http`` is accepted from this machine only. Or ``hf://owner/name`` or
+            ``kaggle://owner/model/framework/variation``, where ``#sha256=`` is that of the weight file.
         maximum_bytes: the most that is downloaded, and the most that an archive may unpack to.
 
     Returns:
-        Path of a directory. Fetched ones lie in ``cache_folder()``; remove them there to fetch again.
+        Path of a directory. Fetched ones lie in ``cache_folder()`` or the hub's cache; remove them there to fetch
+        again.
 
     Raises:
         FileNotFoundError: the file, directory or address does not exist.
         ValueError: a kind of URI that is not accepted, a wrong checksum, an unsafe or damaged archive, one that is too
             large, no preset, or, with ``#sha256=``, a cache that was altered.
         ConnectionError: the server cannot be reached, answers with an error, or cuts the answer off.
+        ImportError: the hub's package is not installed.
     """
     address, _, fragment = uri.partition("#")
     checksum = _checksum(fragment, uri)
     parts = urllib.parse.urlsplit(address)
+    if hubs.is_hub(address):
+        return _from_hub(address, checksum, maximum_bytes)
     is_archive = parts.path.endswith(ARCHIVE_ENDINGS)
     if checksum and not is_archive:
         raise ValueError(f"#sha256= is for archives ({', '.join(ARCHIVE_ENDINGS)}), which {address} is not.")
@@ -101,6 +107,22 @@ def fetch(uri, maximum_bytes=MAXIMUM_BYTES):
     return _preset_folder(folder / _PRESET, address)
 
 
+def _from_hub(address, checksum, maximum_bytes):
+    folder = hubs.download(address, maximum_bytes)
+    if not (folder / "config.json").is_file():
+        raise FileNotFoundError(f"{address} holds no config.json at its root, so it is not a preset.")
+    weights = _weights_entry(folder, address)
+    if checksum and (weights is None or weights["sha256"] != checksum):
+        raise ValueError(f"{address} holds other weights: their sha256 is not {checksum}.")
+    file = folder / weights["file"] if weights else None
+    if file is not None and (not file.is_file() or sha256_of(file) != weights["sha256"]):
+        raise ValueError(
+            f"{file.name} of {address} is missing, damaged or was altered: its sha256 is not the one in config.json; "
+            f"remove {folder} to fetch it again."
+        )
+    return folder
+
+
 def _keep(preset, folder):
     try:
         os.replace(preset, folder)
@@ -130,7 +152,7 @@ def _check_scheme(address):
     if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK):
         return
     hint = " (unencrypted http is accepted from this machine only)" if parts.scheme == "http" else ""
-    raise ValueError(f"A preset's URI must begin with https:// or file://, got {address}{hint}.")
+    raise ValueError(f"A preset's URI must begin with https://, file://, hf:// or kaggle://, got {address}{hint}.")
 
 
 class _CheckedRedirects(urllib.request.HTTPRedirectHandler):

@@ -21,9 +21,26 @@ def halve(images):
     return ops.average_pool(images, 2, strides=2)
 
 
+def interleave(first, second, axis):
+    """Rows (``axis`` 1) or columns (``axis`` 2) of two features in turn, beginning with the first one's.
+
+    By concatenation and reshaping, which are fast on a CPU, and of at most four dimensions, as GPUs of phones need.
+
+    Args:
+        first, second: float (N, H, W, C).
+
+    Returns:
+        (N, 2H, W, C) or (N, H, 2W, C).
+    """
+    _, height, width, channels = ops.shape(first)
+    together = ops.concatenate([first, second], axis=axis + 1)
+    return ops.reshape(together, (-1, 2 * height, width, channels) if axis == 1 else (-1, height, 2 * width, channels))
+
+
 def double(features):
     """Double height and width by repeating each pixel."""
-    return ops.repeat(ops.repeat(features, 2, axis=1), 2, axis=2)
+    wide = interleave(features, features, axis=2)
+    return interleave(wide, wide, axis=1)
 
 
 def convolve_doubled(convolution, features):
@@ -47,13 +64,8 @@ def convolve_doubled(convolution, features):
             ops.conv(part[:, :, 1:] if column else part[:, :, :-1], kernel, padding="valid")
             for column, kernel in enumerate(_halves(kernels, axis=1))
         ]
-        rows.append(ops.stack(pixels, axis=3))
-    height, width = (
-        size if size is not None else ops.shape(features)[axis]
-        for axis, size in zip((1, 2), features.shape[1:3], strict=True)
-    )
-    # Interleave rows and columns of the four results.
-    result = ops.reshape(ops.stack(rows, axis=2), (-1, 2 * height, 2 * width, convolution.filters))
+        rows.append(interleave(*pixels, axis=2))
+    result = interleave(*rows, axis=1)
     if convolution.bias is not None:
         result += ops.cast(convolution.bias, result.dtype)
     report_call(convolution, features, result)

@@ -21,16 +21,7 @@ import keras
 from keras import layers, ops
 
 from deblur_zoo.layers.channel_attention import channel_attention as attend
-
-
-def double(features):
-    """Double height and width, repeating each value: (N, H, W, C) to (N, 2 H, 2 W, C).
-
-    Concatenation and reshaping are faster on a CPU than repetition along an axis, and export everywhere.
-    """
-    _, height, width, channels = ops.shape(features)
-    wide = ops.reshape(ops.concatenate([features, features], axis=3), (-1, height, 2 * width, channels))
-    return ops.reshape(ops.concatenate([wide, wide], axis=2), (-1, 2 * height, 2 * width, channels))
+from deblur_zoo.layers.resampling import double
 
 
 class ConvolutionUnit(layers.Layer):

@@ -8,8 +8,9 @@ sharp images in training, and the same decoder must reconstruct them. Choices th
 import keras
 from keras import layers, ops
 
+from deblur_zoo.layers.resampling import double, interleave
 from deblur_zoo.models.deblurrer import check_whole_numbers
-from deblur_zoo.models.hourglass import Blocks, double
+from deblur_zoo.models.hourglass import Blocks
 
 ENCODER_WIDTHS = (64, 128, 256, 512, 512, 512, 512, 256)
 DECODER_WIDTHS = (1024, 512, 512, 512, 256, 128, 64)
@@ -51,11 +52,8 @@ class PointTransposed(layers.Layer):
 
     def call(self, features):
         features = self.inner(features)
-        _, height, width, channels = ops.shape(features)
-        zeros = ops.zeros_like(features)
-        wide = ops.reshape(ops.concatenate([features, zeros], axis=3), (-1, height, 2 * width, channels))
-        spread = ops.concatenate([wide, ops.zeros_like(wide)], axis=2)
-        return ops.reshape(spread, (-1, 2 * height, 2 * width, channels)) + self.bias
+        wide = interleave(features, ops.zeros_like(features), axis=2)
+        return interleave(wide, ops.zeros_like(wide), axis=1) + self.bias
 
 
 class GeneratorLayer(layers.Layer):

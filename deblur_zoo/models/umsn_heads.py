@@ -2,6 +2,7 @@
 
 from keras import layers, ops
 
+from deblur_zoo.layers.resampling import interleave
 from deblur_zoo.models.umsn_blocks import SLOPE, Network, Transition, stem
 
 
@@ -29,13 +30,14 @@ class Doubling(Network):
 def bilinear_double(features):
     """Double height and width by linear interpolation between pixel centres, repeating the border."""
     for axis in (1, 2):
-        size = features.shape[axis] if features.shape[axis] is not None else ops.shape(features)[axis]
-        positions = ops.arange(size, dtype="int32")
-        before, after = (ops.take(features, ops.clip(positions + step, 0, size - 1), axis=axis) for step in (-1, 1))
-        pair = ops.stack([0.75 * features + 0.25 * before, 0.75 * features + 0.25 * after], axis=axis + 1)
-        shape = [value if value is not None else ops.shape(features)[i] for i, value in enumerate(features.shape)]
-        shape[axis] = 2 * size
-        features = ops.reshape(pair, shape)
+        near, far = 0.75 * features, 0.25 * features
+        if axis == 1:
+            far = ops.concatenate([far[:, :1], far, far[:, -1:]], axis=1)
+            before, after = far[:, :-2], far[:, 2:]
+        else:
+            far = ops.concatenate([far[:, :, :1], far, far[:, :, -1:]], axis=2)
+            before, after = far[:, :, :-2], far[:, :, 2:]
+        features = interleave(near + before, near + after, axis=axis)
     return features
 
 

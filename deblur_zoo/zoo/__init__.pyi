@@ -14,5 +14,6 @@ from .registry import (
     load as load,
     load_initial_weights as load_initial_weights,
     preset_folder as preset_folder,
+    upload_preset as upload_preset,
 )
 from .weights import load_weights as load_weights, save_weights_float16 as save_weights_float16

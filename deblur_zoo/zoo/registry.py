@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from deblur_zoo import exported
 from deblur_zoo.annotations import StrPath
+from deblur_zoo.files import hubs
 from deblur_zoo.files.downloads import fetch
 from deblur_zoo.zoo import keras_file, presets
 from deblur_zoo.zoo.classes import class_named
@@ -122,8 +123,9 @@ def preset_folder(source: StrPath) -> Path:
 
     Args:
         source: a name in ``list_models()``; a directory with ``config.json``; a training run's folder; or a URI
-            (``file://``, or ``https://`` of an archive or of a directory, fetched once into the cache). A name takes
-            precedence over a directory of the same name.
+            (``file://``, ``https://`` of an archive or of a directory, ``hf://owner/name``,
+            ``kaggle://owner/model/framework/variation``; fetched once into a cache). A name takes precedence over a
+            directory of the same name.
 
     Raises:
         FileNotFoundError: the directory or the URI does not exist.
@@ -261,6 +263,36 @@ def describe(source: StrPath) -> Description:
     return Description(config["name"], model.count_params(), count_multiply_adds(model), config, entry)
 
 
+def upload_preset(source: StrPath, uri: str, *, message: str = "Upload a preset", private: bool = False) -> str:
+    """Upload a trained preset to a model hub, as the user whom the hub's package has logged in.
+
+    Args:
+        source: a name, or a directory that ``save_preset`` wrote.
+        uri: ``hf://owner/name`` or ``kaggle://owner/model/framework/variation``. A repository is made if it does not
+            exist; other files in it stay.
+        message: what changed, for the hub's history.
+        private: only the owner sees a repository that is made now.
+
+    Returns:
+        A URI that ``load`` takes; at Hugging Face it names the commit.
+
+    Raises:
+        ValueError: no trained preset, altered weights, or another form of URI.
+        FileNotFoundError: no such preset.
+        ConnectionError: the hub cannot be reached, or refuses.
+        ImportError: the hub's package is not installed.
+    """
+    folder, _ = _find(source)
+    if not hubs.is_hub(uri):
+        raise ValueError(f"A preset is uploaded to hf://... or kaggle://..., not to {uri}.")
+    config = presets.read_config(folder)
+    if not (folder / "config.json").is_file() or config["weights"] is None:
+        raise ValueError(f"{source} is not a preset with trained weights; deblur_zoo.save_preset writes one.")
+    weights = config["weights"]
+    presets.verify_weights(folder / weights["file"], weights["sha256"], weights.get("bytes"))
+    return hubs.upload(folder, weights["file"], uri, message=message, private=private)
+
+
 def _index():
     path = hub_folder() / "index.json"
     if not path.is_file():
@@ -291,7 +323,7 @@ def _find(source):
     path = Path(text)
     if path.is_dir():
         return path, {}
-    accepted = "a directory with config.json and a file:// or https:// URI are accepted too"
+    accepted = "a directory with config.json and a file://, https://, hf:// or kaggle:// URI are accepted too"
     if path.exists():
         raise ValueError(
             f"{path} is a file, not a preset: a name in list_models() is accepted; {accepted}, and "

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from deblur_zoo.models.hourglass import double
+from deblur_zoo.layers.resampling import double
 from deblur_zoo.models.two_step_gan import TwoStepGan
 from deblur_zoo.models.two_step_gan_discriminator import ConditionalDiscriminator
 from deblur_zoo.models.two_step_gan_generator import Generator, GeneratorLayer, PointTransposed, SharpPathway

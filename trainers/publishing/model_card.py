@@ -1,5 +1,6 @@
 """The model card of a published preset, in Markdown."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,42 @@ KINDS = {
 }
 
 
+# Kind to the hubs' name of the task, and {measured number: the hubs' name of the metric}.
+_HUB_TASKS = {
+    "deblurrer": ("image-to-image", {"psnr": "psnr", "psnr_gain_db": "psnr gain", "ssim": "ssim"}),
+    "parser": ("image-segmentation", {"mean_f_score": "f1"}),
+}
+
+
+def front_matter(config: Mapping[str, Any], entry: Mapping[str, Any], training: Mapping[str, Any]) -> str:
+    """The YAML that model hubs read. Values are written as JSON, which YAML includes."""
+    task, metrics = _HUB_TASKS[config["kind"]]
+    datasets = [name for name in ("CelebA", "MEBeauty") if name in training["data"]]
+    found = [
+        {"type": name, "value": entry["measured"][key]} for key, name in metrics.items() if key in entry["measured"]
+    ]
+    result = {
+        "task": {"type": task},
+        "dataset": {"name": "development faces", "type": "development-faces"},
+        "metrics": found,
+    }
+    license = config["license"]["weights"]
+    if "non-commercial" in license:
+        # "other": a licence without an SPDX identifier.
+        terms = {"license": "other", "license_name": "non-commercial-research", "license_link": "README.md"}
+    else:
+        terms = {"license": license.lower()}
+    values = {
+        **terms,
+        "library_name": "keras",
+        "pipeline_tag": task,
+        "tags": ["face-deblurring", "image-restoration", "keras", "deblur-zoo"],
+        **({"datasets": datasets} if datasets else {}),
+        "model-index": [{"name": config["name"], "results": [result]}],
+    }
+    return "".join(f"{key}: {json.dumps(value)}\n" for key, value in values.items())
+
+
 def published() -> dict[str, dict[str, Any]]:
     """Rows of ``index.json`` of the presets that have weights, by name."""
     index = presets.read_json(zoo.hub_folder() / "index.json")["presets"]
@@ -67,7 +104,7 @@ def make_card(name: str, entry: Mapping[str, Any]) -> tuple[Path, str]:
 
 
 def card(config: Mapping[str, Any], entry: Mapping[str, Any], training: Mapping[str, Any], table: str) -> str:
-    """The model card in Markdown, with the measured table.
+    """The model card in Markdown, with the measured table, below the front matter that model hubs read.
 
     Args:
         config: the preset's config.
@@ -79,7 +116,10 @@ def card(config: Mapping[str, Any], entry: Mapping[str, Any], training: Mapping[
     purpose, usage, limits = KINDS[config["kind"]]
     kernels = [size for bank in recipe["data"]["kernels"].values() for size in bank["sizes"]]
     limits = limits.format(size=recipe["data"]["crop_size"], kernel=max(kernels, default=0))
-    return f"""# {name}
+    return f"""---
+{front_matter(config, entry, training)}---
+
+# {name}
 
 {purpose} Method: {", ".join(str(value) for value in config["paper"].values())}.
 
