@@ -32,19 +32,29 @@ const nearest = (place, size) => Math.min(size - 1, Math.max(0, place));
 export const BORDERS = { mirrored, nearest };
 
 /** A function (u, v, into) that writes the three values of an image at a position, by cubic interpolation. */
-export function sampler({ data, width, height }, border) {
-  const channels = channelsOf({ data, width, height });
+export function sampler(image, border) {
+  const { data, width, height } = image;
+  const channels = channelsOf(image);
   const columns = new Int32Array(4);
+  const rows = new Int32Array(4);
   return (u, v, into) => {
-    const [across, down] = [Math.round(u * STEPS), Math.round(v * STEPS)];
-    const [left, top] = [Math.floor(across / STEPS), Math.floor(down / STEPS)];
-    const [horizontal, vertical] = [4 * (across - left * STEPS), 4 * (down - top * STEPS)];
-    for (let i = 0; i < 4; i++) columns[i] = channels * border(left - 1 + i, width);
-    let [red, green, blue] = [0, 0, 0];
+    const across = Math.round(u * STEPS);
+    const down = Math.round(v * STEPS);
+    const left = Math.floor(across / STEPS);
+    const top = Math.floor(down / STEPS);
+    const horizontal = 4 * (across - left * STEPS);
+    const vertical = 4 * (down - top * STEPS);
+    const inside = left >= 1 && top >= 1 && left + 2 < width && top + 2 < height;
+    for (let i = 0; i < 4; i++) {
+      columns[i] = channels * (inside ? left - 1 + i : border(left - 1 + i, width));
+      rows[i] = channels * width * (inside ? top - 1 + i : border(top - 1 + i, height));
+    }
+    let red = 0;
+    let green = 0;
+    let blue = 0;
     for (let j = 0; j < 4; j++) {
-      const row = channels * width * border(top - 1 + j, height);
       for (let i = 0; i < 4; i++) {
-        const place = row + columns[i];
+        const place = rows[j] + columns[i];
         const weight = CUBIC[vertical + j] * CUBIC[horizontal + i];
         red += weight * data[place];
         green += weight * data[place + 1];
