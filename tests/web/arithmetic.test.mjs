@@ -40,7 +40,7 @@ for (const [i, { name, photo, matrix, crop, around, bounds, inside, blended }] o
   });
 
   test(`${name}: the crop`, () => {
-    const found = sampling.warp(sampling.fromBytes(bytes(photo)), similarity, 128);
+    const found = sampling.warp(bytes(photo), similarity, 128);
     // Where OpenCV's integers round to the next 1/32 of a pixel, about a level; rarely, so the mean is far below.
     near(found.data, crop, 1.5 / 255, 0.02 / 255);
   });

@@ -175,7 +175,9 @@ def test_the_restored_face_is_blended_into_the_photo_as_in_python(page, network,
     choose(page, tmp_path / "part.png")
     restore(page)
     assert np.abs(saved(page, "#save-face", tmp_path) - face).max() <= 1
-    assert np.abs(saved(page, "#save-picture", tmp_path) - blended).max() <= 1
+    # OpenCV's integers round a few positions to the other 1/32 of a pixel.
+    difference = np.abs(saved(page, "#save-picture", tmp_path) - blended)
+    assert difference.max() <= 2 and difference.mean() < 0.02
 
 
 def test_orientation_and_colours(page, network, tmp_path, colour_profiles):
@@ -227,6 +229,29 @@ def test_gestures_and_keys_move_the_face(page):
     page.wait_for(f"Math.abs(document.getElementById('zoom').value - {zoom} - 1) < 0.05")
     page.click("#fit")
     assert sliders() == start
+
+
+def test_a_dropped_picture_the_slider_and_a_second_face(page, tmp_path):
+    page.evaluate("""(async () => {
+        const dropped = new DataTransfer();
+        const bytes = await (await fetch('astronaut_blurred.jpg')).blob();
+        dropped.items.add(new File([bytes], 'dropped.jpg', { type: 'image/jpeg' }));
+        dispatchEvent(new DragEvent('drop', { dataTransfer: dropped, cancelable: true }));
+    })()""")
+    page.wait_for("!document.getElementById('work').hidden")
+    restore(page)
+    page.evaluate("(s => { s.value = 25; s.dispatchEvent(new Event('input')); })(document.getElementById('split'))")
+    shown = page.evaluate("getComputedStyle(document.getElementById('before')).clipPath")
+    assert shown in ("inset(0px 75% 0px 0px)", "inset(0px calc(75%) 0px 0px)", "inset(0px calc(100% - 25%) 0px 0px)")
+    once = saved(page, "#save-picture", tmp_path)
+    page.click("#another")
+    page.wait_for("document.getElementById('result').hidden")
+    page.evaluate("(z => { z.value = 0; z.dispatchEvent(new Event('input')); })(document.getElementById('zoom'))")
+    restore(page)
+    twice = saved(page, "#save-picture", tmp_path)
+    # At scale 1 the second crop is the middle 128 x 128 pixels: only there the first result changed, but for JPEG.
+    changed = np.abs(twice - once).mean(axis=-1)
+    assert changed[192:320, 192:320].mean() > 3 * changed[:150].mean()
 
 
 @pytest.mark.parametrize(("width", "height", "phone"), [(390, 844, True), (1280, 800, False)])

@@ -33,7 +33,7 @@ async function start() {
     at('preset').textContent = build.preset;
     network = load(build);
     await network;
-    say(offline ? 'Ready. Works without a connection from now on.' : 'Ready.');
+    say(offline ? 'Ready, with or without a connection.' : 'Ready.');
     // Until that is known, the processor restores.
     network = Promise.resolve(await (await network).faster());
   } catch (error) {

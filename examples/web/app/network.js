@@ -1,7 +1,6 @@
 // The network in LiteRT.js: on the processor, then on the graphics card where that is faster and gives the same.
 
 import { CROP } from './geometry.js';
-import { fromBytes } from './sampling.js';
 
 const SHAPE = [1, CROP, CROP, 3];
 // Half a grey level: beyond it a graphics card's arithmetic would show.
@@ -56,8 +55,8 @@ export async function load(build) {
 
 /** Whether a restorer gives on a test picture what a reference gives, in less time. */
 async function isBetter(candidate, reference) {
-  const pixels = Uint8ClampedArray.from({ length: 4 * CROP * CROP }, (_, i) => 128 + 100 * Math.sin(i * i * 1e-5 + (i % 4)));
-  const face = fromBytes({ data: pixels, width: CROP, height: CROP });
+  const data = Float32Array.from({ length: 3 * CROP * CROP }, (_, i) => 0.5 + 0.4 * Math.sin(i * i * 1e-5 + (i % 3)));
+  const face = { data, width: CROP, height: CROP };
   // The first run compiles and allocates.
   await candidate.restore(face);
   await reference.restore(face);

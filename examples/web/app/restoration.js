@@ -2,7 +2,7 @@
 
 import { addCorrection, correction } from './blending.js';
 import { CROP, cropBounds, toCentres } from './geometry.js';
-import { fromBytes, toByte, warp } from './sampling.js';
+import { toByte, warp } from './sampling.js';
 
 /**
  * Restore the face that a placement shows.
@@ -21,7 +21,7 @@ export async function restoreFace(picture, placement, network) {
   };
   const [a, b, x, y] = similarity;
   const [surroundings, west, north] = read(CROP / 4);
-  const blurred = warp(fromBytes(surroundings), [a, b, x + a * west - b * north, y + b * west + a * north], CROP);
+  const blurred = warp(surroundings, [a, b, x + a * west - b * north, y + b * west + a * north], CROP);
   const { image: restored, milliseconds } = await network.restore(blurred);
   const [region, left, top] = read(0);
   addCorrection(region, left, top, correction(blurred, restored), similarity);

@@ -1,6 +1,7 @@
 // Resampling as in deblur_zoo/faces/warp.py, so that the network sees the pixels that it would see in Python.
 //
-// An image is {data: Float32Array, width, height} with three channels, values of [0, 1].
+// An image is {data, width, height}: a Float32Array with three channels, or the RGBA bytes of a canvas (ImageData), read as
+// they are, since a large picture would take three times the memory in floats.
 
 import { apply, compose, invert, scaleOf } from './geometry.js';
 
@@ -16,14 +17,7 @@ for (let step = 0; step < STEPS; step++) {
   CUBIC.set([far(x + 1), near(x), near(1 - x), far(2 - x)], 4 * step);
 }
 
-/** From the bytes of a canvas, RGBA, to an image. */
-export function fromBytes({ data, width, height }) {
-  const result = new Float32Array(CHANNELS * width * height);
-  for (let from = 0, to = 0; from < data.length; from += 4) {
-    for (let channel = 0; channel < CHANNELS; channel++) result[to++] = data[from + channel] / 255;
-  }
-  return { data: result, width, height };
-}
+const channelsOf = ({ data, width, height }) => data.length / (width * height);
 
 /** Values to a byte each, rounded. */
 export const toByte = (value) => Math.round(255 * Math.min(1, Math.max(0, value)));
@@ -38,18 +32,29 @@ const nearest = (place, size) => Math.min(size - 1, Math.max(0, place));
 export const BORDERS = { mirrored, nearest };
 
 /** A function (u, v, into) that writes the three values of an image at a position, by cubic interpolation. */
-export function sampler({ data, width, height }, border) {
+export function sampler(image, border) {
+  const { data, width, height } = image;
+  const channels = channelsOf(image);
   const columns = new Int32Array(4);
+  const rows = new Int32Array(4);
   return (u, v, into) => {
-    const [across, down] = [Math.round(u * STEPS), Math.round(v * STEPS)];
-    const [left, top] = [Math.floor(across / STEPS), Math.floor(down / STEPS)];
-    const [horizontal, vertical] = [4 * (across - left * STEPS), 4 * (down - top * STEPS)];
-    for (let i = 0; i < 4; i++) columns[i] = CHANNELS * border(left - 1 + i, width);
-    let [red, green, blue] = [0, 0, 0];
+    const across = Math.round(u * STEPS);
+    const down = Math.round(v * STEPS);
+    const left = Math.floor(across / STEPS);
+    const top = Math.floor(down / STEPS);
+    const horizontal = 4 * (across - left * STEPS);
+    const vertical = 4 * (down - top * STEPS);
+    const inside = left >= 1 && top >= 1 && left + 2 < width && top + 2 < height;
+    for (let i = 0; i < 4; i++) {
+      columns[i] = channels * (inside ? left - 1 + i : border(left - 1 + i, width));
+      rows[i] = channels * width * (inside ? top - 1 + i : border(top - 1 + i, height));
+    }
+    let red = 0;
+    let green = 0;
+    let blue = 0;
     for (let j = 0; j < 4; j++) {
-      const row = CHANNELS * width * border(top - 1 + j, height);
       for (let i = 0; i < 4; i++) {
-        const place = row + columns[i];
+        const place = rows[j] + columns[i];
         const weight = CUBIC[vertical + j] * CUBIC[horizontal + i];
         red += weight * data[place];
         green += weight * data[place + 1];
@@ -110,7 +115,7 @@ function gaussianWeights(size, sigma) {
 function separable(image, horizontal, vertical) {
   const [width, height] = [horizontal.length, vertical.length];
   const narrow = new Float32Array(CHANNELS * width * image.height);
-  accumulate(narrow, image.data, horizontal, image.height, [CHANNELS, CHANNELS * width, CHANNELS * image.width]);
+  alongRows(narrow, image, horizontal);
   const data = new Float32Array(CHANNELS * width * height);
   for (let row = 0; row < height; row++) {
     const { first, weights } = vertical[row];
@@ -122,15 +127,18 @@ function separable(image, horizontal, vertical) {
   return { data, width, height };
 }
 
-function accumulate(into, from, horizontal, rows, [step, rowInto, rowFrom]) {
-  for (let row = 0; row < rows; row++) {
-    horizontal.forEach(({ first, weights }, column) => {
+function alongRows(into, image, horizontal) {
+  const { data, width, height } = image;
+  const channels = channelsOf(image);
+  for (let row = 0, to = 0; row < height; row++) {
+    for (const { first, weights } of horizontal) {
+      const from = channels * (row * width + first);
       for (let channel = 0; channel < CHANNELS; channel++) {
         let sum = 0;
-        for (let i = 0; i < weights.length; i++) sum += weights[i] * from[row * rowFrom + step * (first + i) + channel];
-        into[row * rowInto + step * column + channel] = sum;
+        for (let i = 0; i < weights.length; i++) sum += weights[i] * data[from + channels * i + channel];
+        into[to++] = sum;
       }
-    });
+    }
   }
 }
 
@@ -141,6 +149,7 @@ const reducedBy = (weights, image, width, height) =>
  * Resample a picture into a square, mirrored at its borders, without aliasing: `warp` of deblur_zoo.faces, clipped to
  * [0, 1].
  *
+ * @param image the bytes of a canvas.
  * @param similarity picture to square, centres.
  */
 export function warp(image, similarity, side) {
@@ -169,7 +178,7 @@ function resampled(image, similarity, side, steps) {
     }
   }
   const result = finer > 1 ? reducedBy(bicubicWeights, grid, side, side) : grid;
-  for (let i = 0; i < result.data.length; i++) result.data[i] = Math.min(1, Math.max(0, result.data[i]));
+  for (let i = 0; i < result.data.length; i++) result.data[i] = Math.min(1, Math.max(0, result.data[i] / 255));
   return result;
 }
 
