@@ -224,8 +224,8 @@ def _check_weights(folder, address):
         raise FileNotFoundError(f"{address} has no {file.name}, which its config.json names.")
     if sha256_of(file) != weights["sha256"]:
         raise ValueError(
-            f"{file.name} of {address} broke off, is damaged or was altered: its sha256 is not the one in config.json; "
-            "it was not kept, and the next try fetches it again."
+            f"{file.name} of {address} was cut off, is damaged or was altered: its sha256 is not the one in "
+            "config.json; it was not kept, and the next try fetches it again."
         )
 
 

@@ -182,9 +182,9 @@ def test_weights_and_config_that_were_altered_together_in_the_cache(server, arch
 
 def test_what_goes_wrong_on_the_way(server, tiny_preset, cache):
     address, _ = server
-    with pytest.raises(FileNotFoundError, match="the server answers 404"):
+    with pytest.raises(FileNotFoundError, match="the server answered 404"):
         zoo.load(f"{address}/absent")
-    with pytest.raises(ConnectionError, match="the server answers 503"):
+    with pytest.raises(ConnectionError, match="the server answered 503"):
         zoo.load(f"{address}/error/tiny.zip")
     with pytest.raises(ConnectionError, match="was cut off after 5 of 100,000 bytes"):
         zoo.load(f"{address}/broken-off/tiny.zip")

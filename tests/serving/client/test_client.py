@@ -346,9 +346,9 @@ def test_wrong_targets(target):
         ({"timeout": float("nan")}, "timeout"),
         ({"retries": -1}, "retries"),
         ({"version": 1, "version_label": "a"}, "not both"),
-        ({"version": "1"}, "version is a whole number"),
+        ({"version": "1"}, "version must be a whole number"),
         ({"signature": "serving"}, "signature must be serving_default, serving_bytes or None"),
-        ({"model": ""}, "model is a name"),
+        ({"model": ""}, "model must be a name"),
     ],
 )
 def test_wrong_arguments(options, message):
