@@ -162,7 +162,7 @@ def write_inputs(test_set, folder, batch_size=16, progress=False):
 
 
 class _Rows:
-    """Rows that are kept as they are measured; begun anew if the kept ones depend on something else."""
+    """Rows that are kept as they are measured; those that depend on something else are deleted."""
 
     def __init__(self, path, of):
         self._folder = ResumableFolder(path, "measurements", of, COLUMNS)
