@@ -13,6 +13,7 @@ from deblur_zoo.data.augmentation import warp_matrix
 from deblur_zoo.data.camera_blur import KIND_CODES, CameraBlur
 from deblur_zoo.data.kernel_mixture import KernelMixture
 from deblur_zoo.data.pair_store import load_pairs
+from deblur_zoo.evaluation.faces import clip_of
 from deblur_zoo.evaluation.protocol import Batch
 from deblur_zoo.faces.alignment import CROP_SIZE
 
@@ -96,6 +97,11 @@ class CameraProtocol:
     def of_shards(cls, sources, kinds=None):
         """The protocol with pairs from shards, as in ``load_pairs``; without shards, no real motion."""
         return cls(load_pairs(sources, CROP_SIZE) if sources else None, kinds or None)
+
+    @property
+    def clips(self):
+        """The clip of each pair of real motion."""
+        return [clip_of(name) for name in self._pairs.names]
 
     def count(self, face_count):
         """Number of pairs for a number of faces."""

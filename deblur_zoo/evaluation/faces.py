@@ -51,3 +51,12 @@ def name_of(stem):
         stem: path in its folder, without its ending.
     """
     return stem.replace("/", "_")
+
+
+def clip_of(name):
+    """The clip of a pair.
+
+    Args:
+        name: as in ``PairStore``: "FOLDER/CLIP.mp4.tfrecord: RECORD".
+    """
+    return Path(name.partition(": ")[0]).name.partition(".")[0]

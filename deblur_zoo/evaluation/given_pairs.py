@@ -8,7 +8,7 @@ import numpy as np
 
 from deblur_zoo.data.face_store import combine
 from deblur_zoo.data.pair_store import load_pairs
-from deblur_zoo.evaluation.faces import name_of
+from deblur_zoo.evaluation.faces import clip_of, name_of
 from deblur_zoo.evaluation.protocol import Batch, KernelSizes
 from deblur_zoo.faces.alignment import CROP_SIZE
 from deblur_zoo.files import pictures
@@ -52,8 +52,8 @@ def read_pairs(source):
     folders = {name: Path(source) / name for name in (BLURRED, SHARP)}
     if not all(folder.is_dir() for folder in folders.values()):
         store = load_pairs([source], CROP_SIZE)
-        shards, records = zip(*(name.split(": ", maxsplit=1) for name in store.names), strict=True)
-        clips = [Path(shard).name.partition(".")[0] for shard in shards]
+        clips = [clip_of(name) for name in store.names]
+        records = [name.partition(": ")[2] for name in store.names]
         names = [name_of(f"{clip}_{record}") for clip, record in zip(clips, records, strict=True)]
         return Pairs(store.blurred, store.sharp, names, clips, store.fingerprint)
     files = {name: by_stem(folder) for name, folder in folders.items()}

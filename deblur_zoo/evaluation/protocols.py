@@ -133,6 +133,14 @@ class TestSet:
             return [f"pair{index:05d}" for index in batch.faces]
         return [self.names[face] for face in batch.faces]
 
+    def units(self, batch):
+        """What each pair belongs to and counts once with: its face; the clip of a pair from a video."""
+        if batch.group == REAL_MOTION:
+            return [self.protocol.clips[index] for index in batch.faces]
+        if isinstance(self.protocol, GivenPairs):
+            return [self.people[face] for face in batch.faces]
+        return self.face_names(batch)
+
     def pair_names(self, batch):
         """A name for each pair, under which another method's output is looked up."""
         kernels = [""] * len(batch.faces) if batch.kernels is None else [f"_k{kernel:03d}" for kernel in batch.kernels]

@@ -93,8 +93,9 @@ def best_for(frame, methods, milliseconds):
 
 
 def _best(title, frame, column, form):
-    """The row of the two methods with the highest mean; None if fewer were measured."""
-    means = frame.groupby("method", sort=False)[column].mean().dropna().sort_values(ascending=False, kind="stable")
+    """The row of the two methods with the highest mean over faces; None if fewer were measured."""
+    by_face = frame.groupby(["method", "face"], sort=False)[column].mean()
+    means = by_face.groupby("method", sort=False).mean().dropna().sort_values(ascending=False, kind="stable")
     if len(means) < 2:
         return None
     by_method = {name: frame[frame["method"] == name].set_index(["pair", "face"])[column] for name in means.index[:2]}

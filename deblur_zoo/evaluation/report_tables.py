@@ -124,7 +124,10 @@ def summary(frame):
         numbers = {"protocol": protocol, "method": method, "pictures": len(part)}
         shown = dict(numbers)
         for column, (title, form) in MEASURES.items():
-            if column not in part or (method == BLURRED_INPUT and column in ("gain", "made_worse")):
+            if column not in part:
+                continue
+            # A sharp face can gain nothing.
+            if column in ("gain", "made_worse") and (method == BLURRED_INPUT or protocol == "sharp_in"):
                 continue
             mean = Mean(part[column], part["face"], form, _worst(column))
             numbers |= mean.numbers(column)

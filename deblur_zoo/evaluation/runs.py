@@ -15,7 +15,7 @@ from deblur_zoo.evaluation.methods import BLURRED_INPUT, Method, inputs
 from deblur_zoo.evaluation.protocols import TestSet
 from deblur_zoo.files.resumable_folder import SETTINGS, ResumableFolder
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 KEYS = ("pair", "face", "group")
 COLUMNS = (*KEYS, "numbers")
 
@@ -26,7 +26,8 @@ class Result:
 
     Attributes:
         method, test_set: as given.
-        pictures: a row for each pair: "pair", "face" and "group", and a column for each number of ``measures``.
+        pictures: a row for each pair: "pair", "face" (of video, the clip) and "group", and a column for each number of
+            ``measures``.
     """
 
     method: Method
@@ -104,7 +105,7 @@ def run(methods, test_set, measures, folder, batch_size=16, progress=False):
                 bar.set_postfix_str(method.name, refresh=False)
                 if not kept[method.name].has(names):
                     restored = method.restore(batch, names, kernels_of(test_set.protocol, batch))
-                    columns = {"pair": names, "face": test_set.face_names(batch), "group": [batch.group] * len(names)}
+                    columns = {"pair": names, "face": test_set.units(batch), "group": [batch.group] * len(names)}
                     for measure in measures:
                         columns |= measure(test_set, batch, restored)
                     kept[method.name].add(columns)
@@ -162,7 +163,7 @@ def write_inputs(test_set, folder, batch_size=16, progress=False):
 
 
 class _Rows:
-    """Rows that are kept as they are measured; begun anew if the kept ones depend on something else."""
+    """Rows that are kept as they are measured; those that depend on something else are deleted."""
 
     def __init__(self, path, of):
         self._folder = ResumableFolder(path, "measurements", of, COLUMNS)

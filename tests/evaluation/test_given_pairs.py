@@ -4,6 +4,7 @@ from PIL import Image
 
 from deblur_zoo.data.pair_store import pair_writer
 from deblur_zoo.evaluation.given_pairs import GivenPairs, read_pairs
+from deblur_zoo.evaluation.protocols import make_test_set
 
 
 def random_pictures(count, size=128, seed=0):
@@ -66,6 +67,8 @@ def test_rows_of_averages_and_their_faces_blurred_by_kernels(tmp_path):
     assert protocol.names == ["7_7_0", "7_7_1", "21_21_0"] and protocol.people == ["7", "7", "21"]
     # The margin is cut.
     assert np.array_equal(batches[0].blurred[1], random_pictures(1, 144, seed=1)[0, 8:-8, 8:-8])
+    test_set = make_test_set("chrysos", pairs=sources)
+    assert [test_set.units(batch) for batch in batches[:3]] == [["7", "7"], ["21"], ["7", "7"]]
     synthetic = [batch for batch in batches if batch.group == "synthetic"]
     assert sum(len(batch.faces) for batch in synthetic) == 24
     assert np.array_equal(synthetic[0].sharp, protocol.sharp[synthetic[0].faces])

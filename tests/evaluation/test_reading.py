@@ -42,6 +42,10 @@ def test_best_for_by_hand():
     assert found["fewest parameters"]["best"] == "b" and found["fewest parameters"]["next"] == "a: 2.00 M"
     assert found["least time for one face"]["value"] == "10.00 ms"
     assert reading.best_for(frame, methods[:3], {}) is None
+    # Faces count once: a has (30 + 10) / 2 = 20, b 21, although a has the higher mean over pictures.
+    uneven = pd.concat([rows("a", [30, 30, 10]), rows("b", [27, 27, 15])]).assign(face=["f", "f", "g"] * 2)
+    (row,) = reading.best_for(uneven, methods[2:4], {}).numbers.to_dict("records")[:1]
+    assert (row["best"], row["next"]) == ("b", "a: 20.00") and row["value"].startswith("21.00 [")
 
 
 def test_where_a_method_gains_and_fails_by_hand():

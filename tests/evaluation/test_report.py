@@ -80,6 +80,11 @@ def test_summary_and_rows_by_hand():
     assert difference["psnr first higher"] == 0.75
 
 
+def test_sharp_faces_gain_nothing():
+    table = tables.summary(frame(protocol="sharp_in"))
+    assert "gain mean" not in table.numbers and "psnr mean" in table.numbers
+
+
 def test_one_face_has_no_interval_and_no_star():
     one = frame()[lambda rows: rows["face"] == "f0"]
     assert tables.differences(one, columns=("psnr",)).shown["PSNR, dB"].tolist() == ["+2.000, 100 %"]

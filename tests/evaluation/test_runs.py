@@ -153,6 +153,22 @@ def test_another_methods_outputs(test_set, tmp_path):
         open_method(f"THEIRS={tmp_path / 'empty'}")
 
 
+def test_two_versions_of_a_preset_get_different_names(tiny_preset, test_set):
+    first, second = open_method(str(tiny_preset)), open_method(f"NEW={tiny_preset}")
+    assert (first.name, second.name) == ("tiny", "NEW") and first.of == second.of
+    batch = next(test_set.protocol.batches(test_set.faces))
+    assert np.array_equal(first.restore(batch, None, None), second.restore(batch, None, None))
+    assert second.parameters == first.parameters > 0
+
+
+def test_outputs_under_other_names_are_other_outputs(tmp_path):
+    for name in ("a.png", "b.png"):
+        pictures.write(tmp_path / name, np.zeros((4, 4, 3), np.uint8))
+    before = open_method(f"THEIRS={tmp_path}").of
+    (tmp_path / "b.png").rename(tmp_path / "c.png")
+    assert open_method(f"THEIRS={tmp_path}").of != before
+
+
 def test_oracles_are_left_out_without_kernels_and_names_are_unique(test_set, folder, tmp_path):
     sharp_in = make_test_set("sharp_in", Faces(folder))
     found = runs.run_all([open_method("wiener")], [sharp_in], [Quality()], tmp_path)
@@ -175,6 +191,9 @@ def test_identity_by_hand(test_set):
     np.testing.assert_allclose(found["identity_distance"], np.linalg.norm(truth - estimate, axis=1), atol=0.01)
     # A person's first picture is in the gallery: only ann's second is asked about.
     similar = estimate[1] @ truth[[0, 2]].T
+    alone = Identity(lambda images, region: images.mean(axis=(1, 2)), {}, (test_set.faces[:2], ["ann", "ann"]))
+    # Among one person every face is the first, which says nothing.
+    assert np.isnan(alone(test_set, batch, batch.blurred)["rank"]).all()
     assert np.isnan(found["rank"][[0, 2]]).all() and found["rank"][1] == 1 + (similar[1] >= similar[0])
 
 

@@ -25,6 +25,8 @@ def cards(arguments):
             raise UsageError(f"unknown published preset {name!r}; accepted: {', '.join(entries)}")
     try:
         made = [make_card(name, entries[name]) for name in flags.FLAGS.presets or entries]
+    except ModuleNotFoundError as error:
+        raise UsageError(f"{error.name} is not installed: pip install 'deblur-zoo[eval]'") from None
     except ValueError as error:
         raise UsageError(str(error)) from None
     for path, text in made:

@@ -6,7 +6,7 @@
 
 Writes into the preset's folder: model.weights.h5, config.json, training.json, metrics.json, README.md and, for a
 deblurrer, golden.npz (see ``deblur_zoo.zoo.golden``), and the preset's row of index.json. Everything is prepared in a
-temporary folder first; if the measurement fails, nothing changes.
+temporary folder first; if the measurement fails, nothing changes. Needs the extra `eval`.
 """
 
 import inspect
@@ -38,11 +38,13 @@ def publish(arguments):
         FLAGS.run = arguments[0]
         arguments = arguments[1:]
     command_line_tools.require_flags(arguments, "run", "development", "data", "license")
-    # Heavy imports after the flags have been checked.
-    from trainers.publishing.publication import publish_run
-
     try:
+        # Heavy imports after the flags have been checked.
+        from trainers.publishing.publication import publish_run
+
         publish_run(**{name: FLAGS[name].value for name in inspect.signature(publish_run).parameters})
+    except ModuleNotFoundError as error:
+        raise UsageError(f"{error.name} is not installed: pip install 'deblur-zoo[eval]'") from None
     except ValueError as error:
         raise UsageError(str(error)) from None
     return 0

@@ -86,6 +86,14 @@ def test_cards_are_written_all_or_none(hub, monkeypatch):
         cards.cards([])
 
 
+def test_without_the_extra_a_sentence_says_how_to_get_it(monkeypatch):
+    monkeypatch.setattr(cards, "flags", type("Flags", (), {"FLAGS": type("Values", (), {"presets": ["umsn_lite"]})}))
+    # As if pandas, which it imports, were missing.
+    monkeypatch.setitem(sys.modules, "trainers.publishing.measures", None)
+    with pytest.raises(cards.UsageError, match=r"not installed: pip install 'deblur-zoo\[eval\]'"):
+        cards.cards([])
+
+
 def test_the_command_says_what_it_accepts():
     command = [sys.executable, "-m", "trainers.publishing.cards", "--presets", "umsn_parser"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
