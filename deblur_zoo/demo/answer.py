@@ -1,6 +1,7 @@
 """What the page shows for a photo: one sentence, the pictures, and the file to download. Knows nothing of the page."""
 
 import functools
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -80,7 +81,7 @@ def restore(
         return Answer("Choose a photo first.")
     path, kept, told = Path(photo), _Kept(), progress or (lambda share: None)
     with _one_photo:
-        restorer = Restorer(_model(preset), maximum_pixels=maximum_pixels, options=PhotoOptions(strength=strength))
+        restorer = Restorer(_model(os.fspath(preset)), maximum_pixels=maximum_pixels, options=PhotoOptions(strength=strength))
         start = time.perf_counter()
         try:
             target = plan_file(path, f"{folder}/", suffix=_SUFFIX)
