@@ -80,10 +80,9 @@ def restore(
     if photo is None:
         return Answer("Choose a photo first.")
     path, kept, told = Path(photo), _Kept(), progress or (lambda share: None)
+    options = PhotoOptions(strength=strength)
     with _one_photo:
-        restorer = Restorer(
-            _model(os.fspath(preset)), maximum_pixels=maximum_pixels, options=PhotoOptions(strength=strength)
-        )
+        restorer = Restorer(_model(os.fspath(preset)), maximum_pixels=maximum_pixels, options=options)
         start = time.perf_counter()
         try:
             target = plan_file(path, f"{folder}/", suffix=_SUFFIX)

@@ -41,6 +41,8 @@ def serve(
         ImportError: Gradio is missing.
         OSError: nothing can listen there.
     """
+    # The folder is removed then, too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="deblur-zoo-demo-") as folder:
         os.environ |= {
             "GRADIO_TEMP_DIR": folder,
@@ -68,8 +70,6 @@ def serve(
             )
         except OSError as error:
             raise OSError(f"Nothing can listen at {host}:{port or 7860}; choose another --host or --port.") from error
-        # Its folder is removed then, too.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
         print(f"The page is at {page.local_url} (Ctrl-C ends it).", flush=True)
         page.block_thread()
 
