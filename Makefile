@@ -4,13 +4,14 @@
 #             train a preset by the recipe that it carries; FLAGS are more flags of `python -m trainers`
 # make results FACES=crops/development [OUT=docs/results.md] [FLAGS=...]
 #             measure all trained presets; FLAGS are more flags of `python -m deblur_zoo.evaluation.results`
+# make docs   build the documentation site into site/; fails on a broken link
 # All make a virtual environment in .venv first, if it is not there.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 TEST_PROCESSES ?= 2
 
-.PHONY: demo test slow-test lint train results clean
+.PHONY: demo test slow-test lint train results docs clean
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 14), f"Python 3.11 to 3.13 is needed, this is {sys.version}"'
@@ -53,5 +54,12 @@ train: $(VENV)/installed
 results: $(VENV)/installed
 	$(BIN)/python -m deblur_zoo.evaluation.results --faces "$(FACES)" --out "$(or $(OUT),docs/results.md)" $(FLAGS)
 
+$(VENV)/with-docs: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[docs]"
+	touch $@
+
+docs: $(VENV)/with-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info demo
+	rm -rf $(VENV) build dist site *.egg-info demo
