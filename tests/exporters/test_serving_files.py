@@ -132,7 +132,7 @@ class ModelStatus(http.server.BaseHTTPRequestHandler):
     ],
 )
 def test_health_check_asks_for_every_model(out, states, healthy):
-    line = next(line for line in serving_files.write(out)[-1].read_text().splitlines() if " test: " in line)
+    line = next(line for line in serving_files.write(out)[3].read_text().splitlines() if " test: " in line)
     command = json.loads(line.split(" test: ")[1])
     paths = {f"/v1/models/{name}": state for name, state in (states or {}).items()}
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(ModelStatus, paths)) as server:
