@@ -166,7 +166,7 @@ def test_files_are_replaced_whole(out, monkeypatch):
     with pytest.raises(OSError, match="no space"):
         serving_files.write(out)
     assert path.read_text() == before
-    assert len(list(path.parent.iterdir())) == 4
+    assert len(list(path.parent.iterdir())) == 5
 
 
 @pytest.mark.parametrize(
