@@ -7,13 +7,14 @@
 #             an interrupted run is resumed; FLAGS are more flags of `deblur-zoo-eval`
 # make web [PRESET=one_step_lite] [OUT=dist/web]
 #             build the web app of examples/web into a folder for any web server; needs npm
+# make docs   build the documentation site into site/; fails on a broken link
 # All make a virtual environment in .venv first, if it is not there.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 TEST_PROCESSES ?= 2
 
-.PHONY: demo test slow-test lint train results web clean
+.PHONY: demo test slow-test lint train results web docs clean
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 14), f"Python 3.11 to 3.13 is needed, this is {sys.version}"'
@@ -61,5 +62,12 @@ web: $(VENV)/installed
 	npm ci --prefix examples/web
 	$(BIN)/python -m examples.web.build --preset "$(or $(PRESET),one_step_lite)" --out "$(or $(OUT),dist/web)"
 
+$(VENV)/with-docs: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[docs]"
+	touch $@
+
+docs: $(VENV)/with-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info demo examples/web/node_modules
+	rm -rf $(VENV) build dist site *.egg-info demo examples/web/node_modules

@@ -94,6 +94,21 @@ services:
       start_period: 120s
 """
 
+GPU = """\
+# docker compose -f compose.yaml -f compose.gpu.yaml up --wait
+# What differs on a machine with an NVIDIA GPU and its container toolkit.
+services:
+  deblur_zoo:
+    image: {image}-gpu
+    deploy:
+      resources:
+        reservations:
+          devices:
+            - driver: nvidia
+              count: 1
+              capabilities: [gpu]
+"""
+
 # compose reads $ itself, so $$ stands for the shell's.
 HEALTH_CHECK = (
     "for model in {models}; do "
@@ -134,6 +149,7 @@ def write(out, grpc_port=GRPC_PORT, rest_port=REST_PORT):
         "batching.config": BATCHING,
         "monitoring.config": MONITORING,
         "compose.yaml": _compose(models, grpc_port, rest_port),
+        "compose.gpu.yaml": GPU.format(image=IMAGE),
     }
     for name, text in texts.items():
         with atomic_path(folder / name) as temporary:

@@ -91,7 +91,6 @@ def test_one_command_writes_the_folder(tmp_path, tiny_preset):
     assert [result.precision for result in results] == ["float16", "int8"]
     assert {path.name for path in target.iterdir()} == {
         "SHA256SUMS",
-        "report.tsv",
         "tiny_128x128_float16.tflite",
         "tiny_128x128_int8.tflite",
     }

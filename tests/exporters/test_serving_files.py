@@ -39,7 +39,8 @@ def read(path, message):
 def test_every_model_is_listed(out):
     written = serving_files.write(out)
     assert [path.relative_to(out).as_posix() for path in written] == [
-        f"serving/{name}" for name in ("models.config", "batching.config", "monitoring.config", "compose.yaml")
+        f"serving/{name}"
+        for name in ("models.config", "batching.config", "monitoring.config", "compose.yaml", "compose.gpu.yaml")
     ]
     listed = read(written[0], protocol.ModelServerConfig).model_config_list.config
     assert [(config.name, config.base_path, config.model_platform) for config in listed] == [
@@ -48,8 +49,17 @@ def test_every_model_is_listed(out):
     ]
 
 
+def test_a_gpu_is_asked_for_on_top(out):
+    yaml = pytest.importorskip("yaml", reason="PyYAML is not installed")
+    compose, gpu = (yaml.safe_load(path.read_text())["services"]["deblur_zoo"] for path in serving_files.write(out)[3:])
+    # Compose merges the second file into the first: what it does not name stays.
+    assert set(gpu) == {"image", "deploy"} and gpu["image"] == compose["image"] + "-gpu"
+    (device,) = gpu["deploy"]["resources"]["reservations"]["devices"]
+    assert device == {"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}
+
+
 def test_batching_and_monitoring(out):
-    _, batching, monitoring, _ = serving_files.write(out)
+    _, batching, monitoring, *_ = serving_files.write(out)
     parameters = read(batching, protocol.BatchingParameters)
     assert parameters.max_batch_size.value == LARGEST_BATCH == 16
     assert (parameters.batch_timeout_micros.value, parameters.max_enqueued_batches.value) == (1000, 32)
@@ -63,7 +73,7 @@ def test_batching_and_monitoring(out):
 
 def test_compose_file(out):
     yaml = pytest.importorskip("yaml", reason="PyYAML is not installed")
-    compose = yaml.safe_load(serving_files.write(out, grpc_port=9000, rest_port=9001)[-1].read_text())
+    compose = yaml.safe_load(serving_files.write(out, grpc_port=9000, rest_port=9001)[3].read_text())
     (service,) = compose["services"].values()
     assert service["image"] == serving_files.IMAGE == "tensorflow/serving:2.21.0"
     assert service["ports"] == ["127.0.0.1:9000:8500", "127.0.0.1:9001:8501"]
@@ -78,7 +88,7 @@ def test_compose_file(out):
 
 
 def test_compose_file_without_a_yaml_reader(out):
-    text = serving_files.write(out, rest_port=9001)[-1].read_text()
+    text = serving_files.write(out, rest_port=9001)[3].read_text()
     for line in (
         "    image: tensorflow/serving:2.21.0",
         '      - "127.0.0.1:8500:8500"',
@@ -122,7 +132,7 @@ class ModelStatus(http.server.BaseHTTPRequestHandler):
     ],
 )
 def test_health_check_asks_for_every_model(out, states, healthy):
-    line = next(line for line in serving_files.write(out)[-1].read_text().splitlines() if " test: " in line)
+    line = next(line for line in serving_files.write(out)[3].read_text().splitlines() if " test: " in line)
     command = json.loads(line.split(" test: ")[1])
     paths = {f"/v1/models/{name}": state for name, state in (states or {}).items()}
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(ModelStatus, paths)) as server:
@@ -156,7 +166,7 @@ def test_files_are_replaced_whole(out, monkeypatch):
     with pytest.raises(OSError, match="no space"):
         serving_files.write(out)
     assert path.read_text() == before
-    assert len(list(path.parent.iterdir())) == 4
+    assert len(list(path.parent.iterdir())) == 5
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,8 @@ def test_the_record_of_an_older_run_names_its_identity_network(hub):
 def test_cards_are_written_all_or_none(hub, monkeypatch):
     monkeypatch.setattr(cards, "flags", type("Flags", (), {"FLAGS": type("Values", (), {"presets": ["umsn_lite"]})}))
     assert cards.cards([]) == 0
-    assert (hub / "umsn_lite" / "README.md").read_text().startswith("# umsn_lite\n")
+    text = (hub / "umsn_lite" / "README.md").read_text()
+    assert text.startswith("---\nlicense: ") and "\n---\n\n# umsn_lite\n" in text
     assert (hub / "face_parser" / "README.md").read_text() == "an old card"
     cards.flags.FLAGS.presets = []
     (hub / "umsn_lite" / "README.md").write_text("an old card")

@@ -1,0 +1,55 @@
+"""The documentation site: every page is in a menu, results.csv holds the numbers; `make docs` checks links."""
+
+import csv
+import io
+import json
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+yaml = pytest.importorskip("yaml", reason="PyYAML is not installed")
+
+ROOT = Path(__file__).parents[1]
+SETTINGS = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
+HOOKS = runpy.run_path(str(ROOT / "docs" / "site" / "hooks.py"))
+
+
+def pages(entries):
+    for entry in entries:
+        for target in entry.values():
+            yield from pages(target) if isinstance(target, list) else [target]
+
+
+def test_every_page_is_in_the_menu_once():
+    listed = list(pages(SETTINGS["nav"]))
+    there = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")}
+    assert set(listed) == there | {"index.md", "files/CONTRIBUTING.md"} and len(listed) == len(set(listed))
+    assert len([name for name in listed if name.startswith("tutorials/")]) == 5
+    assert SETTINGS["strict"] is True
+
+
+def test_results_are_one_number_a_row():
+    results = {"rows": {"mine": {"speed": {"ms": 3.5, "of": "a name", "quick": True}, "blur": {"13": [1, None, 2.5]}}}}
+    assert HOOKS["results_table"](results) == (
+        "preset,table,measure,value\nmine,speed,ms,3.5\nmine,blur,13/0,1\nmine,blur,13/2,2.5\n"
+    )
+    published = json.loads((ROOT / "docs" / "results.json").read_text(encoding="utf-8"))
+    rows = list(csv.DictReader(io.StringIO(HOOKS["results_table"](published))))
+    assert {row["preset"] for row in rows} == set(published["rows"])
+
+
+@pytest.mark.slow
+def test_the_site_builds_without_a_broken_link_and_loads_nothing_from_the_net(tmp_path):
+    pytest.importorskip("mkdocstrings", reason="the site's generator is not installed (extra docs)")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900)
+    assert done.returncode == 0, done.stderr[-3000:]
+    page = (tmp_path / "site" / "api" / "deblur_zoo.html").read_text(encoding="utf-8")
+    assert 'id="deblur_zoo.zoo.registry.load"' in page
+    for path in (tmp_path / "site").rglob("*.html"):
+        text = path.read_text(encoding="utf-8")
+        assert 'src="http' not in text and "fonts.googleapis" not in text, path
+    assert (tmp_path / "site" / "results.csv").stat().st_size > 10_000
