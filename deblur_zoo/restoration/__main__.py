@@ -16,6 +16,7 @@ Exit codes: 0; 1 if some pictures could not be restored, which are listed with t
 """
 
 import os
+import sys
 import time
 
 from absl import flags
@@ -83,7 +84,6 @@ def restore(arguments):
 
     from deblur_zoo.restoration.folders import Report, plan, without_existing
     from deblur_zoo.restoration.outputs import Outputs
-    from deblur_zoo.restoration.restorer import Restorer
     from deblur_zoo.restoration.video_command import is_video, restore_videos
 
     if any(map(is_video, sources)):
@@ -97,7 +97,7 @@ def restore(arguments):
             target,
             FLAGS.overwrite,
             FLAGS.background,
-            lambda: Restorer(FLAGS.preset, FLAGS.batch_size, FLAGS.passes, most, options=_photo_options()),
+            lambda: _make_restorer(FLAGS.preset, FLAGS.batch_size, FLAGS.passes, most, options=_photo_options()),
         )
 
     folder = len(sources) > 1 or sources[0].is_dir()
@@ -113,7 +113,8 @@ def restore(arguments):
             raise UsageError(f"{skipped[0]} exists already: give another name, or --overwrite.")
         outputs = Outputs(FLAGS.quality, FLAGS.compare, FLAGS.draw_boxes, FLAGS.save_crops, FLAGS.json, FLAGS.overwrite)
         _choose_device()
-        restorer = Restorer(FLAGS.preset, FLAGS.batch_size, FLAGS.passes, most, FLAGS.crops, options) if jobs else None
+        settings = FLAGS.preset, FLAGS.batch_size, FLAGS.passes, most, FLAGS.crops, options
+        restorer = _make_restorer(*settings) if jobs else None
     except ValueError as error:
         raise UsageError(str(error)) from error
     start = time.perf_counter()
@@ -142,6 +143,15 @@ def _choose_device():
 
         if not execution.has_accelerator():
             raise UsageError(f"--device {FLAGS.device}: Keras finds no such GPU.")
+
+
+def _make_restorer(*arguments, **options):
+    from deblur_zoo.restoration.restorer import Restorer
+
+    # Importing Keras takes seconds. The next line written replaces this one.
+    if sys.stderr.isatty():
+        print("starting ...", end="\r", file=sys.stderr, flush=True)
+    return Restorer(*arguments, **options)
 
 
 def _photo_options():
