@@ -4,14 +4,16 @@
     deblur-zoo holiday -o restored --compare
     deblur-zoo a.jpg "scans/**/*.tif" -o restored/
     deblur-zoo clip.mp4 -o restored.mp4
+    deblur-zoo clips -o restored
     deblur-zoo crops -o restored --crops
     deblur-zoo --list
 
 Each face is found, restored at the size that suits its blur, and blended back; sharp faces stay as they are. --crops is
 for aligned face crops, as `python -m deblur_zoo.faces` makes them, which go through the network whole.
 
-A folder's sub-folders and names are kept. Results of several inputs go into a folder, as does that of a file where -o
-ends in "/". Results that are there already are skipped, so a run that was stopped is continued by the same command.
+A folder's sub-folders and names are kept; one with videos and no pictures is a folder of videos. Results of several
+inputs go into a folder, as does that of a file where -o ends in "/". Results that are there already are skipped, so a
+run that was stopped is continued by the same command.
 Exit codes: 0; 1 if some pictures could not be restored, which are listed with the reason; 2 for wrong usage.
 """
 
