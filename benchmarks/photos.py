@@ -1,4 +1,4 @@
-"""Are the faces of blurred photos found, and what does restoring whole photos gain and take? (docs/photos.md)
+"""Are the faces of blurred photos found, and what does restoring whole photos gain and take? (docs/restoration.md)
 
     python -m benchmarks.photos --crops crops/development
     python -m benchmarks.photos --crops crops/development --preset two_step_gan_lite --photos 8 --kernels 27,41,60
@@ -62,7 +62,7 @@ def rendered(crop, size, seed):
 
 
 def measure(model, crop, size, kernel, seed, detector):
-    """What became of one photo, as a dict."""
+    """The figures of one photo, as a dict."""
     import numpy as np
 
     from benchmarks.rendered import blurred

@@ -1,4 +1,4 @@
-"""Is each face of a blurred photo restored at the size that suits its blur? (docs/photos.md)
+"""Is each face of a blurred photo restored at the size that suits its blur? (docs/restoration.md)
 
     python -m benchmarks.working_size --photos FOLDER
     python -m benchmarks.working_size --photos FOLDER --preset two_step_gan_lite --faces 24

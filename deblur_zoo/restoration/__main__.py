@@ -4,18 +4,21 @@
     deblur-zoo holiday -o restored --compare
     deblur-zoo a.jpg "scans/**/*.tif" -o restored/
     deblur-zoo clip.mp4 -o restored.mp4
+    deblur-zoo clips -o restored
     deblur-zoo crops -o restored --crops
     deblur-zoo --list
 
 Each face is found, restored at the size that suits its blur, and blended back; sharp faces are left alone. --crops
 is for aligned face crops from `python -m deblur_zoo.faces`, which are restored whole.
 
-Results keep a folder's sub-folders and names. Those of several inputs go into a folder, as does a single one if -o ends
-in "/". Existing results are skipped: run the same command to resume after an interruption. Exit codes: 0; 1 if some
-pictures could not be restored, listed with the reason; 2 for invalid arguments.
+Results keep a folder's sub-folders and names; a folder with videos and no pictures is one of videos. Results of several
+inputs go into a folder, as does a single one if -o ends in "/". Existing results are skipped: run the same command to
+resume after an interruption. Exit codes: 0; 1 if some inputs could not be restored, listed with the reason; 2 for
+invalid arguments.
 """
 
 import os
+import sys
 import time
 
 from absl import flags
@@ -83,7 +86,6 @@ def restore(arguments):
 
     from deblur_zoo.restoration.folders import Report, plan, without_existing
     from deblur_zoo.restoration.outputs import Outputs
-    from deblur_zoo.restoration.restorer import Restorer
     from deblur_zoo.restoration.video_command import is_video, restore_videos
 
     if any(map(is_video, sources)):
@@ -97,7 +99,7 @@ def restore(arguments):
             target,
             FLAGS.overwrite,
             FLAGS.background,
-            lambda: Restorer(FLAGS.preset, FLAGS.batch_size, FLAGS.passes, most, options=_photo_options()),
+            lambda: _make_restorer(FLAGS.preset, FLAGS.batch_size, FLAGS.passes, most, options=_photo_options()),
         )
 
     folder = len(sources) > 1 or sources[0].is_dir()
@@ -113,7 +115,8 @@ def restore(arguments):
             raise UsageError(f"{skipped[0]} exists already: give another name, or --overwrite.")
         outputs = Outputs(FLAGS.quality, FLAGS.compare, FLAGS.draw_boxes, FLAGS.save_crops, FLAGS.json, FLAGS.overwrite)
         _choose_device()
-        restorer = Restorer(FLAGS.preset, FLAGS.batch_size, FLAGS.passes, most, FLAGS.crops, options) if jobs else None
+        settings = FLAGS.preset, FLAGS.batch_size, FLAGS.passes, most, FLAGS.crops, options
+        restorer = _make_restorer(*settings) if jobs else None
     except ValueError as error:
         raise UsageError(str(error)) from error
     start = time.perf_counter()
@@ -142,6 +145,15 @@ def _choose_device():
 
         if not execution.has_accelerator():
             raise UsageError(f"--device {FLAGS.device}: Keras finds no such GPU.")
+
+
+def _make_restorer(*arguments, **options):
+    from deblur_zoo.restoration.restorer import Restorer
+
+    # Importing Keras takes seconds. The next line written replaces this one.
+    if sys.stderr.isatty():
+        print("starting ...", end="\r", file=sys.stderr, flush=True)
+    return Restorer(*arguments, **options)
 
 
 def _photo_options():

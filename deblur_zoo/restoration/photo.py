@@ -145,7 +145,12 @@ def restore_photo(
     clock = _Clock()
     progress = progress or (lambda share: None)
     eight_bit = pixels if pixels.dtype == np.uint8 else (pixels >> 8).astype(np.uint8)
-    found = find_faces(eight_bit, detector, lambda: _restored_copy(eight_bit, restore), options.minimum_confidence)
+    found = find_faces(
+        eight_bit,
+        detector,
+        lambda: _restored_copy(eight_bit, restore, lambda share: progress(_DETECTED * share)),
+        options.minimum_confidence,
+    )
     found = _selected(found, pixels.shape, options)
     clock.lap("detection")
     progress(_DETECTED)
@@ -172,13 +177,13 @@ def restore_photo(
     return RestoredPhoto(result, faces, clock.seconds)
 
 
-def _restored_copy(pixels, restore):
+def _restored_copy(pixels, restore, progress):
     """The whole photo restored at the size that suits its blur, uint8; None if the network changes next to nothing."""
     scale = photo_scale(pixels, restore)
     if scale is None:
         return None
     scale = min(scale, _SECOND_LOOK_SIDE / max(pixels.shape[:2]))
-    return np.rint(np.clip(restore_tiled(shrunk(pixels, scale), restore), 0, 1) * 255).astype(np.uint8)
+    return np.rint(np.clip(restore_tiled(shrunk(pixels, scale), restore, progress), 0, 1) * 255).astype(np.uint8)
 
 
 def _selected(faces, shape, options):

@@ -1,0 +1,121 @@
+"""`deblur-zoo` with videos: arguments, folders, what it says, and Ctrl-C."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from skimage.data import astronaut
+
+from deblur_zoo.files.command_line_tools import UsageError
+from deblur_zoo.restoration.restorer import Restorer
+from deblur_zoo.restoration.video_command import is_video, restore_videos
+from tests import written_clips as clips
+
+
+def frames(count):
+    """The same picture of a face."""
+    return count * [clips.subsampled(clips.from_rgb(astronaut()[30:222, 130:322].astype(float)))]
+
+
+def command(*arguments, **options):
+    return subprocess.Popen(
+        [sys.executable, "-m", "deblur_zoo", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
+def run(*arguments, **options):
+    process = command(*arguments, **options)
+    out, err = process.communicate(timeout=300)
+    return process.returncode, out, err
+
+
+def test_the_command(tmp_path, tiny_preset):
+    source = clips.write(tmp_path / "a.mp4", frames(3), sound=0.2)
+    code, out, err = run(source, "-o", tmp_path / "out" / "b.mp4", "--preset", tiny_preset)
+    assert (code, err) == (0, "") and "3 frames" in out
+    assert clips.packets(tmp_path / "out" / "b.mp4", "audio") == clips.packets(source, "audio")
+    code, out, err = run(source, "-o", tmp_path / "out" / "b.mp4")
+    assert code == 2 and out == "" and "exists already" in err and err.count("\n") == 1
+
+
+def test_several_videos_go_into_a_folder(tmp_path, tiny_model, capsys):
+    sources = [clips.write(tmp_path / name, frames(2)) for name in ("a.mp4", "b.avi")]
+    (tmp_path / "bad.mp4").write_text("no video")
+
+    def call(*paths, target="out", overwrite=False):
+        return restore_videos(list(paths), str(tmp_path / target), overwrite, None, lambda: Restorer(tiny_model))
+
+    assert call(sources[0], tmp_path / "bad.mp4", sources[1]) == 1
+    assert "bad.mp4 cannot be read as a video" in capsys.readouterr().err
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.mp4", "b.mp4"]
+    with pytest.raises(UsageError, match="exists already"):
+        call(*sources)
+    with pytest.raises(UsageError, match="both be restored to"):
+        call(sources[0], tmp_path / "sub" / "a.avi", target="other")
+    assert call(sources[0], target="out/", overwrite=True) == 0
+
+
+def test_a_folder_of_videos_is_restored_and_continued(tmp_path, tiny_model, capsys):
+    source = tmp_path / "in"
+    (source / "sub").mkdir(parents=True)
+    for name in ("a.mp4", "sub/b.avi"):
+        clips.write(source / name, frames(2))
+
+    def call(target="out"):
+        return restore_videos([source], str(tmp_path / target), False, None, lambda: Restorer(tiny_model))
+
+    assert is_video(source) and call() == 0
+    results = [tmp_path / "out" / "a.mp4", tmp_path / "out" / "sub" / "b.mp4"]
+    first = results[0].read_bytes()
+    results[1].unlink()
+    assert call() == 0 and results[1].exists() and results[0].read_bytes() == first
+    assert "1 of the results are there already" in capsys.readouterr().out
+    # A folder with pictures is one of pictures.
+    (source / "p.png").write_bytes(b"")
+    assert not is_video(source)
+    with pytest.raises(UsageError, match="in is not a video"):
+        call("other")
+
+
+def test_wrong_calls(tmp_path):
+    source = clips.write(tmp_path / "a.mp4", frames(1))
+    (tmp_path / "p.png").write_bytes(b"")
+    (tmp_path / "bad.mp4").write_text("no video")
+    for arguments, message in (
+        ([source, "-o", tmp_path / "b.avi"], "must end in .mp4"),
+        ([source, tmp_path / "p.png", "-o", tmp_path / "out"], "p.png is not a video"),
+        ([source, "-o", tmp_path / "b.mp4", "--background=restore"], "--background restore is for photos"),
+        ([source, "-o", tmp_path / "b.mp4", "--compare"], "--compare is for pictures"),
+        ([source, "-o", tmp_path / "b.mp4", "--device=tpu"], "neither cpu nor gpu"),
+        ([tmp_path / "bad.mp4", "-o", tmp_path / "b.mp4"], "cannot be read as a video"),
+    ):
+        code, out, err = run(*arguments)
+        assert code == 2 and message in err and err.count("\n") == 1 and out == ""
+
+
+def test_without_pyav_one_sentence_says_what_to_install(tmp_path):
+    source = clips.write(tmp_path / "a.mp4", frames(1))
+    (tmp_path / "hidden").mkdir()
+    (tmp_path / "hidden" / "av.py").write_text("raise ImportError('no av')")
+    path = os.pathsep.join([str(tmp_path / "hidden"), os.environ.get("PYTHONPATH", "")])
+    code, _, err = run(source, "-o", tmp_path / "b.mp4", env={**os.environ, "PYTHONPATH": path})
+    assert code == 2 and err == "deblur-zoo: videos need PyAV: pip install 'deblur-zoo[video]'\n"
+
+
+def test_ctrl_c_says_that_nothing_was_written(tmp_path, tiny_preset):
+    source = clips.write(tmp_path / "a.mp4", frames(150))
+    process = command(source, "-o", tmp_path / "b.mp4", "--preset", tiny_preset, "--overwrite")
+    # It comes while the result is being written.
+    while process.poll() is None and not list(tmp_path.glob(".partial-*")):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 130 and f"Interrupted: {tmp_path / 'b.mp4'} was not written." in err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mp4", "tiny"]
