@@ -16,7 +16,7 @@ from absl import flags
 
 from deblur_zoo.files import command_line_tools, pictures
 from deblur_zoo.files.command_line_tools import UsageError
-from deblur_zoo.restoration.photo import BACKGROUNDS, FACES
+from deblur_zoo.restoration.photo import BACKGROUNDS, DEFAULT_PRESET, FACES
 
 FLAGS = flags.FLAGS
 ENDINGS = ("jpg", "png", "tiff", "webp", "bmp")
@@ -25,7 +25,7 @@ ENDINGS = ("jpg", "png", "tiff", "webp", "bmp")
 def define_flags():
     """Called by ``main`` and not on import, so that other programs may import this module beside their own flags."""
     flags.DEFINE_string("output", None, "folder to write into; needed", short_name="o")
-    flags.DEFINE_string("preset", "one_step_lite", "preset's name, or a directory that every worker sees")
+    flags.DEFINE_string("preset", DEFAULT_PRESET, "preset's name, or a directory that every worker sees")
     flags.DEFINE_enum("faces", "all", FACES, "which faces of a photo to restore")
     flags.DEFINE_float("strength", 1.0, "0 leaves a photo as it is, 1 takes the network's result", 0, 1)
     flags.DEFINE_enum(

@@ -15,7 +15,7 @@ from deblur_zoo.annotations import StrPath
 from deblur_zoo.files import pictures
 from deblur_zoo.restoration.folders import plan_folder, result_paths
 from deblur_zoo.restoration.outputs import Outputs
-from deblur_zoo.restoration.photo import PhotoOptions
+from deblur_zoo.restoration.photo import DEFAULT_PRESET, PhotoOptions
 from deblur_zoo.restoration.restorer import Restorer
 
 # Runners give a process several threads, but a network has threads of its own, and a large photo takes 1.5 GB.
@@ -47,7 +47,7 @@ class PhotoJob:
 
     photos: str
     out: str
-    preset: str = "one_step_lite"
+    preset: str = DEFAULT_PRESET
     options: PhotoOptions = PhotoOptions()
     quality: int | None = None
     maximum_pixels: int = pictures.MAXIMUM_PIXELS

@@ -14,6 +14,7 @@ from absl import flags
 
 from deblur_zoo.files import command_line_tools, pictures
 from deblur_zoo.files.command_line_tools import UsageError
+from deblur_zoo.restoration.photo import DEFAULT_PRESET
 
 FLAGS = flags.FLAGS
 
@@ -22,7 +23,7 @@ def define_flags():
     """Called by ``main`` and not on import, so that other programs may import this module beside their own flags."""
     flags.DEFINE_string("host", "127.0.0.1", "address to listen at; 0.0.0.0 is reached from other machines")
     flags.DEFINE_integer("port", None, "port to listen at; unless given, the first free one from 7860", 1, 65535)
-    flags.DEFINE_string("preset", "one_step_lite", "trained preset that is chosen at first")
+    flags.DEFINE_string("preset", DEFAULT_PRESET, "trained preset that is chosen at first")
     flags.DEFINE_integer("max_pixels", pictures.MAXIMUM_PIXELS, "larger photos are refused", lower_bound=1)
     flags.DEFINE_bool("browser", True, "open the page in a browser")
 

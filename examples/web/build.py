@@ -21,6 +21,7 @@ from deblur_zoo.faces.alignment import canonical_points, similarity_transform
 from deblur_zoo.files import command_line_tools
 from deblur_zoo.files.checksum import sha256_of
 from deblur_zoo.files.command_line_tools import UsageError
+from deblur_zoo.restoration.photo import DEFAULT_PRESET
 from examples.make_example import PHOTO, POINTS
 from exporters.atomic_folder import atomic_folder
 
@@ -121,7 +122,7 @@ def run(arguments):
 
 
 def main():
-    flags.DEFINE_string("preset", "one_step_lite", "preset's name, or a folder with config.json and weights")
+    flags.DEFINE_string("preset", DEFAULT_PRESET, "preset's name, or a folder with config.json and weights")
     flags.DEFINE_string("out", "dist/web", "folder to write")
     command_line_tools.run(run, "python -m examples.web.build")
 
