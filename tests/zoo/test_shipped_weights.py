@@ -16,7 +16,7 @@ SIZES = (9, 17, 25)
 GAINS = {
     "enhancement_gan_lite": (1.97, 4.03, 5.11),
     "one_step_lite": (3.09, 4.87, 5.34),
-    "semantic_face_lite": (1.79, 3.93, 4.65),
+    "semantic_face_lite": (1.99, 4.15, 4.94),
     "two_step_gan_lite": (3.14, 5.12, 4.93),
     "umsn_lite": (2.66, 4.72, 5.45),
 }
