@@ -204,8 +204,8 @@ def test_a_download_larger_than_the_limit_is_stopped(server, archive, cache):
 @pytest.mark.parametrize(
     "uri, message",
     [
-        ("http://example.com/a.zip", "must begin with https:// or file://.*unencrypted http"),
-        ("ftp://example.com/a.zip", "must begin with https:// or file://"),
+        ("http://example.com/a.zip", "must begin with https://.*unencrypted http"),
+        ("ftp://example.com/a.zip", "must begin with https://"),
         ("file://server/share/a.zip", "must name a file on this machine"),
     ],
 )

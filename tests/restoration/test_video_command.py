@@ -110,7 +110,7 @@ def test_without_pyav_one_sentence_says_what_to_install(tmp_path):
 
 
 def test_ctrl_c_says_that_nothing_was_written(tmp_path, tiny_preset):
-    source = clips.write(tmp_path / "a.mp4", frames(150))
+    source = clips.write(tmp_path / "a.mp4", frames(900))
     process = command(source, "-o", tmp_path / "b.mp4", "--preset", tiny_preset, "--overwrite")
     # It comes while the result is being written.
     while process.poll() is None and not list(tmp_path.glob(".partial-*")):

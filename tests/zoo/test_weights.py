@@ -117,7 +117,7 @@ def test_weights_that_float16_cannot_hold_are_not_written(tmp_path, value):
 
 
 def test_the_ending_is_checked(tmp_path, tiny_model):
-    with pytest.raises(ValueError, match=r"ends in \.weights\.h5"):
+    with pytest.raises(ValueError, match=r"end in \.weights\.h5"):
         save_weights_float16(tiny_model, tmp_path / "model.h5")
 
 

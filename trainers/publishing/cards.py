@@ -16,14 +16,14 @@ from deblur_zoo.files.command_line_tools import UsageError
 def cards(arguments):
     """Check the flags, render all cards, then write them. Returns the exit code."""
     command_line_tools.require_flags(arguments)
-    # Heavy imports after the flags have been checked.
-    from trainers.publishing.model_card import make_card, published
-
-    entries = published()
-    for name in flags.FLAGS.presets:
-        if name not in entries:
-            raise UsageError(f"unknown published preset {name!r}; accepted: {', '.join(entries)}")
     try:
+        # Heavy imports after the flags have been checked.
+        from trainers.publishing.model_card import make_card, published
+
+        entries = published()
+        for name in flags.FLAGS.presets:
+            if name not in entries:
+                raise UsageError(f"unknown published preset {name!r}; accepted: {', '.join(entries)}")
         made = [make_card(name, entries[name]) for name in flags.FLAGS.presets or entries]
     except ModuleNotFoundError as error:
         raise UsageError(f"{error.name} is not installed: pip install 'deblur-zoo[eval]'") from None

@@ -87,10 +87,10 @@ def test_cards_are_written_all_or_none(hub, monkeypatch):
         cards.cards([])
 
 
-def test_without_the_extra_a_sentence_says_how_to_get_it(monkeypatch):
+def test_without_the_extra_a_sentence_says_how_to_get_it(hub, monkeypatch):
     monkeypatch.setattr(cards, "flags", type("Flags", (), {"FLAGS": type("Values", (), {"presets": ["umsn_lite"]})}))
     # As if pandas, which it imports, were missing.
-    monkeypatch.setitem(sys.modules, "trainers.publishing.measures", None)
+    monkeypatch.setitem(sys.modules, "trainers.publishing.model_card", None)
     with pytest.raises(cards.UsageError, match=r"not installed: pip install 'deblur-zoo\[eval\]'"):
         cards.cards([])
 

@@ -3,10 +3,9 @@
 import pytest
 
 from deblur_zoo import zoo
-from trainers.publishing import cards
-from trainers.publishing.model_card import front_matter
+from trainers.publishing.model_card import front_matter, published
 
-PUBLISHED = cards.published()
+PUBLISHED = published()
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
