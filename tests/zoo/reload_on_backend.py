@@ -39,8 +39,10 @@ def check(folder):
             assert type(again) is type(model)
             np.testing.assert_array_equal(flat_weights(again), weights[path.stem], err_msg=path.stem)
         if path.stem in answers:
-            # Sums in another order; deep networks of random weights pass small differences on.
-            np.testing.assert_allclose(model.run(PICTURES), answers[path.stem], atol=2e-4, err_msg=path.stem)
+            # Sums in another order; deep networks of random weights pass small differences on, and a softmax
+            # enlarges them where two classes are about as probable.
+            tolerance = 5e-3 if model.kind == "parser" else 2e-4
+            np.testing.assert_allclose(model.run(PICTURES), answers[path.stem], atol=tolerance, err_msg=path.stem)
     for name, expected in shipped.items():
         model = deblur_zoo.load(name)
         if model.kind == "parser":
