@@ -1,9 +1,5 @@
-"""The documentation site: every page is in a menu, results.csv holds the numbers; `make docs` checks links."""
+"""The documentation site: every page is in a menu; `make docs` checks links."""
 
-import csv
-import io
-import json
-import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +10,6 @@ yaml = pytest.importorskip("yaml", reason="PyYAML is not installed")
 
 ROOT = Path(__file__).parents[1]
 SETTINGS = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
-HOOKS = runpy.run_path(str(ROOT / "docs" / "site" / "hooks.py"))
 
 
 def pages(entries):
@@ -31,16 +26,6 @@ def test_every_page_is_in_the_menu_once():
     assert set(listed) == there and len(listed) == len(set(listed))
     assert len([name for name in listed if name.startswith("tutorials/")]) == 5
     assert SETTINGS["strict"] is True
-
-
-def test_results_are_one_number_a_row():
-    results = {"rows": {"mine": {"speed": {"ms": 3.5, "of": "a name", "quick": True}, "blur": {"13": [1, None, 2.5]}}}}
-    assert HOOKS["results_table"](results) == (
-        "preset,table,measure,value\nmine,speed,ms,3.5\nmine,blur,13/0,1\nmine,blur,13/2,2.5\n"
-    )
-    published = json.loads((ROOT / "docs" / "results.json").read_text(encoding="utf-8"))
-    rows = list(csv.DictReader(io.StringIO(HOOKS["results_table"](published))))
-    assert {row["preset"] for row in rows} == set(published["rows"])
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 import deblur_zoo
 from deblur_zoo.evaluation import plots, reading
@@ -89,6 +90,16 @@ class Report:
         }
         return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
+    def csv(self):
+        """Every number of the tables as CSV: columns table, row (its texts), measure, value."""
+        parts = []
+        for table in self.tables:
+            numbers = table.numbers.select_dtypes("number")
+            texts = table.numbers.drop(columns=numbers.columns).astype(str)
+            rows = numbers.assign(row=texts.agg("; ".join, axis=1)).melt("row", var_name="measure").dropna()
+            parts.append(rows.assign(table=table.name))
+        return pd.concat(parts)[["table", "row", "measure", "value"]].to_csv(index=False)
+
     def write(self, folder):
         """Write report.html, report.md, report.json and tables/NAME.csv, each complete or not at all.
 
@@ -105,7 +116,7 @@ class Report:
         return folder / "report.html"
 
     def write_document(self, path):
-        """Write the tables as one Markdown file and one JSON file beside it.
+        """Write the tables as one Markdown file, and their numbers as JSON and CSV beside it.
 
         Args:
             path: ends in .md.
@@ -115,8 +126,8 @@ class Report:
         """
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        for file, text in {path.with_suffix(".json"): self.json(), path: self.markdown()}.items():
-            with atomic_path(file) as temporary:
+        for ending, text in ((".csv", self.csv()), (".json", self.json()), (".md", self.markdown())):
+            with atomic_path(path.with_suffix(ending)) as temporary:
                 temporary.write_text(text, encoding="utf-8")
         return path
 

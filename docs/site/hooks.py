@@ -1,10 +1,5 @@
-"""What MkDocs does not do by itself: files beside docs/ that pages link to, the README as the first page, and
-results.csv.
-"""
+"""What MkDocs does not do by itself: files beside docs/ that pages link to, and the README as the first page."""
 
-import csv
-import io
-import json
 import re
 from pathlib import Path
 
@@ -14,7 +9,7 @@ OUTSIDE = re.compile(r"\]\((\.\./)*((?:examples|hub_models)/[\w./-]+|CONTRIBUTIN
 
 
 def on_files(files, config):
-    """Add the README, every file that pages link to outside docs/, and the results as a table for spreadsheets."""
+    """Add the README and every file that pages link to outside docs/."""
     from mkdocs.structure.files import File
 
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -29,8 +24,6 @@ def on_files(files, config):
                 # Its links begin at the project's root.
                 content = re.sub(r"\((docs/)", "(../", content.decode("utf-8"))
             files.append(File.generated(config, f"files/{name}", content=content))
-    table = results_table(json.loads((ROOT / "docs" / "results.json").read_text(encoding="utf-8")))
-    files.append(File.generated(config, "results.csv", content=table))
     return files
 
 
@@ -38,29 +31,3 @@ def on_page_markdown(markdown, page, config, files):
     """Turn links to files outside docs/ into links to their copies in the site."""
     up = "../" * page.file.src_uri.count("/")
     return OUTSIDE.sub(lambda match: f"]({up}files/{match[2]})", markdown)
-
-
-def results_table(results):
-    """docs/results.json as CSV, one number a row.
-
-    Args:
-        results: the content of the file; below "rows", an object for each preset, of objects and lists of any depth.
-
-    Returns:
-        text with the columns "preset", "table", "measure" and "value".
-    """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["preset", "table", "measure", "value"])
-    for preset, tables in results["rows"].items():
-        for table, content in tables.items():
-            writer.writerows((preset, table, measure, value) for measure, value in _numbers(content, ()))
-    return text.getvalue()
-
-
-def _numbers(value, path):
-    if isinstance(value, (dict, list)):
-        for name, inner in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from _numbers(inner, (*path, str(name)))
-    elif isinstance(value, (int, float)) and not isinstance(value, bool):
-        yield "/".join(path), value

@@ -144,5 +144,8 @@ def test_the_same_tables_in_every_format(tmp_path):
     assert "| a | 2 faces of ours | 22.00 | 0.600 | this report | kernel_sizes: one kernel of each of 8" in markdown
     assert report.write_document(tmp_path / "new" / "results.md").read_text(encoding="utf-8") == markdown
     assert (tmp_path / "new" / "results.json").read_bytes() == (tmp_path / "report.json").read_bytes()
+    numbers = pd.read_csv(tmp_path / "new" / "results.csv")
+    (mean,) = numbers[numbers["row"].str.startswith("kernel_sizes; a") & (numbers["measure"] == "psnr mean")]["value"]
+    assert mean == 22 and set(numbers["table"]) == {"summary", "published"}
     assert "    the command\n" in markdown and "missing: x" in markdown
     assert SHARP_INPUT not in markdown
