@@ -1,13 +1,13 @@
-"""Restore photos by the million, on Apache Beam, with the code of deblur-zoo for each photo.
+"""Restore folders of photos on Apache Beam, each photo as deblur-zoo does.
 
     deblur-zoo-beam photos -o restored -- --direct_num_workers=4
     deblur-zoo-beam gs://B/photos -o gs://B/restored -- --runner=DataflowRunner ...
 
 Options after -- are Beam's own; without --runner it runs on this machine, in --direct_num_workers processes. Folders
-are local ones that every worker sees, or URIs of Beam's file systems (gs://, s3://, hdfs://). Results that are there
-already are skipped, so a run that was stopped is continued by the same command. Each run writes a report beside the
-results, deblur-zoo-TIME.jsonl, with a line for each photo. docs/photos_at_scale.md has Flink, Spark and Dataflow. Exit
-codes: 0; 1 if some photos could not be restored; 2 for wrong usage. Needs the extra [beam].
+are local ones that every worker sees, or URIs of Beam's file systems (gs://, s3://, hdfs://). Existing results are
+skipped: run the same command to resume after an interruption. Each run writes a report beside the results,
+deblur-zoo-TIME.jsonl, with a line for each photo. docs/photos_at_scale.md has Flink, Spark and Dataflow. Exit
+codes: 0; 1 if some photos could not be restored; 2 for invalid arguments. Needs the extra [beam].
 """
 
 import importlib.util

@@ -3,16 +3,16 @@
 import functools
 import json
 import os
-import shutil
 import tempfile
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from deblur_zoo.annotations import StrPath
 from deblur_zoo.files import pictures
+from deblur_zoo.files.beam_files import download, file_systems, is_local, join, names_in, upload, with_local_runner
 from deblur_zoo.restoration.folders import plan_folder, result_paths
 from deblur_zoo.restoration.outputs import Outputs
 from deblur_zoo.restoration.photo import DEFAULT_PRESET, PhotoOptions
@@ -55,7 +55,7 @@ class PhotoJob:
 
     def __call__(self, names: tuple[str, str]) -> str:
         """Restore a photo unless its result is there. Returns a line of JSON for the report."""
-        photo, target = _join(self.photos, names[0]), _join(self.out, names[1])
+        photo, target = join(self.photos, names[0]), join(self.out, names[1])
         with _one_photo:
             if _exists(target):
                 line = {"photo": photo, "result": target, "skipped": True}
@@ -72,20 +72,14 @@ class PhotoJob:
         return told.lines[-1]
 
     def _restore_copy(self, photo, target):
-        from apache_beam.io.filesystems import FileSystems
-
         with tempfile.TemporaryDirectory(prefix="deblur-zoo-") as folder:
             copy, result = Path(folder) / "photo" / Path(photo).name, Path(folder) / "result" / Path(target).name
             copy.parent.mkdir()
-            with FileSystems.open(photo) as source, open(copy, "wb") as file:
-                shutil.copyfileobj(source, file)
+            download(photo, copy)
             line = self._restore(copy, result)
             if "error" in line:
                 return {"photo": photo, "error": line["error"].replace(str(copy), photo)}
-            temporary = f"{target}.partial"
-            with open(result, "rb") as file, FileSystems.create(temporary) as place:
-                shutil.copyfileobj(file, place)
-            FileSystems.rename([temporary], [target])
+            upload(result, target)
         return {**line, "photo": photo, "result": target}
 
 
@@ -106,20 +100,16 @@ def plan(photos: StrPath, out: StrPath, ending: str | None = None) -> list[tuple
 
     Raises:
         FileNotFoundError, NotADirectoryError: no such folder.
-        ValueError: there are no photos, or results would replace them.
+        ValueError: no photos were found, or results would replace them.
     """
-    if _is_local(photos) and _is_local(out):
+    if is_local(photos) and is_local(out):
         jobs = plan_folder(photos, out, ending=ending)
         return [
             (path.relative_to(photos).as_posix(), target.relative_to(out).as_posix()) for path, target in jobs.items()
         ]
-    from apache_beam.io.filesystems import FileSystems
-
-    if _join(photos, "") == _join(out, ""):
+    if join(photos, "") == join(out, ""):
         raise ValueError(f"The results would replace the photos in {photos}: give another folder.")
-    base = _join(photos, "")
-    found = [metadata.path for match in FileSystems.match([f"{base}**"]) for metadata in match.metadata_list]
-    names = sorted(path.removeprefix(base) for path in found if path.lower().endswith(pictures.READ_ENDINGS))
+    names = names_in(photos, pictures.READ_ENDINGS)
     if not names:
         raise ValueError(f"There are no pictures ({', '.join(pictures.READ_ENDINGS)}) in {photos}.")
     here = Path()
@@ -146,16 +136,10 @@ def run(job: PhotoJob, beam_arguments: Sequence[str] = (), ending: str | None = 
     from apache_beam.options.pipeline_options import PipelineOptions
 
     names = plan(job.photos, job.out, ending)
-    if not (_is_local(job.photos) and _is_local(job.out)):
-        job = PhotoJob(**{**vars(job), "staged": True})
-    arguments = list(beam_arguments)
-    if not any(argument.startswith("--runner") for argument in arguments):
-        # By name, since DirectRunner would first try to download another runner.
-        arguments += ["--runner=FnApiRunner", "--direct_running_mode=multi_processing"]
-        if not any(argument.startswith("--direct_num_workers") for argument in arguments):
-            arguments.append(f"--direct_num_workers={os.cpu_count() or 1}")
-    report = _join(job.out, f"deblur-zoo-{time.strftime('%Y%m%d-%H%M%S')}.jsonl")
-    with beam.Pipeline(options=PipelineOptions(arguments)) as pipeline:
+    if not (is_local(job.photos) and is_local(job.out)):
+        job = replace(job, staged=True)
+    report = join(job.out, f"deblur-zoo-{time.strftime('%Y%m%d-%H%M%S')}.jsonl")
+    with beam.Pipeline(options=PipelineOptions(with_local_runner(beam_arguments))) as pipeline:
         (
             pipeline
             | "Names" >> beam.Create(names)
@@ -169,27 +153,13 @@ def run(job: PhotoJob, beam_arguments: Sequence[str] = (), ending: str | None = 
 
 def counts(report: str) -> dict[str, int]:
     """How many photos of a report were "restored", "skipped" and "failed"."""
-    from apache_beam.io.filesystems import FileSystems
-
     found = {"restored": 0, "skipped": 0, "failed": 0}
-    with FileSystems.open(report) as file:
+    with file_systems().open(report) as file:
         for text in file:
             line = json.loads(text)
             found["failed" if "error" in line else "skipped" if "skipped" in line else "restored"] += 1
     return found
 
 
-def _is_local(place):
-    return "://" not in str(place)
-
-
-def _join(place, name):
-    return f"{str(place).rstrip('/')}/{name}"
-
-
 def _exists(path):
-    if _is_local(path):
-        return os.path.lexists(path)
-    from apache_beam.io.filesystems import FileSystems
-
-    return FileSystems.exists(path)
+    return os.path.lexists(path) if is_local(path) else file_systems().exists(path)

@@ -2,8 +2,6 @@
 
 import functools
 import json
-import os
-import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
@@ -12,6 +10,7 @@ from pathlib import Path
 
 from deblur_zoo.annotations import StrPath
 from deblur_zoo.data.tfrecords import ENDING
+from deblur_zoo.files.beam_files import download, file_systems, is_local, join, names_in, upload, with_local_runner
 from deblur_zoo.files.resumable_folder import REPORT, SETTINGS, check_settings, report_bytes, settings_text
 from deblur_zoo.video.video_file import ENDINGS, list_videos
 from trainers.datasets.video_pairs.clip import Settings
@@ -26,11 +25,6 @@ from trainers.datasets.video_pairs.folder import (
 
 # Runners give a process several threads, but detector and decoder are multithreaded themselves.
 _one_video = threading.Lock()
-
-
-def is_local(place: StrPath) -> bool:
-    """Whether a place is a local folder and not a URI such as gs://bucket/folder."""
-    return "://" not in str(place)
 
 
 @functools.lru_cache(maxsize=2)
@@ -72,15 +66,14 @@ class ClipJob:
         with tempfile.TemporaryDirectory(prefix="video-pairs-") as folder:
             local, out = Path(folder) / "video" / name, Path(folder) / "out"
             local.parent.mkdir(parents=True)
-            with _file_systems().open(video) as source, open(local, "wb") as target:
-                shutil.copyfileobj(source, target)
+            download(video, local)
             report = process_clip(local, name, out, self.settings, detector)
             # The report last: if it says done, the shard exists.
             if report["pairs"]:
-                _upload(out / f"{name}{ENDING}", shard)
-            elif _file_systems().exists(shard):
-                _file_systems().delete([shard])
-            _upload(out / f"{name}.json", record)
+                upload(out / f"{name}{ENDING}", shard)
+            elif file_systems().exists(shard):
+                file_systems().delete([shard])
+            upload(out / f"{name}.json", record)
         return report
 
 
@@ -104,9 +97,7 @@ def list_names(videos: str) -> list[str]:
     if is_local(videos):
         names = [path.relative_to(videos).as_posix() for path in list_videos(videos)]
     else:
-        base = videos.rstrip("/") + "/"
-        paths = [metadata.path for match in _file_systems().match([f"{base}**"]) for metadata in match.metadata_list]
-        names = sorted(path.removeprefix(base) for path in paths if path.lower().endswith(ENDINGS))
+        names = names_in(videos, ENDINGS)
     if not names:
         raise FileNotFoundError(f"there are no videos in {videos}")
     return names
@@ -142,14 +133,8 @@ def run(
     names = list_names(videos)
     _check_place(out, settings)
     staged = not (is_local(videos) and is_local(out)) if staged is None else staged
-    arguments = list(beam_arguments)
-    if not any(argument.startswith("--runner") for argument in arguments):
-        # By name, since DirectRunner would first try to download another runner.
-        arguments += ["--runner=FnApiRunner", "--direct_running_mode=multi_processing"]
-        if not any(argument.startswith("--direct_num_workers") for argument in arguments):
-            arguments.append(f"--direct_num_workers={os.cpu_count() or 1}")
     job = ClipJob(videos, out, settings, make_detector, staged)
-    with beam.Pipeline(options=PipelineOptions(arguments)) as pipeline:
+    with beam.Pipeline(options=PipelineOptions(with_local_runner(beam_arguments))) as pipeline:
         (
             pipeline
             | "Names" >> beam.Create(names)
@@ -172,29 +157,17 @@ def _check_place(out, settings):
         check_settings(stored, settings.as_dict(), out, "pairs")
 
 
-def _file_systems():
-    """Beam's file systems (gs://, s3://, hdfs://). Imported on use: workers with local folders do not need Beam."""
-    from apache_beam.io.filesystems import FileSystems
-
-    return FileSystems
-
-
-def join(place: StrPath, name: str) -> str:
-    """The place of a file inside a place."""
-    return f"{str(place).rstrip('/')}/{name}"
-
-
 def _size(path):
     """Size of a file in bytes, None if it does not exist."""
-    found = [metadata for match in _file_systems().match([path]) for metadata in match.metadata_list]
+    found = [metadata for match in file_systems().match([path]) for metadata in match.metadata_list]
     return found[0].size_in_bytes if found else None
 
 
 def read(path: str) -> str | None:
     """The text of a file, None if it does not exist."""
-    if not _file_systems().exists(path):
+    if not file_systems().exists(path):
         return None
-    with _file_systems().open(path) as file:
+    with file_systems().open(path) as file:
         return file.read().decode("utf-8", "replace")
 
 
@@ -208,13 +181,6 @@ def _read_json(path):
 
 def _write(path, content):
     temporary = f"{path}.partial"
-    with _file_systems().create(temporary) as file:
+    with file_systems().create(temporary) as file:
         file.write(content)
-    _file_systems().rename([temporary], [path])
-
-
-def _upload(local, path):
-    temporary = f"{path}.partial"
-    with open(local, "rb") as source, _file_systems().create(temporary) as target:
-        shutil.copyfileobj(source, target)
-    _file_systems().rename([temporary], [path])
+    file_systems().rename([temporary], [path])
