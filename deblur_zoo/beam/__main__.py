@@ -16,10 +16,10 @@ from absl import flags
 
 from deblur_zoo.files import command_line_tools, pictures
 from deblur_zoo.files.command_line_tools import UsageError
+from deblur_zoo.restoration.folders import FORMATS
 from deblur_zoo.restoration.photo import BACKGROUNDS, DEFAULT_PRESET, FACES
 
 FLAGS = flags.FLAGS
-ENDINGS = ("jpg", "png", "tiff", "webp", "bmp")
 
 
 def define_flags():
@@ -31,7 +31,7 @@ def define_flags():
     flags.DEFINE_enum(
         "background", "restore", BACKGROUNDS, "restore the rest of a photo with blurred faces, or keep it"
     )
-    flags.DEFINE_enum("ext", None, ENDINGS, "format of the results; unless given, that of each photo, JPEG for HEIC")
+    flags.DEFINE_enum("ext", None, FORMATS, "format of the results; unless given, that of each photo, JPEG for HEIC")
     flags.DEFINE_integer("quality", None, "of JPEG (95 unless given) and WebP (lossless unless given)", 1, 100)
     flags.DEFINE_integer("max_pixels", pictures.MAXIMUM_PIXELS, "larger photos are refused", lower_bound=1)
 

@@ -42,7 +42,7 @@ def download(uri: str, maximum_bytes: int) -> Path:
         are not checked.
 
     Raises:
-        FileNotFoundError: there is no such repository, revision or file.
+        FileNotFoundError: the repository, revision or file does not exist.
         ValueError: another form of URI, or a file that is too large.
         ConnectionError: the hub cannot be reached, or refuses.
         ImportError: the hub's package is not installed.

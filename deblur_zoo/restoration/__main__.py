@@ -26,10 +26,10 @@ from absl import flags
 import deblur_zoo
 from deblur_zoo.files import command_line_tools, pictures
 from deblur_zoo.files.command_line_tools import UsageError, sources_and_target
+from deblur_zoo.restoration.folders import FORMATS
 from deblur_zoo.restoration.photo import BACKGROUNDS, DEFAULT_PRESET, FACES
 
 FLAGS = flags.FLAGS
-ENDINGS = ("jpg", "png", "tiff", "webp", "bmp")
 # Flags without effect on aligned crops.
 PHOTO_FLAGS = (
     "faces", "min_confidence", "min_size", "strength", "background", "sharp_faces", "draw_boxes", "save_crops"
@@ -62,7 +62,7 @@ def define_flags():
     flags.DEFINE_bool("sharp_faces", False, "restore faces that look sharp as well")
     flags.DEFINE_string("suffix", "", 'appended to the names of results in a folder, such as "_restored"')
     flags.DEFINE_enum(
-        "ext", None, ENDINGS, "format of results in a folder; default: that of each photo, JPEG for HEIC and AVIF"
+        "ext", None, FORMATS, "format of results in a folder; default: that of each photo, JPEG for HEIC and AVIF"
     )
     flags.DEFINE_integer("quality", None, "of JPEG (default: 95) and WebP (default: lossless)", 1, 100)
     flags.DEFINE_bool("compare", False, "also write NAME_compare.jpg: photo and result side by side")

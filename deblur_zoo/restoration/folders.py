@@ -15,6 +15,8 @@ from deblur_zoo.annotations import StrPath
 from deblur_zoo.files import pictures as picture_files
 from deblur_zoo.files.folders import real_path, without_results
 
+# Endings that the commands' --ext takes.
+FORMATS = ("jpg", "png", "tiff", "webp", "bmp")
 # Endings of results for formats that are read but not written.
 _ENDINGS = {".heic": ".jpg", ".heif": ".jpg", ".avif": ".jpg"}
 

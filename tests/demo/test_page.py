@@ -1,7 +1,6 @@
 """The page of the demo: asked by Gradio's own client, and used in Chromium."""
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -19,10 +18,10 @@ from skimage import data
 from deblur_zoo.demo import answer
 from deblur_zoo.restoration.photo import PhotoOptions
 from deblur_zoo.restoration.restorer import Restorer
+from tests.browser import CHROMIUM
 
 gradio = pytest.importorskip("gradio", reason="Gradio is not installed: pip install '.[demo]'")
 ROOT = Path(__file__).parents[2]
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
 @pytest.fixture(scope="module")

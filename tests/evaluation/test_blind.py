@@ -2,7 +2,6 @@ import base64
 import html
 import json
 import re
-import shutil
 import subprocess
 
 import numpy as np
@@ -11,8 +10,8 @@ from scipy import stats
 
 from deblur_zoo.evaluation.blind import INPUT, count_votes, make_page
 from deblur_zoo.files import pictures
+from tests.browser import CHROMIUM
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 KEY = {"token": "t", "rounds": [{"photo": f"{i}", "methods": ["a", INPUT, "b"]} for i in range(4)]}
 
 
@@ -56,13 +55,13 @@ document.body.dataset.found = JSON.stringify(found);
 </script>"""
 
 
-@pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
 def test_votes_in_a_browser(tmp_path):
     photos = {f"{i}.png": np.full((4, 5, 3), i, np.uint8) for i in range(3)}
     page, _ = make_page(photos, {"one": photos, "two": photos}, 0, "token")
     (tmp_path / "blind.html").write_text(page.replace("</body>", f"{ACTIONS}</body>"), encoding="utf-8")
     done = subprocess.run(
-        [BROWSER, "--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}",
+        [CHROMIUM, "--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}",
          "--dump-dom", (tmp_path / "blind.html").as_uri()], capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     found = json.loads(html.unescape(re.search(r'data-found="([^"]*)"', done.stdout)[1]))

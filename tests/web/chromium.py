@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import itertools
-import shutil
 import subprocess
 import tempfile
 import time
@@ -11,7 +10,8 @@ from pathlib import Path
 
 import aiohttp
 
-PROGRAM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+from tests.browser import CHROMIUM
+
 FLAGS = (
     "--headless=new",
     "--no-sandbox",
@@ -39,7 +39,7 @@ class Chromium:
         with contextlib.ExitStack() as stack:
             stack.callback(self._loop.close)
             profile = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
-            command = [PROGRAM, *FLAGS, *self._flags, f"--user-data-dir={profile}", "about:blank"]
+            command = [CHROMIUM, *FLAGS, *self._flags, f"--user-data-dir={profile}", "about:blank"]
             process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             stack.callback(process.wait)
             stack.callback(process.terminate)

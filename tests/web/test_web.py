@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+from tests.browser import CHROMIUM
 from tests.web import chromium
 
 ROOT = Path(__file__).parents[2]
@@ -21,7 +22,7 @@ PHOTO = ROOT / "examples" / "astronaut_blurred.jpg"
 PRESET = "one_step_lite"
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(chromium.PROGRAM is None, reason="Chromium is not installed"),
+    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"),
     pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed"),
 ]
 

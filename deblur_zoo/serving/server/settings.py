@@ -9,7 +9,7 @@ def _choice(default, text, lower_bound=1):
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """All settings of a server. There is no authentication: whoever reaches the address can use the models."""
+    """All settings of a server. Requests are not authenticated: anyone who can reach the address can use the models."""
 
     models: str = dataclasses.field(metadata={"help": "folder of NAME/VERSION/saved_model.pb"})
     host: str = dataclasses.field(default="127.0.0.1", metadata={"help": "address to listen on"})
