@@ -10,6 +10,7 @@ nobody else, and removed when the command ends. Needs the extra [demo].
 
 import importlib.util
 
+import PIL
 from absl import flags
 
 from deblur_zoo.files import command_line_tools, pictures
@@ -17,6 +18,7 @@ from deblur_zoo.files.command_line_tools import UsageError
 from deblur_zoo.restoration.photo import DEFAULT_PRESET
 
 FLAGS = flags.FLAGS
+_LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
 def define_flags():
@@ -33,6 +35,12 @@ def run_demo(arguments):
     command_line_tools.require_flags(arguments)
     if importlib.util.find_spec("gradio") is None:
         raise UsageError('The demo needs Gradio: pip install "deblur-zoo[demo]".')
+    # Gradio 6 brings Pillow 12, which has known vulnerabilities that a stranger's picture could exploit.
+    if FLAGS.host not in _LOCAL and int(PIL.__version__.split(".")[0]) < 13:
+        raise UsageError(
+            f"With Pillow {PIL.__version__} the page must stay on this computer; to use --host {FLAGS.host}, "
+            'run: pip install "pillow>=13"'
+        )
     from deblur_zoo.demo.page import serve
     from deblur_zoo.zoo import list_models
 

@@ -41,6 +41,18 @@ def test_a_preset_without_weights_is_refused():
     assert done.returncode == 2 and "semantic_face is not a trained preset: " in done.stderr
 
 
+@pytest.mark.parametrize(("version", "accepted"), [("12.9.1", False), ("13.0.0", True)])
+def test_other_computers_need_a_pillow_without_known_holes(version, accepted):
+    code = (
+        "from deblur_zoo.demo.__main__ import main; import importlib.util; found = importlib.util.find_spec; "
+        "importlib.util.find_spec = lambda name, *rest: name == 'gradio' or found(name, *rest); "
+        f"import PIL; PIL.__version__ = {version!r}; main()"
+    )
+    done = run("--host", "0.0.0.0", "--preset", "nothing", code=code)
+    assert done.returncode == 2
+    assert ("pillow>=13" in done.stderr) == (not accepted)
+
+
 def test_help():
     done = run("--help")
     assert done.returncode == 0 and "--host" in done.stdout and "127.0.0.1" in done.stdout
