@@ -1,8 +1,6 @@
 """What the page shows for a photo: one sentence, the pictures, and the file to download. Knows nothing of the page."""
 
-import functools
 import os
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,13 +12,14 @@ from PIL import Image
 from deblur_zoo.annotations import Array, StrPath
 from deblur_zoo.faces.detection import as_rgb
 from deblur_zoo.files import pictures
+from deblur_zoo.files.one_per_process import OnePerProcess
 from deblur_zoo.restoration.folders import plan_file
 from deblur_zoo.restoration.outputs import Outputs, with_boxes
 from deblur_zoo.restoration.photo import PhotoFace, PhotoOptions, RestoredPhoto
 from deblur_zoo.restoration.restorer import Restorer
+from deblur_zoo.zoo import load
 
-# One photo at a time: a large one takes 1.5 GB, and the network has threads of its own.
-_one_photo = threading.Lock()
+_models = OnePerProcess(lambda preset: load(preset, kind="deblurrer"), kept=16)
 _SUFFIX = "_restored"
 # The longer side of the pictures in the page; the download has the photo's size.
 _SHOWN_SIDE = 1600
@@ -81,8 +80,8 @@ def restore(
         return Answer("Choose a photo first.")
     path, kept, told = Path(photo), _Kept(), progress or (lambda share: None)
     options = PhotoOptions(strength=strength)
-    with _one_photo:
-        restorer = Restorer(_model(os.fspath(preset)), maximum_pixels=maximum_pixels, options=options)
+    with _models.use(os.fspath(preset)) as model:
+        restorer = Restorer(model, maximum_pixels=maximum_pixels, options=options)
         start = time.perf_counter()
         try:
             target = plan_file(path, f"{folder}/", suffix=_SUFFIX)
@@ -115,14 +114,6 @@ def preview(photo: StrPath, maximum_pixels: int = pictures.MAXIMUM_PIXELS) -> Im
         return _shown(as_rgb(pictures.read(photo, maximum_pixels)))
     except (ValueError, OSError) as error:
         raise ValueError(_told(error, Path(photo))) from error
-
-
-@functools.lru_cache
-def _model(preset):
-    # Imports Keras.
-    from deblur_zoo.zoo import load
-
-    return load(preset, kind="deblurrer")
 
 
 def _told(reason: object, path: Path) -> str:

@@ -47,7 +47,7 @@ def one_face(monkeypatch):
         photo_module, "find_faces", lambda pixels, *rest, **named: [FACE] if pixels.shape[0] == 512 else []
     )
     yield
-    pipeline._model.cache_clear()
+    pipeline._models.clear()
 
 
 def tree(folder):
