@@ -1,4 +1,4 @@
-"""Photos in, restored photos and a report out: the pipeline, and what a worker does with a photo."""
+"""The pipeline from photos to restored photos and a report, and a worker's task."""
 
 import json
 import os
@@ -34,14 +34,14 @@ class _Told(Outputs):
 
 @dataclass(frozen=True)
 class PhotoJob:
-    """A worker's task for one photo. It is called with the names of the photo and its result inside their folders.
+    """A worker's task for one photo, called with the names of the photo and its result inside their folders.
 
     Attributes:
         photos, out: folders, local ones or URIs such as gs://bucket/folder.
-        preset: what ``deblur_zoo.load`` takes; loaded once in each process.
+        preset: as for ``deblur_zoo.load``; loaded once per process.
         options: what to restore.
         quality: as in ``Outputs``.
-        maximum_pixels: larger photos are refused.
+        maximum_pixels: larger photos are rejected.
         staged: work on copies in a temporary folder, as for URIs.
     """
 
@@ -100,10 +100,10 @@ def plan(photos: StrPath, out: StrPath, ending: str | None = None) -> list[tuple
             (path.relative_to(photos).as_posix(), target.relative_to(out).as_posix()) for path, target in jobs.items()
         ]
     if join(photos, "") == join(out, ""):
-        raise ValueError(f"The results would replace the photos in {photos}: give another folder.")
+        raise ValueError(f"The results would replace the photos in {photos}: choose another folder.")
     names = names_in(photos, pictures.READ_ENDINGS)
     if not names:
-        raise ValueError(f"There are no pictures ({', '.join(pictures.READ_ENDINGS)}) in {photos}.")
+        raise ValueError(f"{photos} has no pictures ({', '.join(pictures.READ_ENDINGS)}).")
     here = Path()
     results = result_paths([Path(name) for name in names], here, here, ending=ending)
     return [(path.as_posix(), result.as_posix()) for path, result in results.items()]

@@ -1,4 +1,4 @@
-"""What the page shows for a photo: one sentence, the pictures, and the file to download. Knows nothing of the page."""
+"""The page's answer to a photo: a sentence, the pictures, and the file to download. Independent of the page."""
 
 import os
 import time
@@ -27,7 +27,7 @@ _SHOWN_SIDE = 1600
 
 @dataclass(frozen=True)
 class Answer:
-    """What became of a photo.
+    """The result of a photo.
 
     Attributes:
         message: one sentence for the user.
@@ -66,15 +66,15 @@ def restore(
     """Restore an uploaded photo into a folder.
 
     Args:
-        photo: path of the upload, None if there is none.
+        photo: path of the upload, or None.
         preset: what ``deblur_zoo.load`` takes; kept in memory.
         strength: as in ``PhotoOptions``.
         folder: an empty one for the result.
-        maximum_pixels: larger photos are refused.
-        progress: called with the share that is done, in [0, 1].
+        maximum_pixels: larger photos are rejected.
+        progress: called with the share done, in [0, 1].
 
     Returns:
-        Answer; whatever is wrong with the photo is its message.
+        Answer, whose message says what is wrong with the photo, if anything.
     """
     if photo is None:
         return Answer("Choose a photo first.")
@@ -117,7 +117,7 @@ def preview(photo: StrPath, maximum_pixels: int = pictures.MAXIMUM_PIXELS) -> Im
 
 
 def _told(reason: object, path: Path) -> str:
-    """Users know the name of their photo, not the folder of uploads."""
+    """The reason, with the photo's name instead of its path in the folder of uploads."""
     return str(reason).replace(str(path), path.name)
 
 
@@ -133,9 +133,9 @@ def _shown(pixels: Array) -> Image.Image:
 
 def _unchanged(faces: list[PhotoFace], strength: float) -> str:
     if strength == 0:
-        return "At strength 0 the photo stays as it is."
+        return "At strength 0 the photo is unchanged."
     subject = "The face looks" if len(faces) == 1 else f"All {len(faces)} faces look"
-    return f"{subject} sharp already, so the photo stays as it is."
+    return f"{subject} sharp already, so the photo is unchanged."
 
 
 def _done(faces: list[PhotoFace], seconds: float) -> str:
