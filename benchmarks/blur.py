@@ -17,10 +17,13 @@ import sys
 import time
 
 import cv2
+import keras
 import numpy as np
 from absl import flags
+from keras import ops
 from tqdm import tqdm
 
+from deblur_zoo.blur.convolution import blur
 from deblur_zoo.blur.kernels import make_bank
 from deblur_zoo.data import host_blur
 from deblur_zoo.files.command_line_tools import UsageError, run
@@ -48,11 +51,6 @@ def host_ways(images, kernels):
 
 def graph_ways(images, kernels):
     """The in-graph implementation under this process's backend; reads a pixel back to wait for completion."""
-    import keras
-    from keras import ops
-
-    from deblur_zoo.blur.convolution import blur
-
     images, kernels = ops.convert_to_tensor(images), ops.convert_to_tensor(kernels)
 
     def finished(function):
@@ -126,8 +124,6 @@ def main(arguments):
         raise UsageError(f"Unexpected argument {arguments[0]!r}: only flags are accepted; see --help.")
     if not FLAGS.sizes or not all(size.isdigit() and int(size) > 0 for size in FLAGS.sizes):
         raise UsageError(f"--sizes must be numbers of pixels separated by commas, got {','.join(FLAGS.sizes)!r}.")
-
-    import keras
 
     if FLAGS.rows_only:
         with tqdm(disable=True) as progress:

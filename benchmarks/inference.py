@@ -11,12 +11,14 @@ published layers of ``umsn`` in PyTorch, image heads included, and the ratio to 
 
 import time
 
+import keras
 import numpy as np
 from absl import flags
 
 from deblur_zoo import zoo
 from deblur_zoo.execution import compiled
 from deblur_zoo.files import command_line_tools
+from deblur_zoo.zoo.multiply_adds import count_multiply_adds
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list("presets", ["umsn"], "presets to time")
@@ -30,8 +32,6 @@ CHANNELS, SIDE, LAYERS = 192, 64, 16
 
 def chain_of_convolutions():
     """A function that runs the chain once, and its multiply-adds."""
-    import keras
-
     chain = keras.Sequential([keras.layers.Conv2D(CHANNELS, 3, padding="same", use_bias=False) for _ in range(LAYERS)])
     images = np.random.default_rng(0).random((1, SIDE, SIDE, CHANNELS), dtype=np.float32)
     chain.build(images.shape)
@@ -41,8 +41,6 @@ def chain_of_convolutions():
 
 def inference(name, batch_size, crop_size):
     """A function that runs a preset once, and its multiply-adds."""
-    from deblur_zoo.zoo.multiply_adds import count_multiply_adds
-
     model = zoo.load(name, weights=False)
     faces = np.random.default_rng(0).random((batch_size, crop_size, crop_size, 3), dtype=np.float32)
     run = compiled(lambda images: model(images, training=False), model)
@@ -52,8 +50,6 @@ def inference(name, batch_size, crop_size):
 def benchmark(arguments):
     """Time and print. Returns the exit code."""
     command_line_tools.require_flags(arguments)
-    import keras
-
     jobs = {name: inference(name, FLAGS.batch_size, FLAGS.crop_size) for name in FLAGS.presets}
     jobs = {"a chain of 3x3 convolutions": chain_of_convolutions(), **jobs}
     if FLAGS.beside_torch:

@@ -7,6 +7,7 @@ faces of its gradient with respect to the restored image. TensorFlow only.
 """
 
 import numpy as np
+import tensorflow as tf
 from absl import flags
 
 from deblur_zoo import zoo
@@ -14,7 +15,10 @@ from deblur_zoo.blur.kernels import standard_test_bank
 from deblur_zoo.data.face_store import central_crop, load_faces
 from deblur_zoo.files import command_line_tools
 from deblur_zoo.files.command_line_tools import UsageError
+from trainers.methods.registry import method_class
+from trainers.runs.preparation import load_networks
 from trainers.runs.recipe import read_recipe
+from trainers.validation.deblurring_validation import DevelopmentSet
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("preset", "one_step_lite", "name or folder of a preset")
@@ -30,12 +34,6 @@ BATCH = 8
 def measure(arguments):
     """Print the table. Returns the exit code."""
     command_line_tools.require_flags(arguments, "preset", "faces")
-    import tensorflow as tf
-
-    from trainers.methods.registry import method_class
-    from trainers.runs.preparation import load_networks
-    from trainers.validation.deblurring_validation import DevelopmentSet
-
     try:
         recipe = read_recipe(zoo.preset_folder(FLAGS.preset) / "recipe.json")
         files = {"identity": FLAGS.identity_network} if FLAGS.identity_network else {}

@@ -13,10 +13,20 @@ faces that were found and around them, and the median seconds of each stage.
 
 from pathlib import Path
 
+import cv2
+import numpy as np
 from absl import flags
+from skimage import data
+from tqdm import tqdm
 
+import deblur_zoo
+from benchmarks.rendered import blurred
+from deblur_zoo.faces import Detector
+from deblur_zoo.faces.alignment import CROP_SIZE, canonical_points
+from deblur_zoo.files import pictures
 from deblur_zoo.files.command_line_tools import UsageError, run
-from deblur_zoo.restoration.photo import DEFAULT_PRESET
+from deblur_zoo.restoration.face_mask import face_mask
+from deblur_zoo.restoration.photo import DEFAULT_PRESET, restore_photo
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("crops", None, "folder of sharp aligned faces, all of one size of at least 128 pixels")
@@ -41,13 +51,6 @@ def rendered(crop, size, seed):
     Returns:
         photo uint8 (H, W, 3), its height 2.5 times the face; the face's points (5, 2); its place (left, top, side).
     """
-    import cv2
-    import numpy as np
-    from skimage import data
-
-    from deblur_zoo.faces.alignment import CROP_SIZE, canonical_points
-    from deblur_zoo.restoration.face_mask import face_mask
-
     generator = np.random.default_rng(seed)
     photo = (data.coffee, data.rocket, data.chelsea)[seed % 3]()
     scale = 2.5 * size / photo.shape[0]
@@ -63,11 +66,6 @@ def rendered(crop, size, seed):
 
 def measure(model, crop, size, kernel, seed, detector):
     """The figures of one photo, as a dict."""
-    import numpy as np
-
-    from benchmarks.rendered import blurred
-    from deblur_zoo.restoration.photo import restore_photo
-
     photo, points, (left, top, side) = rendered(crop, size, seed)
     given = blurred(photo, kernel, seed)
     result = restore_photo(given, model.run, detector=detector)
@@ -92,14 +90,6 @@ def measure(model, crop, size, kernel, seed, detector):
 
 
 def main(arguments):
-    import numpy as np
-    from tqdm import tqdm
-
-    import deblur_zoo
-    from deblur_zoo.faces import Detector
-    from deblur_zoo.faces.alignment import CROP_SIZE
-    from deblur_zoo.files import pictures
-
     if not FLAGS.crops or not Path(FLAGS.crops).is_dir():
         raise UsageError("--crops must be a folder")
     try:

@@ -15,8 +15,10 @@ import os
 import statistics
 import time
 
+import keras
 import numpy as np
 from absl import flags
+from keras import ops
 from tqdm import tqdm
 
 from deblur_zoo import zoo
@@ -58,8 +60,6 @@ def training_pairs():
 
 def sources(pair_maker, threads):
     """Functions that start a round of batches, by (place, threads), with the backend's own pipeline."""
-    import keras
-
     if keras.backend.backend() == "tensorflow":
         from deblur_zoo.data.pipeline import training_batches
 
@@ -95,9 +95,6 @@ def make_batches(begin):
 
 def training_step(preset):
     """A function that runs one forward and backward pass over one fixed batch and waits for its end."""
-    import keras
-    from keras import ops
-
     keras.config.set_dtype_policy("mixed_bfloat16")
     model = zoo.load(preset, weights=False)
     keras.config.set_dtype_policy("float32")
@@ -147,8 +144,6 @@ def main(arguments):
     threads = FLAGS.threads or sorted({"1", str(processors)}, key=int)
     if not all(count.isdigit() and int(count) > 0 for count in threads):
         raise UsageError(f"--threads must be numbers separated by commas, got {','.join(threads)!r}.")
-
-    import keras
 
     if keras.backend.backend() not in ("tensorflow", "jax"):
         raise UsageError(f"The backend must be tensorflow or jax, got {keras.backend.backend()}.")

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
 from absl import flags
 
 from deblur_zoo import zoo
@@ -21,8 +22,8 @@ from deblur_zoo.files import command_line_tools
 from exporters import onnx_model, tflite_model
 
 FLAGS = flags.FLAGS
-flags.DEFINE_list("presets", None, "presets to time; all with weights unless given")
-flags.DEFINE_list("batch_sizes", ["1", "16"], "faces at once")
+flags.DEFINE_list("presets", None, "presets to time; default: all with weights")
+flags.DEFINE_list("batch_sizes", ["1", "16"], "faces per call")
 flags.DEFINE_integer("rounds", 15, "pairs of timing", lower_bound=3)
 flags.DEFINE_integer("crop_size", 128, "side of the faces in pixels", lower_bound=16)
 
@@ -42,8 +43,6 @@ def exported_ways(model, size, folder):
 
 def ways_to_run(model, exported, faces):
     """Functions without arguments that restore the faces, by name."""
-    import tensorflow as tf
-
     graph = tf.function(lambda images: model(images, training=False))
     floats = faces.astype(np.float32) / 255
     return {

@@ -3,8 +3,7 @@
     python -m exporters --preset one_step_lite --format saved_model --out exported
     python -m benchmarks.serving --models exported --model one_step_lite
 
-Times the server with and without batching, with 1, 8 and 32 clients that each send the next face as soon as they have
-an
+Times the server with and without batching, with 1, 8 and 32 clients that each send the next face once they have an
 answer: floats over gRPC and JPEG files over REST. For comparison, the same SavedModel is called directly, in batches as
 large as the server formed for the most clients, and one by one. Server, clients and direct calls are separate
 processes. The clients send prepared bytes and check only the status of answers. Rounds are interleaved, so that other
@@ -32,13 +31,13 @@ from deblur_zoo.serving import protocol
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("models", None, "folder of NAME/VERSION/saved_model.pb")
-flags.DEFINE_string("model", "one_step_lite", "which of them")
-flags.DEFINE_integer("version", 1, "its version, for the direct calls")
+flags.DEFINE_string("model", "one_step_lite", "name of the model to time")
+flags.DEFINE_integer("version", 1, "version of the model, for the direct calls")
 flags.DEFINE_list("clients", ["1", "8", "32"], "numbers of clients")
 flags.DEFINE_integer("rounds", 3, "rounds of timing", lower_bound=1)
 flags.DEFINE_float("seconds", 5, "duration of each timing", lower_bound=0.1)
 flags.DEFINE_integer("crop_size", 128, "side of the faces in pixels", lower_bound=16)
-flags.DEFINE_integer("max_batch_size", 16, "of the server", lower_bound=1)
+flags.DEFINE_integer("max_batch_size", 16, "the server's maximum batch size", lower_bound=1)
 
 KINDS = {"gRPC floats": FLOAT_SIGNATURE, "REST bytes": BYTES_SIGNATURE}
 

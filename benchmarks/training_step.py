@@ -12,13 +12,17 @@ machine affects all alike; the best round of each counts.
 import time
 from unittest import mock
 
+import keras
 import numpy as np
 from absl import flags
 
 from deblur_zoo import zoo
 from deblur_zoo.files import command_line_tools
+from trainers.methods.registry import method_class
+from trainers.runs import preparation
 from trainers.runs.recipe import read_recipe
 from trainers.steps.engines import trainer_class
+from trainers.steps.schedule import Schedule
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list("presets", ["one_step_lite", "semantic_face_lite"], "presets to time")
@@ -33,8 +37,6 @@ CHANNELS, LAYERS, SCALE = 64, 8, 4
 
 def convolution_step(batch_size, crop_size):
     """A function that runs the chain forward and backward once, and its operations."""
-    import keras
-
     chain = keras.Sequential([keras.layers.Conv2D(CHANNELS, 3, padding="same", use_bias=False) for _ in range(LAYERS)])
     side = crop_size // SCALE
     images = np.random.default_rng(0).random((batch_size, side, side, CHANNELS), dtype=np.float32)
@@ -47,12 +49,6 @@ def convolution_step(batch_size, crop_size):
 
 def training_step(name, batch_size, crop_size):
     """A function that runs a preset's training step once, its operations, and its number of faces."""
-    import keras
-
-    from trainers.methods.registry import method_class
-    from trainers.runs import preparation
-    from trainers.steps.schedule import Schedule
-
     recipe = read_recipe(zoo.preset_folder(name) / "recipe.json")
     trainer = trainer_class()(*preparation.build_models(preparation.model_config(name, recipe), recipe["precision"]))
     method, stage = method_class(recipe["method"]), recipe["stages"][-1]
@@ -74,7 +70,6 @@ def own_convolutions(name, batch_size, crop_size):
 
     TensorFlow only. Biases, activations and other operations are excluded.
     """
-    import keras
     import tensorflow as tf
 
     found = []
@@ -130,8 +125,6 @@ def stepper(model, batch):
 def benchmark(arguments):
     """Time and print. Returns the exit code."""
     command_line_tools.require_flags(arguments)
-    import keras
-
     size = FLAGS.batch_size, FLAGS.crop_size
     own = {}
     if keras.backend.backend() == "tensorflow":

@@ -12,14 +12,25 @@ was chosen, how much the best size gains more, and how often the difference is a
 
 from pathlib import Path
 
+import cv2
+import numpy as np
 from absl import flags
 
+import deblur_zoo
+from benchmarks.rendered import blurred
+from deblur_zoo.faces import Detector, align
+from deblur_zoo.faces.detection import Face
+from deblur_zoo.files import pictures
 from deblur_zoo.files.command_line_tools import UsageError, run
+from deblur_zoo.restoration.blending import add_correction
+from deblur_zoo.restoration.face_crop import size_of
+from deblur_zoo.restoration.photo import PhotoOptions, restore_photo
+from deblur_zoo.restoration.working_size import candidates
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("photos", None, "folder of sharp photos, the larger the faces the better")
 flags.DEFINE_string("preset", "one_step_lite", "preset to restore with")
-flags.DEFINE_integer("faces", 12, "photos taken, spread over the folder", lower_bound=1)
+flags.DEFINE_integer("faces", 12, "number of photos, spread over the folder", lower_bound=1)
 flags.DEFINE_list("face_sizes", ["64", "96", "128", "192", "256", "384", "512"], "sides of the faces in pixels")
 flags.DEFINE_list(
     "kernels", ["0", "3", "7", "13", "19", "27", "41", "60"], "sizes of the blur kernels in pixels; 0: none"
@@ -32,8 +43,6 @@ LARGEST_BLUR = 0.4
 
 def faces_of(folder, count, detector):
     """(photo uint8 (H, W, 3), Face) of evenly spread photos."""
-    from deblur_zoo.files import pictures
-
     paths = pictures.list_pictures(folder)
     if not paths:
         raise UsageError(f"--photos must hold pictures, and {folder} has none")
@@ -46,12 +55,6 @@ def faces_of(folder, count, detector):
 
 def shrunk(photo, face, size):
     """Photo and face, the face ``size`` pixels large; None if it is smaller already."""
-    import cv2
-    import numpy as np
-
-    from deblur_zoo.faces.detection import Face
-    from deblur_zoo.restoration.face_crop import size_of
-
     scale = size / size_of(face.points)
     if scale > 1.02:
         return None
@@ -63,15 +66,6 @@ def shrunk(photo, face, size):
 
 def measure(model, photo, face, kernel_size, seed):
     """(gain of the chosen size, gain of the best candidate, chosen size or None) in decibels."""
-    import numpy as np
-
-    from benchmarks.rendered import blurred
-    from deblur_zoo.faces import align
-    from deblur_zoo.restoration.blending import add_correction
-    from deblur_zoo.restoration.face_crop import size_of
-    from deblur_zoo.restoration.photo import PhotoOptions, restore_photo
-    from deblur_zoo.restoration.working_size import candidates
-
     given = blurred(photo, kernel_size, seed)
     truth, _ = align(photo, face.points, int(size_of(face.points)))
 
@@ -92,11 +86,6 @@ def measure(model, photo, face, kernel_size, seed):
 
 
 def main(arguments):
-    import numpy as np
-
-    import deblur_zoo
-    from deblur_zoo.faces import Detector
-
     if not FLAGS.photos or not Path(FLAGS.photos).is_dir():
         raise UsageError("--photos must be a folder")
     try:

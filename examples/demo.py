@@ -46,6 +46,17 @@ def side_by_side(panels):
     return np.asarray(sheet)
 
 
+def psnr(sharp, estimate):
+    """PSNR of two uint8 images, in dB."""
+    # Import Keras.
+    from keras import ops
+
+    from deblur_zoo.metrics import image_quality
+
+    sharp, estimate = (picture[None].astype(np.float32) / 255 for picture in (sharp, estimate))
+    return float(ops.convert_to_numpy(image_quality.psnr(sharp, estimate))[0])
+
+
 def deblur_example(preset, out):
     """Deblur the example with a preset, write the images into the folder ``out``, and print the measurements.
 
@@ -58,11 +69,6 @@ def deblur_example(preset, out):
     start = time.perf_counter()
     restorer = Restorer(preset, crops=True)
     loaded = time.perf_counter()
-    # Imported after starting the clock: importing Keras is part of the loading time.
-    from keras import ops
-
-    from deblur_zoo.metrics.image_quality import psnr
-
     blurred, sharp = pictures.read(BLURRED), pictures.read(SHARP)
     times = []
     for _ in range(6):
@@ -70,13 +76,9 @@ def deblur_example(preset, out):
         restored = restorer.restore(blurred).pixels
         times.append(time.perf_counter() - before)
 
-    def against_sharp(pixels):
-        values = psnr(sharp[None].astype("float32") / 255, pixels[None].astype("float32") / 255)
-        return float(ops.convert_to_numpy(values)[0])
-
     measured = {
-        "psnr_before": against_sharp(blurred),
-        "psnr_after": against_sharp(restored),
+        "psnr_before": psnr(sharp, blurred),
+        "psnr_after": psnr(sharp, restored),
         "load_seconds": loaded - start,
         "first_face_seconds": times[0],
         "face_seconds": float(np.median(times[1:])),
@@ -109,8 +111,8 @@ def demo(arguments):
 
 
 def main():
-    flags.DEFINE_string("preset", "one_step_lite", "preset's name, a directory, or a URI")
-    flags.DEFINE_string("out", "demo", "folder to write into")
+    flags.DEFINE_string("preset", "one_step_lite", "name of a preset, its folder or a URI")
+    flags.DEFINE_string("out", "demo", "folder to write")
     command_line_tools.run(demo, "examples.demo")
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from absl import flags
 from PIL import Image, ImageDraw, ImageFont
+from skimage import data
 
 from deblur_zoo import zoo
 from deblur_zoo.blur.kernels import random_kernel
@@ -21,6 +22,7 @@ from deblur_zoo.files import command_line_tools
 from deblur_zoo.files import pictures as picture_files
 from deblur_zoo.files.command_line_tools import UsageError
 from deblur_zoo.zoo.presets import read_config
+from examples.demo import psnr
 from examples.make_example import POINTS
 
 MARGIN = 32
@@ -79,8 +81,6 @@ def make_pair(scene):
         (sharp, blurred), uint8 (128, 128, 3) each; the same on every machine except for one level where versions of
         OpenCV round differently.
     """
-    from skimage import data
-
     centre, angle = POINTS.mean(axis=0), np.radians(scene.turned)
     turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
     # A margin wider than half the kernel, so that the blur moves real pixels across the crop's border.
@@ -95,16 +95,6 @@ def make_pair(scene):
     blurred = blurred + SIGMA * generator.standard_normal(blurred.shape)
     inside = slice(MARGIN, -MARGIN)
     return tuple(np.rint(255 * np.clip(p, 0, 1)).astype(np.uint8)[inside, inside] for p in (picture, blurred))
-
-
-def psnr(sharp, estimate):
-    """PSNR of two uint8 images, in dB."""
-    from keras import ops
-
-    from deblur_zoo.metrics.image_quality import psnr as of_batch
-
-    sharp, estimate = (picture[None].astype(np.float32) / 255 for picture in (sharp, estimate))
-    return float(ops.convert_to_numpy(of_batch(sharp, estimate))[0])
 
 
 def draw(titles, columns, captions):

@@ -6,6 +6,7 @@ python -m examples.make_example
 from pathlib import Path
 
 import numpy as np
+from skimage import data
 
 from deblur_zoo.blur.kernels import random_kernel
 from deblur_zoo.data import host_blur
@@ -26,8 +27,6 @@ SIGMA = 0.01
 
 def make():
     """The sharp and the blurred face, uint8 (128, 128, 3) each."""
-    from skimage import data
-
     # A margin wider than half the kernel, so that the blur moves real pixels across the crop's border.
     face, _ = align(data.astronaut(), POINTS, margin=MARGIN)
     inside = slice(MARGIN, -MARGIN)
@@ -36,8 +35,6 @@ def make():
 
 def make_photo():
     """The whole photo, blurred by the same kernel: uint8 (512, 512, 3)."""
-    from skimage import data
-
     return _blurred(data.astronaut())
 
 

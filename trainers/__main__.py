@@ -51,7 +51,7 @@ flags.DEFINE_enum(
 )  # fmt: skip
 flags.DEFINE_enum(
     "render_on", "auto", ["auto", "host", "device"],
-    "where training pairs are blurred: by OpenCV on the CPU, or on the model's device; auto: there on an accelerator",
+    "blur training pairs on the CPU or on the model's device; auto: on the device if it is an accelerator",
 )  # fmt: skip
 flags.DEFINE_integer("replicas", None, "number of devices; default: all GPUs", lower_bound=1)
 flags.DEFINE_bool("tensorboard", False, "also write losses, rates, measurements and pictures for TensorBoard")

@@ -14,40 +14,38 @@ import importlib.util
 
 from absl import flags
 
+from deblur_zoo.beam.pipeline import PhotoJob, counts, run
 from deblur_zoo.files import command_line_tools, pictures
 from deblur_zoo.files.command_line_tools import UsageError
 from deblur_zoo.restoration.folders import FORMATS
-from deblur_zoo.restoration.photo import BACKGROUNDS, DEFAULT_PRESET, FACES
+from deblur_zoo.restoration.photo import BACKGROUNDS, DEFAULT_PRESET, FACES, PhotoOptions
 
 FLAGS = flags.FLAGS
 
 
 def define_flags():
     """Called by ``main`` and not on import, so that other programs may import this module beside their own flags."""
-    flags.DEFINE_string("output", None, "folder to write into; needed", short_name="o")
-    flags.DEFINE_string("preset", DEFAULT_PRESET, "preset's name, or a directory that every worker sees")
+    flags.DEFINE_string("output", None, "folder to write; required", short_name="o")
+    flags.DEFINE_string("preset", DEFAULT_PRESET, "name of a preset, or a folder that every worker sees")
     flags.DEFINE_enum("faces", "all", FACES, "which faces of a photo to restore")
-    flags.DEFINE_float("strength", 1.0, "0 leaves a photo as it is, 1 takes the network's result", 0, 1)
+    flags.DEFINE_float("strength", 1.0, "0: the photo unchanged, 1: the network's result", 0, 1)
     flags.DEFINE_enum(
-        "background", "restore", BACKGROUNDS, "restore the rest of a photo with blurred faces, or keep it"
+        "background", "restore", BACKGROUNDS, "restore the rest of a photo with blurred faces, or keep it unchanged"
     )
-    flags.DEFINE_enum("ext", None, FORMATS, "format of the results; unless given, that of each photo, JPEG for HEIC")
-    flags.DEFINE_integer("quality", None, "of JPEG (95 unless given) and WebP (lossless unless given)", 1, 100)
-    flags.DEFINE_integer("max_pixels", pictures.MAXIMUM_PIXELS, "larger photos are refused", lower_bound=1)
+    flags.DEFINE_enum("ext", None, FORMATS, "format of the results; default: the photo's, JPEG for HEIC and AVIF")
+    flags.DEFINE_integer("quality", None, "of JPEG (default: 95) and WebP (default: lossless)", 1, 100)
+    flags.DEFINE_integer("max_pixels", pictures.MAXIMUM_PIXELS, "reject larger photos", lower_bound=1)
 
 
 def restore(arguments):
-    """Check the flags, run the pipeline and say what was done. Returns the exit code."""
+    """Check the flags, run the pipeline and print a summary. Returns the exit code."""
     places = [argument for argument in arguments if not argument.startswith("-")]
     if len(places) != 1:
-        raise UsageError("One folder of photos is needed; Beam's options come after --, as --name=value. See --help.")
+        raise UsageError("Pass one folder of photos, and Beam's options after --, as --name=value; see --help.")
     if not FLAGS.output:
-        raise UsageError("Where to write is missing: give -o FOLDER.")
+        raise UsageError("The output is missing: pass -o FOLDER.")
     if importlib.util.find_spec("apache_beam") is None:
         raise UsageError('Apache Beam is not installed: pip install "deblur-zoo[beam]".')
-    from deblur_zoo.beam.pipeline import PhotoJob, counts, run
-    from deblur_zoo.restoration.photo import PhotoOptions
-
     options = PhotoOptions(faces=FLAGS.faces, strength=FLAGS.strength, background=FLAGS.background)
     job = PhotoJob(places[0], FLAGS.output, FLAGS.preset, options, FLAGS.quality, FLAGS.max_pixels)
     beam_arguments = [argument for argument in arguments if argument.startswith("-")]

@@ -1,10 +1,8 @@
-"""Photos in, restored photos and a report out: the pipeline, and what a worker does with a photo."""
+"""The pipeline from photos to restored photos and a report, and a worker's task."""
 
-import functools
 import json
 import os
 import tempfile
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -13,13 +11,15 @@ from pathlib import Path
 from deblur_zoo.annotations import StrPath
 from deblur_zoo.files import pictures
 from deblur_zoo.files.beam_files import download, file_systems, is_local, join, names_in, upload, with_local_runner
+from deblur_zoo.files.one_per_process import OnePerProcess
 from deblur_zoo.restoration.folders import plan_folder, result_paths
 from deblur_zoo.restoration.outputs import Outputs
 from deblur_zoo.restoration.photo import DEFAULT_PRESET, PhotoOptions
 from deblur_zoo.restoration.restorer import Restorer
+from deblur_zoo.zoo import load
 
-# Runners give a process several threads, but a network has threads of its own, and a large photo takes 1.5 GB.
-_one_photo = threading.Lock()
+# Beam's runners give a process several threads.
+_models = OnePerProcess(lambda preset: load(preset, kind="deblurrer"))
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,14 @@ class _Told(Outputs):
 
 @dataclass(frozen=True)
 class PhotoJob:
-    """A worker's task for one photo. It is called with the names of the photo and its result inside their folders.
+    """A worker's task for one photo, called with the names of the photo and its result inside their folders.
 
     Attributes:
         photos, out: folders, local ones or URIs such as gs://bucket/folder.
-        preset: what ``deblur_zoo.load`` takes; loaded once in each process.
+        preset: as for ``deblur_zoo.load``; loaded once per process.
         options: what to restore.
         quality: as in ``Outputs``.
-        maximum_pixels: larger photos are refused.
+        maximum_pixels: larger photos are rejected.
         staged: work on copies in a temporary folder, as for URIs.
     """
 
@@ -56,19 +56,19 @@ class PhotoJob:
     def __call__(self, names: tuple[str, str]) -> str:
         """Restore a photo unless its result is there. Returns a line of JSON for the report."""
         photo, target = join(self.photos, names[0]), join(self.out, names[1])
-        with _one_photo:
-            if _exists(target):
-                line = {"photo": photo, "result": target, "skipped": True}
-            elif self.staged:
-                line = self._restore_copy(photo, target)
-            else:
-                line = self._restore(Path(photo), Path(target))
+        if _exists(target):
+            line = {"photo": photo, "result": target, "skipped": True}
+        elif self.staged:
+            line = self._restore_copy(photo, target)
+        else:
+            line = self._restore(Path(photo), Path(target))
         return json.dumps(line)
 
     def _restore(self, photo, target):
         told = _Told(self.quality)
-        restorer = Restorer(_model(self.preset), maximum_pixels=self.maximum_pixels, options=self.options)
-        restorer.restore_planned({photo: target}, outputs=told)
+        with _models.use(self.preset) as model:
+            restorer = Restorer(model, maximum_pixels=self.maximum_pixels, options=self.options)
+            restorer.restore_planned({photo: target}, outputs=told)
         return told.lines[-1]
 
     def _restore_copy(self, photo, target):
@@ -81,14 +81,6 @@ class PhotoJob:
                 return {"photo": photo, "error": line["error"].replace(str(copy), photo)}
             upload(result, target)
         return {**line, "photo": photo, "result": target}
-
-
-@functools.lru_cache(maxsize=1)
-def _model(preset):
-    # Imports Keras.
-    from deblur_zoo.zoo import load
-
-    return load(preset, kind="deblurrer")
 
 
 def plan(photos: StrPath, out: StrPath, ending: str | None = None) -> list[tuple[str, str]]:
@@ -108,10 +100,10 @@ def plan(photos: StrPath, out: StrPath, ending: str | None = None) -> list[tuple
             (path.relative_to(photos).as_posix(), target.relative_to(out).as_posix()) for path, target in jobs.items()
         ]
     if join(photos, "") == join(out, ""):
-        raise ValueError(f"The results would replace the photos in {photos}: give another folder.")
+        raise ValueError(f"The results would replace the photos in {photos}: choose another folder.")
     names = names_in(photos, pictures.READ_ENDINGS)
     if not names:
-        raise ValueError(f"There are no pictures ({', '.join(pictures.READ_ENDINGS)}) in {photos}.")
+        raise ValueError(f"{photos} has no pictures ({', '.join(pictures.READ_ENDINGS)}).")
     here = Path()
     results = result_paths([Path(name) for name in names], here, here, ending=ending)
     return [(path.as_posix(), result.as_posix()) for path, result in results.items()]

@@ -13,9 +13,11 @@ import importlib.util
 import PIL
 from absl import flags
 
+from deblur_zoo.demo.page import serve
 from deblur_zoo.files import command_line_tools, pictures
 from deblur_zoo.files.command_line_tools import UsageError
 from deblur_zoo.restoration.photo import DEFAULT_PRESET
+from deblur_zoo.zoo import list_models
 
 FLAGS = flags.FLAGS
 _LOCAL = ("127.0.0.1", "localhost", "::1")
@@ -23,10 +25,10 @@ _LOCAL = ("127.0.0.1", "localhost", "::1")
 
 def define_flags():
     """Called by ``main`` and not on import, so that other programs may import this module beside their own flags."""
-    flags.DEFINE_string("host", "127.0.0.1", "address to listen at; 0.0.0.0 is reached from other machines")
-    flags.DEFINE_integer("port", None, "port to listen at; unless given, the first free one from 7860", 1, 65535)
-    flags.DEFINE_string("preset", DEFAULT_PRESET, "trained preset that is chosen at first")
-    flags.DEFINE_integer("max_pixels", pictures.MAXIMUM_PIXELS, "larger photos are refused", lower_bound=1)
+    flags.DEFINE_string("host", "127.0.0.1", "address to listen on; 0.0.0.0 accepts other machines")
+    flags.DEFINE_integer("port", None, "port to listen on; default: the first free one from 7860", 1, 65535)
+    flags.DEFINE_string("preset", DEFAULT_PRESET, "trained preset to select at the start")
+    flags.DEFINE_integer("max_pixels", pictures.MAXIMUM_PIXELS, "reject larger photos", lower_bound=1)
     flags.DEFINE_bool("browser", True, "open the page in a browser")
 
 
@@ -41,9 +43,6 @@ def run_demo(arguments):
             f"With Pillow {PIL.__version__} the page must stay on this computer; to use --host {FLAGS.host}, "
             'run: pip install "pillow>=13"'
         )
-    from deblur_zoo.demo.page import serve
-    from deblur_zoo.zoo import list_models
-
     presets = list_models(kind="deblurrer", trained=True)
     if FLAGS.preset not in presets:
         raise UsageError(f"--preset {FLAGS.preset} is not a trained preset: {', '.join(presets)}.")

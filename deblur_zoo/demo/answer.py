@@ -1,8 +1,6 @@
-"""What the page shows for a photo: one sentence, the pictures, and the file to download. Knows nothing of the page."""
+"""The page's answer to a photo: a sentence, the pictures, and the file to download. Independent of the page."""
 
-import functools
 import os
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,13 +12,14 @@ from PIL import Image
 from deblur_zoo.annotations import Array, StrPath
 from deblur_zoo.faces.detection import as_rgb
 from deblur_zoo.files import pictures
+from deblur_zoo.files.one_per_process import OnePerProcess
 from deblur_zoo.restoration.folders import plan_file
 from deblur_zoo.restoration.outputs import Outputs, with_boxes
 from deblur_zoo.restoration.photo import PhotoFace, PhotoOptions, RestoredPhoto
 from deblur_zoo.restoration.restorer import Restorer
+from deblur_zoo.zoo import load
 
-# One photo at a time: a large one takes 1.5 GB, and the network has threads of its own.
-_one_photo = threading.Lock()
+_models = OnePerProcess(lambda preset: load(preset, kind="deblurrer"), kept=16)
 _SUFFIX = "_restored"
 # The longer side of the pictures in the page; the download has the photo's size.
 _SHOWN_SIDE = 1600
@@ -28,7 +27,7 @@ _SHOWN_SIDE = 1600
 
 @dataclass(frozen=True)
 class Answer:
-    """What became of a photo.
+    """The result of a photo.
 
     Attributes:
         message: one sentence for the user.
@@ -67,22 +66,22 @@ def restore(
     """Restore an uploaded photo into a folder.
 
     Args:
-        photo: path of the upload, None if there is none.
+        photo: path of the upload, or None.
         preset: what ``deblur_zoo.load`` takes; kept in memory.
         strength: as in ``PhotoOptions``.
         folder: an empty one for the result.
-        maximum_pixels: larger photos are refused.
-        progress: called with the share that is done, in [0, 1].
+        maximum_pixels: larger photos are rejected.
+        progress: called with the share done, in [0, 1].
 
     Returns:
-        Answer; whatever is wrong with the photo is its message.
+        Answer, whose message says what is wrong with the photo, if anything.
     """
     if photo is None:
         return Answer("Choose a photo first.")
     path, kept, told = Path(photo), _Kept(), progress or (lambda share: None)
     options = PhotoOptions(strength=strength)
-    with _one_photo:
-        restorer = Restorer(_model(os.fspath(preset)), maximum_pixels=maximum_pixels, options=options)
+    with _models.use(os.fspath(preset)) as model:
+        restorer = Restorer(model, maximum_pixels=maximum_pixels, options=options)
         start = time.perf_counter()
         try:
             target = plan_file(path, f"{folder}/", suffix=_SUFFIX)
@@ -117,16 +116,8 @@ def preview(photo: StrPath, maximum_pixels: int = pictures.MAXIMUM_PIXELS) -> Im
         raise ValueError(_told(error, Path(photo))) from error
 
 
-@functools.lru_cache
-def _model(preset):
-    # Imports Keras.
-    from deblur_zoo.zoo import load
-
-    return load(preset, kind="deblurrer")
-
-
 def _told(reason: object, path: Path) -> str:
-    """Users know the name of their photo, not the folder of uploads."""
+    """The reason, with the photo's name instead of its path in the folder of uploads."""
     return str(reason).replace(str(path), path.name)
 
 
@@ -142,9 +133,9 @@ def _shown(pixels: Array) -> Image.Image:
 
 def _unchanged(faces: list[PhotoFace], strength: float) -> str:
     if strength == 0:
-        return "At strength 0 the photo stays as it is."
+        return "At strength 0 the photo is unchanged."
     subject = "The face looks" if len(faces) == 1 else f"All {len(faces)} faces look"
-    return f"{subject} sharp already, so the photo stays as it is."
+    return f"{subject} sharp already, so the photo is unchanged."
 
 
 def _done(faces: list[PhotoFace], seconds: float) -> str:

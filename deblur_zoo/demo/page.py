@@ -13,9 +13,9 @@ from deblur_zoo.zoo import list_models
 MAXIMUM_MEGABYTES = 200
 # Uploads and results of more than an hour are removed, every ten minutes.
 _REMOVED_EVERY, _KEPT_SECONDS = 600, 3600
-# Requests that wait while one photo is restored.
+# Requests that may wait while a photo is restored.
 _WAITING = 20
-# Gradio's own are fetched from the net.
+# Gradio's own come from the net.
 _FONTS, _MONOSPACE = ["system-ui", "sans-serif"], ["ui-monospace", "monospace"]
 _MARKED = "Green: restored. Yellow: sharp already."
 # Without it the page is as narrow as its first column until there is a result.
@@ -28,20 +28,20 @@ _CSS = """
 def serve(
     host: str, port: int | None, preset: str, maximum_pixels: int = pictures.MAXIMUM_PIXELS, browser: bool = False
 ) -> None:
-    """Serve the page until Ctrl-C. Nothing is asked of other machines, and what was uploaded is removed at the end.
+    """Serve the page until Ctrl-C. It loads nothing from the net, and uploads are removed at the end.
 
     Args:
-        host: address to listen at; "127.0.0.1" is reached from this machine only.
+        host: address to listen on; "127.0.0.1" accepts this machine only.
         port: of the address; None: the first free one from 7860.
-        preset: the one that is chosen at first.
-        maximum_pixels: larger photos are refused.
+        preset: selected at the start.
+        maximum_pixels: larger photos are rejected.
         browser: open the page.
 
     Raises:
         ImportError: Gradio is missing.
-        OSError: nothing can listen there.
+        OSError: the address or port cannot be used.
     """
-    # The folder is removed then, too.
+    # So that the folder is removed then, too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="deblur-zoo-demo-") as folder:
         os.environ |= {
@@ -69,7 +69,7 @@ def serve(
                 theme=gradio.themes.Default(font=_FONTS, font_mono=_MONOSPACE),
             )
         except OSError as error:
-            raise OSError(f"Nothing can listen at {host}:{port or 7860}; choose another --host or --port.") from error
+            raise OSError(f"Cannot listen on {host}:{port or 7860}; choose another --host or --port.") from error
         print(f"The page is at {page.local_url} (Ctrl-C ends it).", flush=True)
         page.block_thread()
 
@@ -79,8 +79,8 @@ def build(folder: Path, preset: str, maximum_pixels: int = pictures.MAXIMUM_PIXE
 
     Args:
         folder: Gradio's temporary folder, for the results.
-        preset: the one that is chosen at first.
-        maximum_pixels: larger photos are refused.
+        preset: selected at the start.
+        maximum_pixels: larger photos are rejected.
     """
     import gradio as gr
 
@@ -93,7 +93,7 @@ def build(folder: Path, preset: str, maximum_pixels: int = pictures.MAXIMUM_PIXE
             return str(error), hidden, hidden, hidden
         return "", hidden, gr.update(value=picture, visible=picture is not None, label="Photo"), hidden
 
-    # Gradio gives a progress to an argument whose default is one.
+    # Gradio fills an argument whose default is a Progress.
     def restore(photo, preset, strength, progress=gr.Progress()):  # noqa: B008
         progress(0, desc="Restoring")
         result = answer.restore(
@@ -131,6 +131,6 @@ def build(folder: Path, preset: str, maximum_pixels: int = pictures.MAXIMUM_PIXE
         restoring = button.click(
             restore, [photo, chosen, strength], shown, api_name="restore", concurrency_limit=1, show_progress_on=message
         )
-        # What is on its way for an earlier photo must not appear under this one.
+        # A result for an earlier photo must not appear under this one.
         photo.change(look, photo, shown, show_progress="hidden", api_visibility="private", cancels=restoring)
     return page.queue(max_size=_WAITING)

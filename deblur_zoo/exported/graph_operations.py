@@ -64,7 +64,7 @@ def check_operations(folder):
         if kind not in _OBJECTS or (kind == "user_object" and identifier not in _USER_OBJECTS):
             raise ValueError(f"it holds an object of the kind {identifier or kind}, which the exporters do not write")
         if node.saveable_objects or node.registered_saver:
-            raise ValueError("it holds an object with a way of its own to be restored")
+            raise ValueError("it contains an object with its own restore function")
     forbidden = sorted(_called(graph) - ALLOWED)
     if forbidden:
         raise ValueError(f"it runs the operation {', '.join(forbidden[:3])}, which could do more than compute")
@@ -75,7 +75,7 @@ def _called(graph):
     library = {function.signature.name: function for function in graph.graph_def.library.function}
     # TensorFlow may substitute one function for another that allows it.
     if any("api_implements" in function.attr for function in library.values()):
-        raise ValueError("it holds a function that may take another's place")
+        raise ValueError("it contains a function that could replace another one")
     waiting = list(graph.object_graph_def.concrete_functions)
     waiting += [name for node in graph.object_graph_def.nodes for name in node.function.concrete_functions]
     waiting += [node.bare_concrete_function.concrete_function_name for node in graph.object_graph_def.nodes]

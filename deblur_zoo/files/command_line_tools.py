@@ -136,9 +136,9 @@ def sources_and_target(arguments, output):
         UsageError: no argument, no output, or nothing at a source.
     """
     if not arguments:
-        raise UsageError("A file or folder to deblur is needed; see --help.")
+        raise UsageError("Name a file or folder to deblur; see --help.")
     if not output:
-        raise UsageError("Where to write is missing: give -o FILE or -o FOLDER.")
+        raise UsageError("The output is missing: pass -o FILE or -o FOLDER.")
     sources = []
     for argument in arguments:
         # Not every shell expands patterns, and a quoted one comes as it is.

@@ -66,7 +66,7 @@ def upload(folder: Path, weights: str, uri: str, *, message: str, private: bool)
     Args:
         folder: the preset's directory.
         weights: name of its weight file.
-        uri: without revision or version, which the hub gives.
+        uri: without a revision or version, which the hub assigns.
         message: what changed.
         private: of a repository that is made: only its owner sees it.
 
@@ -78,7 +78,7 @@ def upload(folder: Path, weights: str, uri: str, *, message: str, private: bool)
     """
     scheme, name, revision = _parse(uri)
     if revision is not None:
-        raise ValueError(f"{uri} names a revision, which the hub gives: upload to {scheme}://{name}.")
+        raise ValueError(f"{uri} names a revision, which the hub assigns: upload to {scheme}://{name}.")
     files = [weights, *_UPLOADED]
     if scheme == "kaggle":
         with _errors(uri), _package("kagglehub", "hub-kaggle", uri) as kagglehub:

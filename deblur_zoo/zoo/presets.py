@@ -45,7 +45,7 @@ def read_json(path):
             raise ValueError("it is larger than 1 MB")
         content = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(content, dict):
-            raise ValueError("it holds no object")
+            raise ValueError("it contains no JSON object")
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not a valid JSON file: {error}.") from error
     return content
@@ -113,7 +113,7 @@ def _config_of_run(folder):
     config = record.get("model")
     if not isinstance(config, dict):
         raise ValueError(
-            f"{folder} holds a run that an earlier version began, which does not record its network: run its "
+            f"{folder} is a run of an earlier version, which did not record its network: run its "
             "training command again, which adds that."
         )
     name, weights, reason = folder.resolve().name, folder / BEST_WEIGHTS_FILE, "its first measurement writes them"

@@ -47,7 +47,7 @@ def one_face(monkeypatch):
         photo_module, "find_faces", lambda pixels, *rest, **named: [FACE] if pixels.shape[0] == 512 else []
     )
     yield
-    pipeline._model.cache_clear()
+    pipeline._models.clear()
 
 
 def tree(folder):
@@ -139,8 +139,8 @@ def test_two_workers_make_what_the_folder_command_makes(photos, tiny_preset, tmp
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((), "One folder of photos is needed"),
-        (("photos", "more", "-o", "x"), "One folder of photos is needed"),
+        ((), "Pass one folder of photos"),
+        (("photos", "more", "-o", "x"), "Pass one folder of photos"),
         (("photos",), "-o FOLDER"),
         (("nowhere", "-o", "x"), "nowhere" if HAS_BEAM else 'pip install "deblur-zoo[beam]"'),
     ],

@@ -42,7 +42,7 @@ def faces(monkeypatch):
 @pytest.fixture(autouse=True)
 def no_model_is_kept():
     yield
-    answer._model.cache_clear()
+    answer._models.clear()
 
 
 @pytest.mark.parametrize("strength", [1.0, 0.4])

@@ -119,7 +119,7 @@ def be_of_tensorflow_1(model):
     [
         (call_the_saver, "runs the operation .*SaveV2"),
         (read_in_a_gradient, "runs the operation ReadFile"),
-        (take_anothers_place, "may take another's place"),
+        (take_anothers_place, "could replace another"),
         (be_of_tensorflow_1, "is not a SavedModel of TensorFlow 2"),
     ],
 )

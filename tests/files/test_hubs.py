@@ -118,7 +118,7 @@ def test_the_missing_package_is_named(monkeypatch):
 
 
 def test_only_trained_presets_are_uploaded(tmp_path, tiny_preset):
-    with pytest.raises(ValueError, match="revision, which the hub gives"):
+    with pytest.raises(ValueError, match="revision, which the hub assigns"):
         hubs.upload(tiny_preset, "model.weights.h5", "hf://a/b@main", message="", private=False)
     with pytest.raises(ValueError, match="hf://.* or kaggle://"):
         zoo.upload_preset(tiny_preset, "https://a/b")

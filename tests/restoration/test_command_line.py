@@ -65,9 +65,9 @@ def test_help_is_quick_and_lists_the_flags():
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ([], "A file or folder to deblur is needed"),
+        ([], "Name a file or folder to deblur"),
         (["in", "absent", "-o", "out"], "There is no file or folder absent"),
-        (["in"], "Where to write is missing"),
+        (["in"], "The output is missing"),
         (["absent", "-o", "out"], "There is no file or folder absent"),
         (["in", "-o", "out", "--colour=red"], "Unknown command line flag 'colour'"),
         (["in", "-o", "out", "--batch_size=0"], "batch_size"),

@@ -32,7 +32,7 @@ class DeblurrerMeasure:
         Args:
             folder: a preset's folder; it gets metrics.json.
             development: folder of aligned development faces.
-            limit: measure only on the first so many.
+            limit: use only the first N.
             labels, cross_validation: for parsers.
             identity_network: Keras file, for the identity cosine.
 

@@ -30,7 +30,7 @@ def measure(preset, folder, limit=None, identity_network=None, progress=False):
     Args:
         preset: its folder.
         folder: of aligned sharp crops.
-        limit: measure only on the first so many faces, sorted by name.
+        limit: use only the first N faces, sorted by name.
         identity_network: Keras file of a face recognition network, or None.
         progress: show bars.
 

@@ -57,7 +57,7 @@ def publish_run(
         device: training hardware, for the card; None: from the run's record.
         earlier_steps, earlier_hours: of the runs that this one continued.
         note: a sentence for the card.
-        limit: measure only on the first so many faces.
+        limit: use only the first N faces.
 
     Raises:
         FileNotFoundError: the run is not finished, or a path is wrong.

@@ -29,7 +29,7 @@ flags.DEFINE_string("device", None, "training hardware, for the card; default: f
 flags.DEFINE_integer("earlier_steps", 0, "steps of the earlier runs that this one continued", lower_bound=0)
 flags.DEFINE_float("earlier_hours", 0.0, "hours of earlier runs", lower_bound=0)
 flags.DEFINE_string("note", None, "a sentence for the card about special circumstances of this training")
-flags.DEFINE_integer("limit", None, "measure only on the first so many faces", lower_bound=1)
+flags.DEFINE_integer("limit", None, "use only the first N faces", lower_bound=1)
 
 
 def publish(arguments):

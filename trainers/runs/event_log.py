@@ -30,29 +30,25 @@ class EventLog:
         self._writer = None
 
     def scalars(self, step, values):
-        from tensorboard.compat.proto.summary_pb2 import Summary
-
-        self._add(step, [Summary.Value(tag=name, simple_value=float(value)) for name, value in values.items()])
+        self._add(step, [{"tag": name, "simple_value": float(value)} for name, value in values.items()])
 
     def image(self, step, name, pixels):
-        from tensorboard.compat.proto.summary_pb2 import Summary
-
         data = io.BytesIO()
         Image.fromarray(np.asarray(pixels)).save(data, "PNG")
         height, width, channels = pixels.shape
-        picture = Summary.Image(height=height, width=width, colorspace=channels, encoded_image_string=data.getvalue())
-        self._add(step, [Summary.Value(tag=name, image=picture)])
+        picture = {"height": height, "width": width, "colorspace": channels, "encoded_image_string": data.getvalue()}
+        self._add(step, [{"tag": name, "image": picture}])
 
     def close(self):
         if self._writer is not None:
             self._writer.close()
 
     def _add(self, step, values):
+        # Optional packages.
         from tensorboard.compat.proto.event_pb2 import Event
-        from tensorboard.compat.proto.summary_pb2 import Summary
         from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
         if self._writer is None:
             self._writer = EventFileWriter(str(self._folder))
-        self._writer.add_event(Event(wall_time=time.time(), step=step, summary=Summary(value=values)))
+        self._writer.add_event(Event(wall_time=time.time(), step=step, summary={"value": values}))
         self._writer.flush()

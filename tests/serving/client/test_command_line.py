@@ -104,8 +104,8 @@ def test_bad_input_is_one_sentence_and_exit_code_2(fake, free_port, folder, tmp_
     whole = [folder, "-o", out, "--retries=0", f"--server={fake.rest}"]
     closed = [folder, "-o", out, "--retries=0", f"--server=127.0.0.1:{free_port}"]
     cases = [
-        ([], "A file or folder to deblur is needed"),
-        ([folder], "Where to write is missing"),
+        ([], "Name a file or folder to deblur"),
+        ([folder], "The output is missing"),
         ([folder, "-o", out], "The server is missing: give --server HOST:PORT."),
         (["absent", "-o", out, f"--server={fake.rest}"], "There is no file or folder absent"),
         ([folder, "-o", out, "--server=localhost"], "a server must be HOST:PORT"),

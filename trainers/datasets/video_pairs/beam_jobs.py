@@ -1,9 +1,7 @@
 """Pairs of blurred and sharp faces from thousands of videos, on Apache Beam, with ``process_clip`` for each video."""
 
-import functools
 import json
 import tempfile
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +9,7 @@ from pathlib import Path
 from deblur_zoo.annotations import StrPath
 from deblur_zoo.data.tfrecords import ENDING
 from deblur_zoo.files.beam_files import download, file_systems, is_local, join, names_in, upload, with_local_runner
+from deblur_zoo.files.one_per_process import OnePerProcess
 from deblur_zoo.files.resumable_folder import REPORT, SETTINGS, check_settings, report_bytes, settings_text
 from deblur_zoo.video.video_file import ENDINGS, list_videos
 from trainers.datasets.video_pairs.clip import Settings
@@ -23,14 +22,8 @@ from trainers.datasets.video_pairs.folder import (
     still_holds,
 )
 
-# Runners give a process several threads, but detector and decoder are multithreaded themselves.
-_one_video = threading.Lock()
-
-
-@functools.lru_cache(maxsize=2)
-def _detector(make_detector):
-    """One detector per process."""
-    return make_detector()
+# Beam's runners give a process several threads, but detector and decoder are multithreaded themselves.
+_detectors = OnePerProcess(lambda make: make())
 
 
 @dataclass(frozen=True)
@@ -51,8 +44,7 @@ class ClipJob:
     staged: bool = False
 
     def __call__(self, name):
-        with _one_video:
-            detector = _detector(self.make_detector)
+        with _detectors.use(self.make_detector) as detector:
             if not self.staged:
                 return process_clip(Path(self.videos) / name, name, self.out, self.settings, detector)
             return self._on_a_copy(name, detector)
