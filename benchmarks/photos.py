@@ -11,11 +11,9 @@ found where there is none, the points' mean error as a share of that distance, t
 faces that were found and around them, and the median seconds of each stage.
 """
 
-from pathlib import Path
-
 from absl import flags
 
-from deblur_zoo.files.command_line_tools import UsageError, run
+from deblur_zoo.files.command_line_tools import UsageError, require_flags, require_folders, run, whole_numbers
 from deblur_zoo.restoration.photo import DEFAULT_PRESET
 
 FLAGS = flags.FLAGS
@@ -100,12 +98,9 @@ def main(arguments):
     from deblur_zoo.faces.alignment import CROP_SIZE
     from deblur_zoo.files import pictures
 
-    if not FLAGS.crops or not Path(FLAGS.crops).is_dir():
-        raise UsageError("--crops must be a folder")
-    try:
-        sizes, kernels = ([int(value) for value in values] for values in (FLAGS.face_sizes, FLAGS.kernels))
-    except ValueError:
-        raise UsageError("--face_sizes and --kernels must be whole numbers") from None
+    require_flags(arguments, "crops")
+    require_folders("crops")
+    sizes, kernels = whole_numbers("face_sizes"), whole_numbers("kernels")
     paths = pictures.list_pictures(FLAGS.crops)
     crops = [pictures.read(path) for path in paths[:: max(1, len(paths) // FLAGS.photos)][: FLAGS.photos]]
     if any(crop.shape[0] != crop.shape[1] or len(crop) < CROP_SIZE for crop in crops) or not crops:

@@ -10,11 +10,9 @@ decibels above the blurred photo; a face left alone gains nothing. Prints a Mark
 was chosen, how much the best size gains more, and how often the difference is at most 0.3 dB.
 """
 
-from pathlib import Path
-
 from absl import flags
 
-from deblur_zoo.files.command_line_tools import UsageError, run
+from deblur_zoo.files.command_line_tools import UsageError, require_flags, require_folders, run, whole_numbers
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("photos", None, "folder of sharp photos, the larger the faces the better")
@@ -97,12 +95,9 @@ def main(arguments):
     import deblur_zoo
     from deblur_zoo.faces import Detector
 
-    if not FLAGS.photos or not Path(FLAGS.photos).is_dir():
-        raise UsageError("--photos must be a folder")
-    try:
-        sizes, kernels = ([int(value) for value in values] for values in (FLAGS.face_sizes, FLAGS.kernels))
-    except ValueError:
-        raise UsageError("--face_sizes and --kernels must be whole numbers") from None
+    require_flags(arguments, "photos")
+    require_folders("photos")
+    sizes, kernels = whole_numbers("face_sizes"), whole_numbers("kernels")
     model = deblur_zoo.load(FLAGS.preset, kind="deblurrer")
     found = list(faces_of(FLAGS.photos, FLAGS.faces, Detector()))
     rows = {}

@@ -190,9 +190,7 @@ def _check_flags(arguments):
     command_line_tools.require_flags(arguments, *([] if FLAGS.write_inputs else ["preset"]))
     if set(FLAGS.protocol) - {"chrysos", "pairs"}:
         command_line_tools.require_flags(arguments, "faces")
-    for name in ("faces", "labels", "gallery", "groups_faces"):
-        if FLAGS[name].value and not os.path.isdir(FLAGS[name].value):
-            raise UsageError(f"--{name} must be a folder, got {FLAGS[name].value}")
+    command_line_tools.require_folders("faces", "labels", "gallery", "groups_faces")
     if FLAGS.kinds and "camera" not in FLAGS.protocol:
         raise UsageError("--kinds needs --protocol camera")
     if FLAGS.pairs and not {"camera", "chrysos", "pairs"} & set(FLAGS.protocol):

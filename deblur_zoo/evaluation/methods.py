@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from deblur_zoo.evaluation.baselines import BASELINES
-from deblur_zoo.evaluation.given_pairs import by_stem
-from deblur_zoo.evaluation.krishnan import KRISHNAN
+from deblur_zoo.evaluation.baselines.classical import BASELINES
+from deblur_zoo.evaluation.baselines.krishnan import KRISHNAN
+from deblur_zoo.evaluation.given_pairs import by_stem, read_rgb
 from deblur_zoo.evaluation.protocol import as_float
 from deblur_zoo.exported import reader_of
 from deblur_zoo.files import pictures
@@ -124,10 +124,10 @@ def _outputs(name, folder):
         for pair, truth in zip(names, batch.sharp, strict=True):
             if pair not in files:
                 raise ValueError(f"{folder} has no output {pair}; name outputs like the pictures of --write_inputs")
-            image = pictures.read(files[pair])
+            image = read_rgb(files[pair])
             if image.shape != truth.shape:
-                size = f"{image.shape[1]}x{image.shape[0]}"
-                raise ValueError(f"{files[pair]} must be RGB of {truth.shape[1]}x{truth.shape[0]} pixels, not {size}")
+                sizes = [f"{shape[1]}x{shape[0]}" for shape in (truth.shape, image.shape)]
+                raise ValueError(f"{files[pair]} must be {sizes[0]} pixels large, like its input, not {sizes[1]}")
             found.append(image)
         return np.stack(found)
 
