@@ -61,7 +61,8 @@ def run_all(methods, test_sets, measures, folder, batch_size=16, progress=False)
     """
     names = [method.name for method in methods]
     if len(set(names)) < len(names):
-        raise ValueError(f"two methods are called {next(name for name in names if names.count(name) > 1)}")
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"two methods are called {twice}: give one of them as NAME=PATH")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     found = []

@@ -45,7 +45,8 @@ def restored_by(methods: list[Method], photos: dict[str, Array]) -> dict[str, di
     """
     names = [INPUT, *(method.name for method in methods)]
     if len(set(names)) < len(names):
-        raise ValueError(f"two methods are called {next(name for name in names if names.count(name) > 1)}")
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"two methods are called {twice}: give one of them as NAME=PATH")
     restored: dict[str, dict[str, Array]] = {}
     for method in methods:
         restored[method.name] = {}
