@@ -11,8 +11,6 @@ found where there is none, the points' mean error as a share of that distance, t
 faces that were found and around them, and the median seconds of each stage.
 """
 
-from pathlib import Path
-
 import cv2
 import numpy as np
 from absl import flags
@@ -24,7 +22,7 @@ from benchmarks.rendered import blurred
 from deblur_zoo.faces import Detector
 from deblur_zoo.faces.alignment import CROP_SIZE, canonical_points
 from deblur_zoo.files import pictures
-from deblur_zoo.files.command_line_tools import UsageError, run
+from deblur_zoo.files.command_line_tools import UsageError, require_flags, require_folders, run, whole_numbers
 from deblur_zoo.restoration.face_mask import face_mask
 from deblur_zoo.restoration.photo import DEFAULT_PRESET, restore_photo
 
@@ -90,12 +88,9 @@ def measure(model, crop, size, kernel, seed, detector):
 
 
 def main(arguments):
-    if not FLAGS.crops or not Path(FLAGS.crops).is_dir():
-        raise UsageError("--crops must be a folder")
-    try:
-        sizes, kernels = ([int(value) for value in values] for values in (FLAGS.face_sizes, FLAGS.kernels))
-    except ValueError:
-        raise UsageError("--face_sizes and --kernels must be whole numbers") from None
+    require_flags(arguments, "crops")
+    require_folders("crops")
+    sizes, kernels = whole_numbers("face_sizes"), whole_numbers("kernels")
     paths = pictures.list_pictures(FLAGS.crops)
     crops = [pictures.read(path) for path in paths[:: max(1, len(paths) // FLAGS.photos)][: FLAGS.photos]]
     if any(crop.shape[0] != crop.shape[1] or len(crop) < CROP_SIZE for crop in crops) or not crops:

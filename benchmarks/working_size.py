@@ -10,8 +10,6 @@ decibels above the blurred photo; a face left alone gains nothing. Prints a Mark
 was chosen, how much the best size gains more, and how often the difference is at most 0.3 dB.
 """
 
-from pathlib import Path
-
 import cv2
 import numpy as np
 from absl import flags
@@ -21,7 +19,7 @@ from benchmarks.rendered import blurred
 from deblur_zoo.faces import Detector, align
 from deblur_zoo.faces.detection import Face
 from deblur_zoo.files import pictures
-from deblur_zoo.files.command_line_tools import UsageError, run
+from deblur_zoo.files.command_line_tools import UsageError, require_flags, require_folders, run, whole_numbers
 from deblur_zoo.restoration.blending import add_correction
 from deblur_zoo.restoration.face_crop import size_of
 from deblur_zoo.restoration.photo import PhotoOptions, restore_photo
@@ -86,12 +84,9 @@ def measure(model, photo, face, kernel_size, seed):
 
 
 def main(arguments):
-    if not FLAGS.photos or not Path(FLAGS.photos).is_dir():
-        raise UsageError("--photos must be a folder")
-    try:
-        sizes, kernels = ([int(value) for value in values] for values in (FLAGS.face_sizes, FLAGS.kernels))
-    except ValueError:
-        raise UsageError("--face_sizes and --kernels must be whole numbers") from None
+    require_flags(arguments, "photos")
+    require_folders("photos")
+    sizes, kernels = whole_numbers("face_sizes"), whole_numbers("kernels")
     model = deblur_zoo.load(FLAGS.preset, kind="deblurrer")
     found = list(faces_of(FLAGS.photos, FLAGS.faces, Detector()))
     rows = {}

@@ -39,6 +39,7 @@ flags.DEFINE_list(
 flags.DEFINE_list("pairs", [], "for chrysos and pairs: NAME=SOURCE of each row; for camera: shards, for real motion")
 flags.DEFINE_list("kinds", [], "for camera: rows of the table; default: all")
 flags.DEFINE_integer("passes", 1, "how many times each face goes through a model", lower_bound=1)
+flags.DEFINE_bool("second_pass", False, "also measure what a second pass gains or costs by kind of blur, for camera")
 flags.DEFINE_integer(
     "kernels_per_size", None, "kernels of each size per face, instead of the protocol's", lower_bound=1
 )
@@ -81,7 +82,7 @@ def evaluate(arguments):
         shards = [] if named else FLAGS.pairs
         test_sets = [
             make_test_set(name, faces, FLAGS.kernels_per_size, FLAGS.sigma, named, FLAGS.kinds, shards)
-            for name in FLAGS.protocol
+            for name in dict.fromkeys(FLAGS.protocol)
         ]
         if FLAGS.write_inputs:
             for test_set in test_sets:
@@ -104,7 +105,7 @@ def evaluate(arguments):
 
 
 def _measured(test_sets, out):
-    from deblur_zoo.evaluation import groups, presets, runs, speed
+    from deblur_zoo.evaluation import groups, presets, runs, second_pass, speed
     from deblur_zoo.evaluation.faces import Faces
     from deblur_zoo.evaluation.methods import open_method
     from deblur_zoo.evaluation.protocols import make_test_set
@@ -120,7 +121,8 @@ def _measured(test_sets, out):
         detection=FLAGS.detection, landmarks=FLAGS.landmarks, vgg_face=FLAGS.vgg_face, verification=FLAGS.verification,
         speed=FLAGS.speed,
     )  # fmt: skip
-    methods = [open_method(source, FLAGS.passes) for source in _sources()]
+    sources = _sources()
+    methods = [open_method(source, FLAGS.passes) for source in sources]
     models = [method for method in methods if method.model]
     kept, pairs = out / "measured", None
     results = runs.run_all(methods, test_sets, chosen.measures, kept, FLAGS.batch_size, progress=True)
@@ -134,6 +136,15 @@ def _measured(test_sets, out):
         }
     sheets = out / "sheets" if FLAGS.out else None
     report = make_report(results, chosen.missing, chosen.gallery_note(test_sets), pairs, times, sheets, _command())
+    if FLAGS.second_pass:
+        camera = next(test_set for test_set in test_sets if test_set.name == "camera")
+        of_camera = {result.method.name: result for result in results if result.test_set is camera}
+        again = [open_method(source, 2) for source, method in zip(sources, methods, strict=True) if method.model]
+        blurred, _, *twice = runs.run_all(
+            again, [camera], chosen.measures[:1], kept / "second_pass", FLAGS.batch_size, progress=True
+        )
+        once = [of_camera[method.name] for method in models]
+        report.tables.append(second_pass.by_second_pass(blurred, once, twice))
     if people:
         test_set = make_test_set("kernel_sizes", people)
         of_people = runs.run_all(
@@ -190,11 +201,11 @@ def _check_flags(arguments):
     command_line_tools.require_flags(arguments, *([] if FLAGS.write_inputs else ["preset"]))
     if set(FLAGS.protocol) - {"chrysos", "pairs"}:
         command_line_tools.require_flags(arguments, "faces")
-    for name in ("faces", "labels", "gallery", "groups_faces"):
-        if FLAGS[name].value and not os.path.isdir(FLAGS[name].value):
-            raise UsageError(f"--{name} must be a folder, got {FLAGS[name].value}")
+    command_line_tools.require_folders("faces", "labels", "gallery", "groups_faces")
     if FLAGS.kinds and "camera" not in FLAGS.protocol:
         raise UsageError("--kinds needs --protocol camera")
+    if FLAGS.second_pass and ("camera" not in FLAGS.protocol or FLAGS.passes > 1):
+        raise UsageError("--second_pass needs --protocol camera, and cannot be combined with --passes")
     if FLAGS.pairs and not {"camera", "chrysos", "pairs"} & set(FLAGS.protocol):
         raise UsageError("--pairs needs --protocol camera, chrysos or pairs")
     for name in ("gallery", "verification"):

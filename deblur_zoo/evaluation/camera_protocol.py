@@ -89,7 +89,7 @@ class CameraProtocol:
             raise ValueError(f"unknown kind of camera blur {unknown[0]!r}; accepted: {', '.join(known)}")
         if kinds and REAL_MOTION in kinds and pairs is None:
             raise ValueError(f"{REAL_MOTION} needs pairs, as written by `python -m trainers.datasets.video_pairs`")
-        self.groups = list(kinds or (known if pairs is not None else KINDS))
+        self.groups = list(dict.fromkeys(kinds) if kinds else (known if pairs is not None else KINDS))
         self._pairs, self._seed = pairs, seed
         self._mixtures = {}
 

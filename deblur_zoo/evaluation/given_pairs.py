@@ -86,6 +86,20 @@ def by_stem(folder):
     return found
 
 
+def read_rgb(path):
+    """An RGB picture, uint8 (H, W, 3); a grey one is repeated.
+
+    Raises:
+        ValueError: it has transparency, or as ``pictures.read``.
+    """
+    image = pictures.read(path)
+    if image.ndim == 2:
+        return np.repeat(image[..., None], 3, axis=-1)
+    if image.shape[-1] != 3:
+        raise ValueError(f"{path} has transparency; RGB pictures are accepted")
+    return image
+
+
 def read_equal(paths):
     """RGB pictures of one size, uint8 (N, H, W, 3); a grey one is repeated.
 
@@ -94,10 +108,7 @@ def read_equal(paths):
     """
     found = []
     for path in paths:
-        image = pictures.read(path)
-        image = np.repeat(image[..., None], 3, axis=-1) if image.ndim == 2 else image
-        if image.shape[-1] != 3:
-            raise ValueError(f"{path} has transparency; RGB pictures are accepted")
+        image = read_rgb(path)
         if found and image.shape != found[0].shape:
             sizes = " and ".join(f"{shape[1]}x{shape[0]}" for shape in (found[0].shape, image.shape))
             raise ValueError(f"all pictures must have one size, but {path} differs: {sizes}")

@@ -2,14 +2,14 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from deblur_zoo.evaluation.baselines import BASELINES
-from deblur_zoo.evaluation.given_pairs import by_stem
-from deblur_zoo.evaluation.krishnan import KRISHNAN
+from deblur_zoo.evaluation.baselines.classical import BASELINES
+from deblur_zoo.evaluation.baselines.krishnan import KRISHNAN
+from deblur_zoo.evaluation.given_pairs import by_stem, read_rgb
 from deblur_zoo.evaluation.protocol import as_float
 from deblur_zoo.exported import reader_of
 from deblur_zoo.files import pictures
@@ -69,7 +69,7 @@ def open_method(source, passes=1):
     # Addresses of presets have a "=" too.
     if path and "://" not in name and not Path(source).exists():
         is_model = Path(path, "config.json").is_file() or reader_of(path)
-        return replace(_model(path, passes), name=name) if is_model else _outputs(name, path)
+        return _model(path, passes, name) if is_model else _outputs(name, path)
     if source in CLASSICAL:
         baseline = CLASSICAL[source]
         return Method(
@@ -81,7 +81,7 @@ def open_method(source, passes=1):
     return _model(source, passes)
 
 
-def _model(source, passes):
+def _model(source, passes, name=None):
     from deblur_zoo import zoo
     from deblur_zoo.zoo.multiply_adds import count_multiply_adds
 
@@ -90,11 +90,13 @@ def _model(source, passes):
     keras_model = hasattr(model, "count_params")
     if keras_model:
         weights = hashlib.sha256(b"".join(np.ascontiguousarray(value) for value in model.get_weights())).hexdigest()
-        name = model.name
+        name = name or model.name
     else:
         files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
         weights = hashlib.sha256("".join(map(sha256_of, files)).encode()).hexdigest()
-        name = f"{model.name} ({path.name})"
+        # A SavedModel's folder has a version number for a name.
+        file = "SavedModel" if path.is_dir() else path.name
+        name = name or (f"{model.name} ({file})" if model.name else file)
     return Method(
         name + (f", {passes} passes" if passes > 1 else ""),
         restoring(pictures.repeated(model.run, passes)),
@@ -124,10 +126,10 @@ def _outputs(name, folder):
         for pair, truth in zip(names, batch.sharp, strict=True):
             if pair not in files:
                 raise ValueError(f"{folder} has no output {pair}; name outputs like the pictures of --write_inputs")
-            image = pictures.read(files[pair])
+            image = read_rgb(files[pair])
             if image.shape != truth.shape:
-                size = f"{image.shape[1]}x{image.shape[0]}"
-                raise ValueError(f"{files[pair]} must be RGB of {truth.shape[1]}x{truth.shape[0]} pixels, not {size}")
+                sizes = [f"{shape[1]}x{shape[0]}" for shape in (truth.shape, image.shape)]
+                raise ValueError(f"{files[pair]} must be {sizes[0]} pixels large, like its input, not {sizes[1]}")
             found.append(image)
         return np.stack(found)
 

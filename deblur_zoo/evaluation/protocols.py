@@ -73,8 +73,8 @@ OPTIONS = {
         _kernels(1, 0.0),
     ),
     "umsn": Option(
-        "Yasarla et al. 2020: kernels of 13 to 29 pixels, noise 0.03. The kernels are ours, one of every size for each "
-        "face",
+        "Yasarla et al. 2020: kernels of 13 to 29 pixels, noise 0.03, which the paper trains with; its tables are on "
+        "Shen's pictures. The kernels are ours, one of every size for each face",
         _kernels(1, 0.03, lambda: make_bank("trajectory", 90, (*SHEN_SIZES, 29), SEED, split="test")),
     ),
     "one_step": Option(

@@ -7,18 +7,32 @@ from deblur_zoo.evaluation.methods import BLURRED_INPUT, SHARP_INPUT
 from deblur_zoo.evaluation.report_tables import SSIM_VOLUME, Mean, Table, groups_of, percent
 from deblur_zoo.evaluation.statistics import paired_difference
 
-# Method, what it was measured on, PSNR in dB, SSIM, and how the protocol differs from ours.
-SHEN = "100 faces, 80 kernels of 13 to 27 pixels, noise 0.01: 8,000 pictures"
-UMSN = f"the pictures of Shen et al. 2020: {SHEN}"
-QI = "their own 200 faces and kernels, one of each of 8 sizes from 13 to 27: 1,600 pictures"
+SHEN = "Shen, table 10"
+SHEN_PICTURES = (
+    "100 faces aligned by landmarks, 128x128; 80 kernels of camera trajectories, 13 to 27 pixels, noise 0.01: 8,000 "
+    "pictures"
+)
+UMSN_PICTURES = "the pictures of Shen et al. 2020"
+QI_PICTURES = (
+    "200 faces, every 25 of them with 8 kernels of camera trajectories, 13 to 27 pixels, no noise mentioned: 1,600 "
+    "pictures"
+)
+MSPL_SOURCE = "README of the authors' code (Progressive Semantic Face Deblurring, IEEE Access 2020)"
+MSPL_PICTURES = (
+    "their own sets MSPL_Center and MSPL_Random, by another kernel generator (Chakrabarti 2016); MATLAB's PSNR and SSIM"
+)
+# Method, what it was measured on, PSNR in dB, SSIM, where this is printed, and the pictures.
 PUBLISHED = (
-    ("Shen et al. 2020, table 10", "Helen", 25.91, 0.869, SHEN),
-    ("Shen et al. 2020, table 10", "CelebA", 24.89, 0.875, SHEN),
-    ("UMSN (Yasarla et al. 2020), table III", "Helen", 27.75, 0.897, UMSN),
-    ("UMSN (Yasarla et al. 2020), table III", "CelebA", 26.62, 0.908, UMSN),
-    ("Qi et al. 2020, table 1", "Helen", 24.33, 0.795, QI),
-    ("Qi et al. 2020, table 1", "CelebA", 26.13, 0.818, QI),
-    ("MSPL-GAN", "CelebA", 28.95, 0.936, "their own pictures"),
+    ("Shen et al. 2020", "Helen", 25.91, 0.869, SHEN, SHEN_PICTURES),
+    ("Shen et al. 2020", "CelebA", 24.89, 0.875, SHEN, SHEN_PICTURES),
+    ("Krishnan et al. 2011", "Helen", 19.30, 0.670, SHEN, SHEN_PICTURES),
+    ("Krishnan et al. 2011", "CelebA", 18.38, 0.672, SHEN, SHEN_PICTURES),
+    ("UMSN (Yasarla et al. 2020)", "Helen", 27.75, 0.897, "UMSN, table III", UMSN_PICTURES),
+    ("UMSN (Yasarla et al. 2020)", "CelebA", 26.62, 0.908, "UMSN, table III", UMSN_PICTURES),
+    ("Qi et al. 2020", "Helen", 24.33, 0.795, "Qi, table 1", QI_PICTURES),
+    ("Qi et al. 2020", "CelebA", 26.13, 0.818, "Qi, table 1", QI_PICTURES),
+    ("MSPL-GAN (Lee et al. 2020)", "CelebA, centred", 28.95, 0.936, MSPL_SOURCE, MSPL_PICTURES),
+    ("MSPL-GAN (Lee et al. 2020)", "CelebA, random", 28.07, 0.921, MSPL_SOURCE, MSPL_PICTURES),
 )
 OURS = {
     "shen": "all 80 kernels of 13 to 27 pixels for each face, noise 0.01",
@@ -38,16 +52,16 @@ def published(frame):
             ours.append((method, faces, part["psnr"].mean(), part["ssim_volume"].mean(), "this report", how))
     if not ours:
         return None
-    rows = [(*row[:4], "the paper", row[4]) for row in PUBLISHED]
-    numbers = pd.DataFrame(rows + ours, columns=["method", "measured on", "PSNR, dB", "SSIM", "by", "protocol"])
+    columns = ["method", "measured on", "PSNR, dB", "SSIM", "source", "pictures"]
+    numbers = pd.DataFrame([*PUBLISHED, *ours], columns=columns)
     shown = numbers.assign(
         **{"PSNR, dB": numbers["PSNR, dB"].map("{:.2f}".format), "SSIM": numbers["SSIM"].map("{:.3f}".format)}
     )
     return Table(
         "published", "Beside published numbers", numbers, shown,
-        f"Our SSIM here is {SSIM_VOLUME.removeprefix('SSIM ')}, as most papers compute it. The faces, their crops and "
-        "the kernels differ from the papers', and no paper says how its pictures were cropped or rounded, so these "
-        "numbers cannot be ranked: only methods on the same pictures can.",
+        f"Our SSIM here is {SSIM_VOLUME.removeprefix('SSIM ')}, as most papers compute it. The faces, their alignment "
+        "and the kernels differ from the papers', and no paper says how its pictures were rounded or what it did at "
+        "their borders, so these numbers cannot be ranked: only methods on the same pictures can.",
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 import deblur_zoo
 from deblur_zoo.evaluation import plots, reading
 from deblur_zoo.evaluation import report_tables as tables
-from deblur_zoo.evaluation.baselines import described
+from deblur_zoo.evaluation.baselines.classical import described
 from deblur_zoo.evaluation.contact_sheet import contact_sheet
 from deblur_zoo.evaluation.methods import BLURRED_INPUT, SHARP_INPUT
 from deblur_zoo.evaluation.page import render

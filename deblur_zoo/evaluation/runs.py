@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from filelock import FileLock, Timeout
 
 from deblur_zoo.evaluation.methods import BLURRED_INPUT, Method, inputs
 from deblur_zoo.evaluation.protocols import TestSet
+from deblur_zoo.files.folder_lock import only_process
 from deblur_zoo.files.resumable_folder import SETTINGS, ResumableFolder
 
 FORMAT_VERSION = 3
@@ -61,16 +61,12 @@ def run_all(methods, test_sets, measures, folder, batch_size=16, progress=False)
     """
     names = [method.name for method in methods]
     if len(set(names)) < len(names):
-        raise ValueError(f"two methods are called {next(name for name in names if names.count(name) > 1)}")
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"two methods are called {twice}: give one of them as NAME=PATH")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise ValueError(f"another run is measuring into {folder}") from None
     found = []
-    with lock:
+    with only_process(folder, ValueError(f"another run is measuring into {folder}")):
         for test_set in test_sets:
             fitting = [method for method in methods if not method.oracle or test_set.protocol.bank is not None]
             for name in set(names) - {method.name for method in fitting}:

@@ -90,6 +90,31 @@ def require_flags(arguments, *names):
             raise UsageError(f"--{name} is missing; see --help")
 
 
+def require_folders(*names):
+    """Reject flags that name something else than a folder; those that are not given are left to ``require_flags``.
+
+    Raises:
+        UsageError: there is no such folder.
+    """
+    for name in names:
+        value = flags.FLAGS[name].value
+        if value and not os.path.isdir(value):
+            raise UsageError(f"--{name} must be a folder, got {value}")
+
+
+def whole_numbers(name):
+    """A list flag as whole numbers of at least 0.
+
+    Raises:
+        UsageError: an entry that is none.
+    """
+    values = flags.FLAGS[name].value
+    # Digits of other scripts are numbers too, but nobody means them.
+    if not all(value.isascii() and value.isdigit() for value in values):
+        raise UsageError(f"--{name} must be whole numbers, got {','.join(values)}")
+    return [int(value) for value in values]
+
+
 def first_of(entries, where=""):
     """Lines for the first entries of a long list, indented, and how many more there are.
 

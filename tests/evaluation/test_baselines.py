@@ -3,8 +3,9 @@ import pytest
 from scipy import ndimage
 
 from deblur_zoo.blur.kernels import line_kernel, make_bank
-from deblur_zoo.evaluation import baselines, runs
-from deblur_zoo.evaluation.baselines import BASELINES, richardson_lucy, unsharp_mask, wiener
+from deblur_zoo.evaluation import runs
+from deblur_zoo.evaluation.baselines.candidates import candidates
+from deblur_zoo.evaluation.baselines.classical import BASELINES, BORDER, richardson_lucy, unsharp_mask, wiener
 from deblur_zoo.evaluation.measures import Quality
 from deblur_zoo.evaluation.methods import Method, open_method
 from deblur_zoo.evaluation.protocol import KernelSizes
@@ -66,7 +67,7 @@ def test_wiener_is_its_formula_away_from_the_border(picture):
     """Fourier coefficients by hand on the mirrored picture: conj(K) / (|K|^2 + balance |L|^2)."""
     kernel, balance = line_kernel(7, 30), 0.05
     blurry = blurred(picture, kernel)
-    width = baselines.BORDER
+    width = BORDER
     padded = np.pad(blurry[..., 0], width, mode="reflect").astype(np.float64)
 
     def transfer(small):
@@ -116,7 +117,7 @@ def test_candidates_are_measured_by_their_psnr(picture):
     faces = np.rint(255 * picture[None]).astype(np.uint8)
     protocol = KernelSizes(bank=make_bank("linear", 2, [9], seed=1, split="test"))
     baseline = BASELINES["wiener"]
-    found = baselines.candidates(baseline, faces, protocol)
+    found = candidates(baseline, faces, protocol)
     assert [constants for constants, _ in found] == list(baseline.candidates)
     (batch,) = protocol.batches(faces)
     for constants, value in found:

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from deblur_zoo.evaluation.blind import INPUT, count_votes, make_page
+from deblur_zoo.evaluation.blind.judging_page import INPUT, make_page, read_photos, restored_by
+from deblur_zoo.evaluation.blind.votes import count_votes
+from deblur_zoo.evaluation.methods import Method
 from deblur_zoo.files import pictures
 from tests.browser import CHROMIUM
 
@@ -68,6 +70,24 @@ def test_votes_in_a_browser(tmp_path):
     assert found["clicked"] == [1, 2] and found["changed"] == [1, None]
     assert found["done"] == [[1, None, 0], "Done: save the votes.", 0]
     assert found["back"] == ["Click", 4] and json.loads(found["kept"]) == [1, None]
+
+
+def test_photos_are_restored_whole_and_grey_ones_as_rgb(tmp_path):
+    grey = np.arange(20, dtype=np.uint8).reshape(4, 5)
+    pictures.write(tmp_path / "grey.png", grey)
+    pictures.write(tmp_path / "rgb.png", np.stack([grey, grey, grey + 1], axis=-1))
+    photos = read_photos(tmp_path)
+    assert {name: image.shape for name, image in photos.items()} == {"grey.png": (4, 5, 3), "rgb.png": (4, 5, 3)}
+    assert (photos["grey.png"] == grey[..., None]).all()
+    lighter = Method("lighter", lambda batch, names, kernels: batch.blurred + len(names[0]), {})
+    restored = restored_by([lighter], photos)
+    assert (restored["lighter"]["grey.png"] == photos["grey.png"] + 4).all()
+    assert (restored["lighter"]["rgb.png"] == photos["rgb.png"] + 3).all()
+    with pytest.raises(ValueError, match="two methods are called lighter"):
+        restored_by([lighter, lighter], photos)
+    pictures.write(tmp_path / "see_through.png", np.zeros((4, 5, 4), np.uint8))
+    with pytest.raises(ValueError, match="transparency"):
+        read_photos(tmp_path)
 
 
 def test_votes_by_hand():

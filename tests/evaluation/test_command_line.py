@@ -167,6 +167,7 @@ def test_document_of_all_presets(run, faces, tmp_path, tiny_model, monkeypatch):
         (["--preset", "PRESET", "--faces", "FACES", "--kinds", "turning"], "--kinds"),
         (["--preset", "PRESET", "--faces", "FACES", "--gallery", "FACES"], "--identity_network"),
         (["--preset", "A=FACES/none", "--faces", "FACES"], "none"),
+        (["--preset", "PRESET", "--faces", "FACES", "--second_pass"], "--second_pass"),
         (["--preset", "nothing_like_it", "--faces", "FACES"], "nothing_like_it"),
     ],
 )

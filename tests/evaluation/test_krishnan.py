@@ -3,7 +3,7 @@ from scipy import ndimage
 from skimage import data
 
 from deblur_zoo.blur.kernels import line_kernel
-from deblur_zoo.evaluation.krishnan import _shrunk, estimate_kernel, krishnan
+from deblur_zoo.evaluation.baselines.krishnan import _shrunk, estimate_kernel, krishnan
 
 PHOTO = data.astronaut()[20:148, 150:278].astype(np.float32) / 255
 

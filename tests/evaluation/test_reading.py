@@ -68,8 +68,8 @@ def test_published_numbers_stand_beside_ours():
                        rows(BLURRED_INPUT, [20] * 3, "shen", ssim_volume=0.5),
                        rows("a", [10] * 3, ssim_volume=0.1)])  # fmt: skip
     table = reading.published(frame).numbers
-    assert table[table["by"] == "the paper"].shape[0] == len(reading.PUBLISHED)
-    (ours,) = table[table["by"] == "this report"].to_dict("records")
+    assert table[table["source"] != "this report"].shape[0] == len(reading.PUBLISHED)
+    (ours,) = table[table["source"] == "this report"].to_dict("records")
     assert (ours["method"], ours["PSNR, dB"], ours["measured on"]) == ("a", 27, "3 faces of ours")
-    assert ours["SSIM"] == pytest.approx(0.9) and ours["protocol"].startswith("shen: all 80 kernels")
+    assert ours["SSIM"] == pytest.approx(0.9) and ours["pictures"].startswith("shen: all 80 kernels")
     assert reading.published(frame[frame["protocol"] == "camera"]) is None

@@ -12,6 +12,7 @@ from deblur_zoo import zoo
 from deblur_zoo.blur.kernels import standard_test_bank
 from deblur_zoo.data.augmentation import Augmentation
 from deblur_zoo.data.face_store import load_faces
+from deblur_zoo.files.folder_lock import only_process
 from deblur_zoo.zoo.presets import LAST_WEIGHTS_FILE, RUN_FILE
 from trainers.distribution.base import Distribution
 from trainers.distribution.factory import make_distribution
@@ -19,9 +20,8 @@ from trainers.methods.registry import method_class
 from trainers.runs import preparation
 from trainers.runs.callbacks import Checkpoint, Events, Progress, StopOnNonFinite, Validation
 from trainers.runs.checkpoint import read_checkpoint, save_weights, whole_file
-from trainers.runs.errors import OtherRun
+from trainers.runs.errors import FolderInUse, OtherRun
 from trainers.runs.event_log import open_event_log
-from trainers.runs.folder_lock import only_trainer
 from trainers.runs.record import provenance
 from trainers.runs.run_log import forget_after
 from trainers.runs.widening import load_starting_weights
@@ -134,8 +134,11 @@ class Run:
             RunStopped: a non-finite loss, a full disk, a folder with another run or in use by another trainer, or a
                 damaged checkpoint; see ``trainers.runs.errors``.
         """
+        in_use = FolderInUse(
+            f"another trainer is working in {self.folder}: wait until it ends, or choose another folder"
+        )
         # Only the chief writes.
-        with only_trainer(self.folder) if self.distribution.is_chief else contextlib.nullcontext():
+        with only_process(self.folder, in_use) if self.distribution.is_chief else contextlib.nullcontext():
             self._train(verbose)
 
     def _train(self, verbose):

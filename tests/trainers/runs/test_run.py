@@ -12,12 +12,12 @@ from keras import ops
 from PIL import Image
 
 from deblur_zoo.files import pictures
+from deblur_zoo.files.folder_lock import only_process
 from deblur_zoo.models.one_step import OneStep
 from deblur_zoo.zoo import presets
 from trainers.methods.method import weighted_sum
 from trainers.methods.one_step import OneStepMethod
 from trainers.runs.errors import CannotWrite, FolderInUse
-from trainers.runs.folder_lock import only_trainer
 from trainers.runs.preparation import build_models
 from trainers.runs.record import git_revision
 from trainers.runs.run import Run
@@ -202,7 +202,10 @@ def test_data_and_recipes_that_cannot_be_used(what, sentence, workplace, tmp_pat
 
 def test_a_folder_that_another_trainer_works_in_is_refused(workplace):
     run = Run.prepare(workplace.flags("shared"))
-    with only_trainer(workplace.folder / "shared"), pytest.raises(FolderInUse):
+    with (
+        only_process(workplace.folder / "shared", ValueError()),
+        pytest.raises(FolderInUse, match="another trainer .*shared"),
+    ):
         run.train(verbose=0)
     assert {path.name for path in (workplace.folder / "shared").iterdir()} <= {".lock"}
 

@@ -13,7 +13,8 @@ small; borders are mirrored; kernels are centred on their centre of mass, as the
 
 import numpy as np
 
-from deblur_zoo.evaluation.baselines import BORDER, Baseline
+from deblur_zoo.annotations import Array
+from deblur_zoo.evaluation.baselines.classical import BORDER, Baseline
 
 SMALLEST = 3
 ALTERNATIONS, OUTER, INNER = 10, 2, 2
@@ -21,7 +22,7 @@ EXPONENT = 0.8
 EPSILON = 1e-6
 
 
-def krishnan(image, size, weight, kernel_weight, image_weight):
+def krishnan(image: Array, size: int, weight: float, kernel_weight: float, image_weight: float) -> Array:
     """Restore an image of unknown blur.
 
     Args:
@@ -45,7 +46,7 @@ def krishnan(image, size, weight, kernel_weight, image_weight):
     return np.clip(restored, 0, 1).astype(np.float32)
 
 
-def estimate_kernel(grey, size, weight, kernel_weight):
+def estimate_kernel(grey: Array, size: int, weight: float, kernel_weight: float) -> Array:
     """The blur kernel of a grey image.
 
     Args:

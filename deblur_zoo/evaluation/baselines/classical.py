@@ -1,25 +1,18 @@
-"""Classical deblurring methods for comparison; the command prints how their constants were chosen.
+"""Unsharp masking, and two oracles, which are given the true kernel that other methods do not have.
 
-    python -m deblur_zoo.evaluation.baselines --faces crops/train --limit 8
-
-Unsharp masking, and two oracles, which are given the true kernel that other methods do not have: Wiener deconvolution
-(Hunt 1971, with a Laplacian as regularisation) and Richardson-Lucy (Richardson 1972, Lucy 1974). All three are
-scikit-image's. The command measures every candidate in ``BASELINES`` on a few faces and marks the one with the best
-mean PSNR, whose constants ``BASELINES`` uses.
+The oracles are Wiener deconvolution (Hunt 1971, with a Laplacian as regularisation) and Richardson-Lucy (Richardson
+1972, Lucy 1974). All three are scikit-image's.
 """
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from absl import flags
-from tqdm import tqdm
 
-from deblur_zoo.evaluation.faces import Faces
-from deblur_zoo.evaluation.protocol import KernelSizes, as_float
-from deblur_zoo.files import command_line_tools
-from deblur_zoo.files.command_line_tools import UsageError
+from deblur_zoo.annotations import Array
+from deblur_zoo.evaluation.protocol import as_float
 from deblur_zoo.files.pictures import to_uint8
 
 # Mirrored pixels around the image, which keep deconvolution's artefacts at the outer border out of the image. Each
@@ -44,12 +37,12 @@ class Baseline:
     """
 
     title: str
-    function: Callable
-    constants: dict
-    candidates: tuple
+    function: Callable[..., Array]
+    constants: dict[str, Any]
+    candidates: tuple[dict[str, Any], ...]
     oracle: bool = False
 
-    def __call__(self, images, kernels=None):
+    def __call__(self, images: Array, kernels: list[Array] | None = None) -> Array:
         """Restored pictures, uint8 (N, H, W, 3), from such pictures.
 
         Args:
@@ -61,15 +54,14 @@ class Baseline:
         """
         if self.oracle and kernels is None:
             raise ValueError(f"{self.title} needs the kernels, which this protocol does not have")
-        images = as_float(images)
-        arguments = zip(images, kernels, strict=True) if self.oracle else zip(images, strict=True)
+        arguments = zip(as_float(images), *([kernels] if self.oracle else []), strict=True)
         # Threads help since the transforms release the interpreter lock.
         with ThreadPoolExecutor() as pool:
             restored = np.stack(list(pool.map(lambda values: self.function(*values, **self.constants), arguments)))
         return to_uint8(restored)
 
 
-def unsharp_mask(image, radius, amount):
+def unsharp_mask(image: Array, radius: float, amount: float) -> Array:
     """Add ``amount`` times the difference from a Gaussian blur of sigma ``radius`` pixels.
 
     Args:
@@ -89,7 +81,7 @@ def unsharp_mask(image, radius, amount):
     return _by_channel(lambda channel: filters.unsharp_mask(channel, radius=radius, amount=amount), image)
 
 
-def wiener(image, kernel, balance):
+def wiener(image: Array, kernel: Array, balance: float) -> Array:
     """Wiener-Hunt deconvolution of each channel.
 
     Args:
@@ -108,7 +100,7 @@ def wiener(image, kernel, balance):
     return _by_channel(lambda channel: restoration.wiener(channel, _odd(kernel), balance), image)
 
 
-def richardson_lucy(image, kernel, iterations):
+def richardson_lucy(image: Array, kernel: Array, iterations: int) -> Array:
     """Richardson-Lucy deconvolution of each channel; arguments and errors as ``wiener``.
 
     Args:
@@ -164,57 +156,6 @@ BASELINES = {
 }
 
 
-def candidates(baseline, faces, protocol, progress=False):
-    """Mean PSNR of every candidate.
-
-    Args:
-        baseline: a ``Baseline``.
-        faces: uint8 (N, S, S, 3), sharp.
-        protocol: ``KernelSizes``.
-        progress: show a progress bar.
-
-    Returns:
-        list of (constants, mean PSNR in dB).
-    """
-    from deblur_zoo.metrics.image_quality import PSNR_CAP, psnr
-
-    batches = list(protocol.batches(faces))
-    found = []
-    for constants in tqdm(baseline.candidates, desc=baseline.title, disable=None if progress else True):
-        tried, scores = replace(baseline, constants=constants), []
-        for batch in batches:
-            restored = tried(batch.blurred, [protocol.bank.kernel(kernel) for kernel in batch.kernels])
-            scores += np.minimum(psnr(as_float(batch.sharp), as_float(restored)), PSNR_CAP).tolist()
-        found.append((constants, float(np.mean(scores))))
-    return found
-
-
-def described(constants):
+def described(constants: dict[str, float]) -> str:
     """Constants in words: "radius 2, amount 0.5"."""
     return ", ".join(f"{name} {value:g}" for name, value in constants.items())
-
-
-def choose(arguments):
-    """Measure the candidates and print them. Returns the exit code."""
-    command_line_tools.require_flags(arguments, "faces")
-    try:
-        faces = Faces(flags.FLAGS.faces, flags.FLAGS.limit).faces
-        print("| method | constants | mean PSNR, dB | |\n|---|---|---|---|")
-        for baseline in BASELINES.values():
-            found = candidates(baseline, faces, KernelSizes(), progress=True)
-            best = max(psnr for _, psnr in found)
-            for constants, psnr in found:
-                marks = ["best"] * (psnr == best) + ["set"] * (constants == baseline.constants)
-                print(f"| {baseline.title} | {described(constants)} | {psnr:.3f} | {', '.join(marks)} |")
-    except (ValueError, ImportError) as error:
-        raise UsageError(str(error)) from None
-
-
-def main():
-    flags.DEFINE_string("faces", None, "folder of aligned sharp crops")
-    flags.DEFINE_integer("limit", 8, "use only the first so many faces, sorted by name", lower_bound=1)
-    command_line_tools.run(choose, "deblur_zoo.evaluation.baselines")
-
-
-if __name__ == "__main__":
-    main()
