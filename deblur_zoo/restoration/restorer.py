@@ -4,11 +4,11 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from deblur_zoo.annotations import Pictures, StrPath
+from deblur_zoo.annotations import Array, Pictures, StrPath
 from deblur_zoo.files import atomic_file
 from deblur_zoo.files import pictures as picture_files
 from deblur_zoo.restoration.folders import Report, plan_file, plan_folder, without_existing
@@ -16,13 +16,19 @@ from deblur_zoo.restoration.outputs import Outputs
 from deblur_zoo.restoration.photo import DEFAULT_PRESET, PhotoOptions, RestoredPhoto, restore_photo
 from deblur_zoo.restoration.video import RestoredVideo, restore_video
 
-if TYPE_CHECKING:
-    from deblur_zoo.models.deblurrer import Deblurrer
-
 # A batch holds at most ``batch_size`` pictures of this many pixels, and fewer of larger ones.
 _PIXELS_PER_PICTURE = 256 * 256
 # Pictures of different sizes wait for others of their size; so many batches' pixels may wait in all.
 _WAITING_BATCHES = 4
+
+
+class Network(Protocol):
+    """What restores crops for a ``Restorer``: a ``Deblurrer``, an exported model, a ``deblur_zoo.serving.Client``."""
+
+    name: str
+
+    def run(self, images: Array) -> Array:
+        """float32 (N, H, W, 3), RGB in [0, 1], to the same, restored."""
 
 
 class Restorer:
@@ -31,7 +37,7 @@ class Restorer:
     In a photo every face is found, restored at the size that suits its blur, and blended back.
 
     Args:
-        model: a ``Deblurrer``, or what ``deblur_zoo.load`` takes (a preset's name, a directory, a URI).
+        model: a ``Network``, or what ``deblur_zoo.load`` takes (a preset's name, a directory, a URI).
         batch_size: how many pictures up to 256x256 go through the network at once; fewer of larger ones.
         passes: how many times each picture goes through the network.
         maximum_pixels: larger pictures are refused. Unless given, photos may have 64 million pixels and crops, which
@@ -46,7 +52,7 @@ class Restorer:
 
     def __init__(
         self,
-        model: "Deblurrer | StrPath" = DEFAULT_PRESET,
+        model: Network | StrPath = DEFAULT_PRESET,
         batch_size: int = 16,
         passes: int = 1,
         maximum_pixels: int | None = None,
@@ -325,7 +331,7 @@ def _is_out_of_memory(error):
 
 
 def restore(
-    photo: Pictures, model: "Deblurrer | StrPath" = DEFAULT_PRESET, *, passes: int = 1, **options: Any
+    photo: Pictures, model: Network | StrPath = DEFAULT_PRESET, *, passes: int = 1, **options: Any
 ) -> RestoredPhoto:
     """Restore the faces of one photo: ``deblur_zoo.restore("group.jpg").save("restored.jpg")``.
 

@@ -2,6 +2,7 @@
 
     with Client("localhost:8501") as client:
         restored = client.deblur("face.png")
+        deblur_zoo.Restorer(client).restore("photo.jpg").save("restored.jpg")
 
 Pictures that fit in 8 bits go to the signature ``serving_bytes`` as PNG files: lossless, far smaller than numbers in
 JSON, and batched at any size. Others (16-bit files, float arrays) go to ``serving_default`` at full float32 precision.
@@ -98,6 +99,7 @@ class Client:
             raise ValueError(f"signature must be {', '.join(INPUTS)} or None, got {signature!r}")
         if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 < timeout < 1e7:
             raise ValueError(f"timeout must be a number of seconds above 0, got {timeout!r}")
+        self.name = model
         self.choice = ModelChoice(model, version, version_label)
         self.signature, self.timeout, self.retries = signature, timeout, retries
         self._transport = _open_transport(protocol, host, port, tls, ca_file, headers)
@@ -132,6 +134,10 @@ class Client:
         if images.ndim != 4 or images.shape[-1] != 3 or 0 in images.shape:
             raise ValueError(f"images must be of shape (N, H, W, 3), got {images.shape}")
         return self._restore_floats(images, batch_size, self._deadline())
+
+    def run(self, images: ArrayLike) -> Array:
+        """As calling it: with this and ``name``, a ``deblur_zoo.Restorer`` takes a client as its model."""
+        return self(images)
 
     def deblur(self, pictures: Pictures, batch_size: int = 16) -> Array:
         """Restore a picture or a batch and return it in the form it came in.

@@ -88,6 +88,8 @@ def test_a_file_and_what_is_there_already(fake, folder, tmp_path):
     target = tmp_path / "restored.png"
     target.write_text("older")
     result = run(folder / "a.png", "-o", target, "--server", fake.rest)
+    assert result.returncode == 2 and f"{target} exists already" in result.stderr and target.read_text() == "older"
+    result = run(folder / "a.png", "-o", target, "--server", fake.rest, "--overwrite")
     assert (result.returncode, result.stderr) == (0, "")
     expected = 255 - random_pixels(0)[:, ::-1]
     np.testing.assert_array_equal(pictures.read(target), expected)
@@ -97,6 +99,12 @@ def test_a_file_and_what_is_there_already(fake, folder, tmp_path):
     np.testing.assert_array_equal(pictures.read(folder / "a.png"), random_pixels(0))
     assert run(folder / "a.png", "-o", folder / "a.png", "--server", fake.rest, "--overwrite").returncode == 0
     np.testing.assert_array_equal(pictures.read(folder / "a.png"), expected)
+    # A folder is resumed.
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "b.png").write_text("older")
+    result = run(folder, "-o", tmp_path / "out", "--server", fake.rest)
+    assert result.returncode == 0 and "1 picture skipped: the results exist" in result.stdout
+    assert (tmp_path / "out" / "b.png").read_text() == "older" and files(tmp_path / "out") == files(folder)
 
 
 def test_bad_input_is_one_sentence_and_exit_code_2(fake, free_port, folder, tmp_path):

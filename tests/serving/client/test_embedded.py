@@ -200,7 +200,7 @@ def run_python(example, folder, targets):
 
 
 def test_the_documents_python_examples_run(targets, photo_folder):
-    quick = [example for example in examples("python") if "faces" not in example and "protoset" not in example]
+    quick = [example for example in examples("python") if "portrait" not in example and "protoset" not in example]
     assert len(quick) == 1
     for example in quick:
         run_python(example, photo_folder, targets)
@@ -211,7 +211,7 @@ def test_the_documents_python_examples_run(targets, photo_folder):
 @pytest.mark.slow
 def test_the_documents_example_with_a_photo_runs(targets, photo_folder):
     """Detection takes long to load."""
-    (example,) = (example for example in examples("python") if "faces" in example)
+    (example,) = (example for example in examples("python") if "portrait" in example)
     run_python(example, photo_folder, targets)
     before, after = (
         picture_files.read(photo_folder / "portrait.png"),
