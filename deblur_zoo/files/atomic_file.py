@@ -10,9 +10,14 @@ from pathlib import Path
 _NO_FURTHER = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
-def ends_a_run(error):
-    """Whether an OSError of writing one file (disk full, no permission) would affect every other file too."""
-    return error.errno in _NO_FURTHER
+def ends_a_run(error, source=None):
+    """Whether an OSError of one file would affect every other file too, as when the disk is full.
+
+    Args:
+        error: the OSError.
+        source: path of the file that was read for the one to be written: if it may not be read, only that one fails.
+    """
+    return error.errno in _NO_FURTHER and (source is None or os.access(source, os.R_OK))
 
 
 @contextmanager

@@ -245,7 +245,7 @@ class Restorer:
                 outputs.write(result, path, target)
             # Runtimes have errors of their own.
             except Exception as error:
-                if isinstance(error, OSError) and atomic_file.ends_a_run(error):
+                if isinstance(error, OSError) and atomic_file.ends_a_run(error, path):
                     raise
                 report.failed.append((path, _reason(error)))
             else:

@@ -39,20 +39,20 @@ def restore_videos(
         make_restorer: function to a ``Restorer``; called when everything else is known to be good.
 
     Returns:
-        The exit code: 0, 1 if some of several could not be restored, 130 after Ctrl-C.
+        The exit code: 0, 1 if some of several or of a folder could not be restored, 130 after Ctrl-C.
 
     Raises:
-        UsageError: bad arguments, or a single video that cannot be restored.
+        UsageError: bad arguments, or a single video, not in a folder, that cannot be restored.
     """
     try:
         jobs, skipped = _plan(sources, target, overwrite)
         if background == "restore":
             raise ValueError("--background restore is for photos: of a video only the faces are restored.")
         clip_file.check_available()
-        if len(jobs) == 1:
+        single = len(sources) == 1 and not sources[0].is_dir()
+        if single:
             # Told before Keras is imported, which takes seconds.
-            (source,) = jobs
-            clip_file.ClipReader(source, sys.maxsize).container.close()
+            clip_file.ClipReader(sources[0], sys.maxsize).container.close()
         restorer = make_restorer() if jobs else None
     except (ValueError, ImportError) as error:
         raise UsageError(str(error)) from error
@@ -67,14 +67,17 @@ def restore_videos(
             return 130
         # Runtimes have errors of their own.
         except Exception as error:
-            if isinstance(error, OSError) and ends_a_run(error):
+            if isinstance(error, OSError) and ends_a_run(error, source):
                 raise
-            if len(jobs) == 1 and not skipped:
+            if single:
                 if isinstance(error, ValueError):
                     raise UsageError(str(error)) from error
                 raise
             failed += 1
-            print(f"deblur-zoo: {' '.join(str(error).split()) or type(error).__name__}", file=sys.stderr)
+            reason = " ".join(str(error).split()) or type(error).__name__
+            # Errors of the network do not name the video.
+            name = "" if str(source) in reason else f"{source}: "
+            print(f"deblur-zoo: {name}{reason}", file=sys.stderr)
     return 1 if failed else 0
 
 

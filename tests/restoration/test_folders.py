@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from deblur_zoo.files import pictures
+from deblur_zoo.restoration.photo import RestoredPhoto
 from deblur_zoo.restoration.restorer import Restorer
 
 
@@ -341,3 +342,27 @@ def test_pictures_that_the_model_does_not_take_fail_alone(folder, tmp_path):
     assert len(written) == 6 and all((tmp_path / "out").rglob(name) for name in written)
     reasons = {path.name: reason for path, reason in report.failed}
     assert reasons["grey.webp"] == "takes 6x5, not 7x3" and len(report.restored) + len(report.failed) == 9
+
+
+def test_a_photo_that_may_not_be_read_fails_alone(tmp_path, monkeypatch):
+    """Root may read everything, so the system's answers are replaced."""
+    access = os.access
+
+    def restore(path, progress):
+        if path.name == "b.png":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return RestoredPhoto(pictures.read(path))
+
+    for name in ("a.png", "b.png", "c.png"):
+        pictures.write(tmp_path / name, random_pixels(6, 5, 3))
+    restorer = Restorer(Negative())
+    monkeypatch.setattr(restorer, "restore", restore)
+    monkeypatch.setattr(os, "access", lambda path, mode: path.name != "b.png" and access(path, mode))
+    report = restorer.restore_folder(tmp_path, tmp_path / "out")
+    assert [path.name for path in report.restored] == ["a.png", "c.png"]
+    ((path, reason),) = report.failed
+    assert path.name == "b.png" and "Permission denied" in reason
+    # Where the results may not be written, the next one could not be either.
+    monkeypatch.setattr(os, "access", access)
+    with pytest.raises(PermissionError):
+        restorer.restore_folder(tmp_path, tmp_path / "out", overwrite=True)

@@ -9,6 +9,7 @@ import time
 import pytest
 from skimage.data import astronaut
 
+from deblur_zoo.files import pictures
 from deblur_zoo.files.command_line_tools import UsageError
 from deblur_zoo.restoration.restorer import Restorer
 from deblur_zoo.restoration.video_command import is_video, restore_videos
@@ -82,6 +83,50 @@ def test_a_folder_of_videos_is_restored_and_continued(tmp_path, tiny_model, caps
     assert not is_video(source)
     with pytest.raises(UsageError, match="in is not a video"):
         call("other")
+
+
+def test_a_bad_video_in_a_folder_fails_alone(tmp_path, tiny_preset):
+    source, out = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    (source / "bad.mp4").write_text("no video")
+
+    def call():
+        code, said, complaint = run(source, "-o", out, "--preset", tiny_preset)
+        assert code == 1 and complaint == f"deblur-zoo: {source / 'bad.mp4'} cannot be read as a video.\n"
+        return said
+
+    # The folder has no other video, two good ones, and two whose results are there.
+    assert call() == "" and not out.exists()
+    for name in ("a.mp4", "c.mov"):
+        clips.write(source / name, frames(2))
+    assert call().count("2 frames in") == 2
+    assert sorted(path.name for path in out.iterdir()) == ["a.mp4", "c.mov"]
+    assert call() == "2 of the results are there already and were skipped (see --overwrite)\n"
+
+
+def test_an_error_without_a_name_gets_that_of_the_video(tmp_path, capsys):
+    sources = [clips.write(tmp_path / name, frames(1)) for name in ("a.mp4", "b.mp4")]
+
+    class Broken:
+        def restore_video(self, *arguments):
+            raise MemoryError
+
+    assert restore_videos(sources, str(tmp_path / "out"), False, None, Broken) == 1
+    assert capsys.readouterr().err == "".join(f"deblur-zoo: {source}: MemoryError\n" for source in sources)
+
+
+def test_a_folder_of_photos_and_videos_is_one_of_photos(tmp_path, tiny_preset):
+    source, out = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    pictures.write(source / "p.png", astronaut()[:64, :64])
+    (source / "bad.png").write_text("no picture")
+    for name in ("a.mp4", "bad.mp4"):
+        (source / name).write_text("no video")
+    code, said, complaint = run(source, "-o", out, "--preset", tiny_preset)
+    assert code == 1 and said.startswith("Restored 1 picture in") and [path.name for path in out.iterdir()] == ["p.png"]
+    assert f"{source / 'bad.png'} is not a picture" in complaint
+    # What is left out is said, and nothing else.
+    assert "2 .mp4 (a.mp4, bad.mp4)" in complaint and complaint.count("\n") == 3
 
 
 def test_wrong_calls(tmp_path):

@@ -108,7 +108,7 @@ def _restore_all(client, jobs):
             of_server = isinstance(result, ServingError) and not isinstance(result, (InvalidRequest, ServingTimeout))
             if of_server or timeouts > FLAGS.in_flight:
                 return report, result
-            if isinstance(result, OSError) and ends_a_run(result):
+            if isinstance(result, OSError) and ends_a_run(result, path):
                 raise result
             if isinstance(result, Exception):
                 report.failed.append((path, str(result)))
