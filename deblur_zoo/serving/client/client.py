@@ -135,9 +135,7 @@ class Client:
             raise ValueError(f"images must be of shape (N, H, W, 3), got {images.shape}")
         return self._restore_floats(images, batch_size, self._deadline())
 
-    def run(self, images: ArrayLike) -> Array:
-        """As calling it: with this and ``name``, a ``deblur_zoo.Restorer`` takes a client as its model."""
-        return self(images)
+    run = __call__  # with this and ``name``, a ``deblur_zoo.Restorer`` takes a client as its model
 
     def deblur(self, pictures: Pictures, batch_size: int = 16) -> Array:
         """Restore a picture or a batch and return it in the form it came in.
