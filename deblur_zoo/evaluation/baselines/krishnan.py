@@ -61,12 +61,12 @@ def estimate_kernel(grey: Array, size: int, weight: float, kernel_weight: float)
         sizes.append(max(SMALLEST, int(sizes[-1] / np.sqrt(2)) // 2 * 2 + 1))
         if sizes[-1] == sizes[-2]:
             sizes[-1] -= 2
-    kernel = sharp = None
+    kernel = sharp = np.empty((0, 0))
     for side in reversed(sizes):
         shape = [max(side, round(length * side / size)) for length in grey.shape]
         small = _resized(grey, shape)
         blurred = np.stack([np.diff(small, axis=axis, append=small.take([-1], axis)) for axis in (0, 1)])
-        if kernel is None:
+        if not kernel.size:
             kernel = np.zeros((side, side))
             kernel[side // 2, side // 2 : side // 2 + 2] = 0.5
             sharp = blurred
