@@ -51,26 +51,32 @@ def mean_of_layers(picture, mask, front, back, size):
     return moving[:, :, :3] + (1 - moving[:, :, 3:]) * behind
 
 
-def filled_behind(picture, mask, reach=41):
+def filled_behind(picture, mask):
     """An image whose masked part is filled from its surroundings, so that none of it shows after it has moved away.
+
+    The fill is smooth and continues its surroundings without an edge (pull-push, Gortler et al. 1996, The Lumigraph).
 
     Args:
         picture: float32 (H, W, 3).
         mask: float32 (H, W) in [0, 1].
-        reach: side in pixels of the square whose unmasked pixels are averaged; if it has none, all of the image is
-            used.
 
     Returns:
         float32 (H, W, 3).
     """
-    outside = (cv2.dilate(mask, np.ones((5, 5), np.uint8)) < 0.02).astype(np.float32)
-    if not outside.any():
+    known = (cv2.dilate(mask, np.ones((3, 3), np.uint8)) < 0.02).astype(np.float32)[:, :, None]
+    if not known.any():
         return picture
-    weighted = cv2.blur(picture * outside[:, :, None], (reach, reach), borderType=cv2.BORDER_REFLECT_101)
-    weights = cv2.blur(outside, (reach, reach), borderType=cv2.BORDER_REFLECT_101)[:, :, None]
-    overall = (picture * outside[:, :, None]).sum(axis=(0, 1)) / outside.sum()
-    nearby = np.where(weights > 1e-4, weighted / np.maximum(weights, 1e-4), overall)
-    return (picture * outside[:, :, None] + nearby * (1 - outside[:, :, None])).astype(np.float32)
+    # The known share of each pixel is its fourth channel, and multiplies the colours. A pixel counts as known once a
+    # tenth of it is, so that the fill takes its colour from the nearest surroundings.
+    levels = [np.concatenate([picture * known, known], axis=2)]
+    while max(levels[-1].shape[:2]) > 1:
+        smaller = cv2.pyrDown(levels[-1])
+        levels.append(smaller / np.maximum(smaller[:, :, 3:], 0.1))
+    filled = levels[-1][:, :, :3] / levels[-1][:, :, 3:]
+    for level in levels[-2::-1]:
+        enlarged = cv2.pyrUp(filled, dstsize=level.shape[1::-1])
+        filled = level[:, :, :3] + (1 - level[:, :, 3:]) * enlarged
+    return filled
 
 
 def mean_of_displacements(picture, matrix, fields, amounts, size):

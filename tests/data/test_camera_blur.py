@@ -2,6 +2,7 @@
 
 import math
 
+import cv2
 import numpy as np
 import pytest
 
@@ -172,6 +173,32 @@ def test_what_a_face_uncovers_is_background():
     actual = moving_picture.mean_of_layers(picture, mask, shifts, STILL[None] / 65536, SIZE)
     expected = np.mean([mask[8 : 8 + SIZE, 8 + shift : 8 + shift + SIZE] for shift in (-4, 4)], axis=0)
     np.testing.assert_allclose(actual[..., 0], expected, atol=1e-6)
+
+
+def rising_grey():
+    """Black at the left to white at the right, float32 (SIDE, SIDE, 3)."""
+    return np.tile(np.linspace(0, 1, SIDE, dtype=np.float32)[:, None], (SIDE, 1, 3))
+
+
+def test_the_fill_behind_a_face_continues_its_surroundings():
+    """Grey that rises over the picture by 1 / SIDE a pixel, and a white head: none of the head, and no edge."""
+    head = head_in(SIDE)
+    mask = cv2.GaussianBlur(head.astype(np.float32), (0, 0), 1)
+    ramp = rising_grey()
+    filled = moving_picture.filled_behind(np.where(head[..., None], np.float32(1), ramp), mask)
+    np.testing.assert_array_equal(filled[mask == 0], ramp[mask == 0])
+    assert filled[head == 1].max() < 0.9
+    # Steps between neighbours: those of the ramp, and a few times as much where the fill begins.
+    assert max(np.abs(np.diff(filled, axis=axis)).max() for axis in (0, 1)) < 4 / SIDE
+
+
+def test_a_still_scene_shows_no_outline():
+    """Nothing moves: a picture that changes slowly stays as it is, at the face's edge too."""
+    mask = cv2.GaussianBlur(head_in(SIDE).astype(np.float32), (0, 0), 1)
+    ramp = rising_grey()
+    still = STILL[None] / 65536
+    actual = moving_picture.mean_of_layers(ramp, mask, still, still, SIZE)
+    np.testing.assert_allclose(actual, central(ramp), atol=3 / SIDE)  # three pixels of the ramp
 
 
 def test_labels_decide_the_outline_and_an_ellipse_stands_in():
