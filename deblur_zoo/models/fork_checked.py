@@ -19,4 +19,18 @@ class ForkCheckedModel(keras.Model):
     def make_predict_function(self, force=False):
         """Keras calls it in ``predict`` and ``predict_on_batch``, which do not call the model once it is compiled."""
         forks.check()
+        self._create_weights()
         return super().make_predict_function(force)
+
+    def make_train_function(self, force=False):
+        self._create_weights()
+        return super().make_train_function(force)
+
+    def make_test_function(self, force=False):
+        self._create_weights()
+        return super().make_test_function(force)
+
+    def _create_weights(self):
+        # Outside the function that is compiled: if that rejects the first input, its weights stay uninitialised.
+        if not self.built:
+            self.build()

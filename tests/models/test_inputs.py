@@ -52,6 +52,14 @@ def test_a_list_of_pictures_is_not_predicted(model):
     assert model.predict(np.stack([picture, picture]), verbose=0).shape[:3] == (2, 8, 8)
 
 
+@pytest.mark.parametrize("first", [PICTURE[0] / 255, PICTURE, [PICTURE[0] / 255] * 2], ids=["one", "integers", "list"])
+def test_a_model_works_after_a_rejected_first_prediction(first):
+    model = OneStep(width=4, reduced_width=4, modules=1, kernel_sizes=(1,), scale=1)
+    with pytest.raises((TypeError, ValueError), match=r"\(N, H, W, 3\)|one array"):
+        model.predict(first, verbose=0)
+    np.testing.assert_allclose(model.predict(PICTURE / 255, verbose=0), np.asarray(model(PICTURE / 255)), atol=1e-6)
+
+
 def test_channels_first_is_refused_in_one_sentence(model, monkeypatch):
     monkeypatch.setattr(keras.config, "image_data_format", lambda: "channels_first")
     for act in (
