@@ -100,8 +100,8 @@ def best_for(frame, methods, milliseconds):
                 {"for": title, "best": first[0], "value": cell, "next": f"{second}: {value:.2f} {unit}", "lead": ""}
             )
     note = (
-        "Lead: mean difference to the next on the same pictures [95 % interval over faces]; where it includes 0, the "
-        "two are equally good here. Methods that are given the kernels are left out."
+        "Lead: mean difference to the next on the same pictures [95 % interval over faces; * excludes 0]; without a "
+        "star the two are equally good here. Methods that are given the kernels are left out."
     )
     return Table("best_for", "Which method for what", pd.DataFrame([row for row in rows if row]), note=note)
 
@@ -118,7 +118,7 @@ def _best(title, frame, column, form):
     return {
         "for": title, "best": first, "value": Mean(values, values.index.get_level_values("face"), form).shown(),
         "next": f"{second}: {means[second]:{form}}",
-        "lead": lead.shown(f"+{form}"),
+        "lead": lead.shown(f"+{form}") + (" *" if lead.low > 0 else ""),
     }  # fmt: skip
 
 

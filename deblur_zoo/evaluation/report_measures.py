@@ -64,7 +64,7 @@ class Chosen:
 
             self.measures.append(Landmarks(DlibNetworks()))
         else:
-            self.missing.append("Landmark error: give --landmarks; pip install dlib-bin face_recognition_models.")
+            self.missing.append("Landmark error: give --landmarks, after pip install 'deblur-zoo[dlib]'.")
         if vgg_face:
             from deblur_zoo.features.vgg_face import VGGFace
 
@@ -92,7 +92,7 @@ class Chosen:
         if not path:
             self.missing.append(
                 "Identity cosine and distance, and recognition: give --identity_network with a Keras file, or `dlib` "
-                "after pip install dlib-bin face_recognition_models."
+                "after pip install 'deblur-zoo[dlib]'."
             )
             return
         of, pictures = {"network": path if path == "dlib" else sha256_of(path)}, None

@@ -266,12 +266,15 @@ def recognition(frame, gallery=""):
             numbers |= mean.numbers(name)
             shown[f"{name}, %"] = mean.shown()
         rows.append((numbers, shown))
-    return _table(
-        "recognition", "Detection and recognition (Shen, table 11; UMSN, table V)", rows,
-        "Detected: of the faces that the detector finds in the sharp picture, those found in the same place (at least "
-        "half of the two boxes in common). Top-k: the face's person is among the k most similar of the gallery. "
-        f"{gallery}",
-    )  # fmt: skip
+    notes = []
+    if "detected" in frame:
+        notes.append(
+            "Detected: of the faces that the detector finds in the sharp picture, those found in the same place (at "
+            "least half of the two boxes in common)."
+        )
+    if "rank" in frame:
+        notes += ["Top-k: the face's person is among the k most similar of the gallery.", gallery]
+    return _table("recognition", "Detection and recognition (Shen, table 11; UMSN, table V)", rows, " ".join(notes))
 
 
 def landmarks(frame):
