@@ -76,7 +76,7 @@ def estimate_kernel(grey: Array, size: int, weight: float, kernel_weight: float)
         else:
             kernel = _normalised(_resized(kernel, (side, side)))
             sharp = np.stack([_resized(gradient, shape) for gradient in sharp])
-            sharp *= np.linalg.norm(blurred) / max(np.linalg.norm(sharp), EPSILON)
+            sharp *= np.linalg.norm(blurred) / max(float(np.linalg.norm(sharp)), EPSILON)
         for _ in range(ALTERNATIONS):
             sharp = _sharpened(sharp, blurred, kernel, weight)
             kernel = _fitted(sharp, blurred, kernel, kernel_weight)
