@@ -4,7 +4,7 @@ import pandas as pd
 
 from deblur_zoo.evaluation.camera_protocol import REAL_MOTION
 from deblur_zoo.evaluation.methods import BLURRED_INPUT, SHARP_INPUT
-from deblur_zoo.evaluation.report_tables import SSIM_VOLUME, Mean, Table, groups_of, percent
+from deblur_zoo.evaluation.report_tables import Mean, Table, groups_of, percent
 from deblur_zoo.evaluation.statistics import paired_difference
 
 SHEN = "Shen, table 10"
@@ -59,7 +59,7 @@ def published(frame):
     )
     return Table(
         "published", "Beside published numbers", numbers, shown,
-        f"Our SSIM here is {SSIM_VOLUME.removeprefix('SSIM ')}, as most papers compute it. The faces, their alignment "
+        "Our SSIM here is that of MATLAB, which takes RGB as a volume, as most papers print it. The faces, their alignment "
         "and the kernels differ from the papers', and no paper says how its pictures were rounded or what it did at "
         "their borders, so these numbers cannot be ranked: only methods on the same pictures can.",
     )  # fmt: skip

@@ -83,10 +83,9 @@ class Chosen:
         if self.identity is None or self._gallery_note:
             return self._gallery_note
         counts = sorted({len(set(test_set.people)) for test_set in test_sets})
-        return (
-            f"Gallery: the first sharp picture of each of {' or '.join(map(str, counts))} people; in a flat folder, "
-            "where every face is a person, also the face's own."
-        )
+        note = f"Gallery: the first sharp picture of each of {' or '.join(map(str, counts))} people"
+        flat = any(len(set(test_set.people)) == len(test_set.people) for test_set in test_sets)
+        return f"{note}; in a flat folder, where every face is a person, also the face's own." if flat else f"{note}."
 
     def _add_identity(self, path, gallery):
         if not path:
