@@ -59,9 +59,9 @@ def published(frame):
     )
     return Table(
         "published", "Beside published numbers", numbers, shown,
-        "Our SSIM here is that of MATLAB, which takes RGB as a volume, as most papers print it. The faces, their alignment "
-        "and the kernels differ from the papers', and no paper says how its pictures were rounded or what it did at "
-        "their borders, so these numbers cannot be ranked: only methods on the same pictures can.",
+        "Our SSIM here is that of MATLAB, which takes RGB as a volume, as most papers print it. The faces, their "
+        "alignment and the kernels differ from the papers', and no paper says how its pictures were rounded or what it "
+        "did at their borders, so these numbers cannot be ranked: only methods on the same pictures can.",
     )  # fmt: skip
 
 
