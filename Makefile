@@ -56,7 +56,7 @@ train: $(VENV)/installed
 
 results: $(VENV)/installed
 	$(BIN)/deblur-zoo-eval --preset all,unsharp_mask,wiener,richardson_lucy --protocol kernel_sizes,sharp_in,camera --speed \
-		--faces "$(FACES)" --out runs/results --document "$(or $(OUT),docs/results.md)" $(FLAGS)
+		--second_pass --faces "$(FACES)" --out runs/results --document "$(or $(OUT),docs/results.md)" $(FLAGS)
 
 web: $(VENV)/installed
 	npm ci --prefix examples/web

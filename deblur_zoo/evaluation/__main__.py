@@ -107,7 +107,7 @@ def evaluate(arguments):
 def _measured(test_sets, out):
     from deblur_zoo.evaluation import groups, presets, runs, second_pass, speed
     from deblur_zoo.evaluation.faces import Faces
-    from deblur_zoo.evaluation.methods import open_method
+    from deblur_zoo.evaluation.methods import BLURRED_INPUT, open_method
     from deblur_zoo.evaluation.protocols import make_test_set
     from deblur_zoo.evaluation.report import make_report
     from deblur_zoo.evaluation.report_measures import Chosen
@@ -134,23 +134,26 @@ def _measured(test_sets, out):
             method.name: {size: speed.milliseconds_a_face(method.model, size) for size in speed.BATCH_SIZES}
             for method in models
         }
-    sheets = out / "sheets" if FLAGS.out else None
-    report = make_report(results, chosen.missing, chosen.gallery_note(test_sets), pairs, times, sheets, _command())
+    more = []
     if FLAGS.second_pass:
         camera = next(test_set for test_set in test_sets if test_set.name == "camera")
         of_camera = {result.method.name: result for result in results if result.test_set is camera}
         again = [open_method(source, 2) for source, method in zip(sources, methods, strict=True) if method.model]
-        blurred, _, *twice = runs.run_all(
-            again, [camera], chosen.measures[:1], kept / "second_pass", FLAGS.batch_size, progress=True
+        twice = runs.run_all(
+            again, [camera], chosen.measures[:1], kept / "second_pass", FLAGS.batch_size, progress=True, beside=()
         )
         once = [of_camera[method.name] for method in models]
-        report.tables.append(second_pass.by_second_pass(blurred, once, twice))
+        more.append(second_pass.by_second_pass(of_camera[BLURRED_INPUT], once, twice))
     if people:
         test_set = make_test_set("kernel_sizes", people)
         of_people = runs.run_all(
             models, [test_set], chosen.measures[:1], kept / "groups", FLAGS.batch_size, progress=True
         )
-        report.tables.append(groups.by_group_of_people(of_people, group_of))
+        more.append(groups.by_group_of_people(of_people, group_of))
+    sheets = out / "sheets" if FLAGS.out else None
+    report = make_report(
+        results, chosen.missing, chosen.gallery_note(test_sets), pairs, times, sheets, _command(), more
+    )
     if FLAGS.document:
         report.title = "Results"
         report.about.insert(

@@ -159,8 +159,9 @@ class GivenPairs:
 
     @property
     def names(self):
-        """Name of each sharp picture."""
-        return [f"{row}_{name}" for row, pairs in self._rows.items() for name in pairs.names]
+        """Name of each sharp picture: the file's, after that of its row if there are several."""
+        several = len(self._rows) > 1
+        return [f"{row}_{name}" if several else name for row, pairs in self._rows.items() for name in pairs.names]
 
     @property
     def people(self):

@@ -9,6 +9,7 @@ import numpy as np
 
 from deblur_zoo.evaluation.baselines.classical import BASELINES
 from deblur_zoo.evaluation.baselines.krishnan import KRISHNAN
+from deblur_zoo.evaluation.faces import name_of
 from deblur_zoo.evaluation.given_pairs import by_stem, read_rgb
 from deblur_zoo.evaluation.protocol import as_float
 from deblur_zoo.exported import reader_of
@@ -117,7 +118,10 @@ def restoring(function):
 
 
 def _outputs(name, folder):
-    files = by_stem(Path(folder))
+    stems = by_stem(Path(folder))
+    files = {name_of(stem): path for stem, path in stems.items()}
+    if len(files) < len(stems):
+        raise ValueError(f"{folder} has outputs whose paths differ only in / and _: rename one")
     if not files:
         raise ValueError(f"{folder} has no pictures; name another method's outputs like those of --write_inputs")
 
@@ -133,5 +137,5 @@ def _outputs(name, folder):
             found.append(image)
         return np.stack(found)
 
-    digests = "".join(f"{stem} {sha256_of(path)}\n" for stem, path in files.items())
+    digests = "".join(f"{name} {sha256_of(path)}\n" for name, path in files.items())
     return Method(name, restore, {"outputs": hashlib.sha256(digests.encode()).hexdigest()})

@@ -20,10 +20,13 @@ def all_plots(frame):
     for protocol in frame["protocol"].unique():
         part = frame[frame["protocol"] == protocol]
         if part["group"].nunique() > 1:
-            yield f"psnr_{protocol}", f"PSNR by row of the protocol {protocol}", _lines(part, "psnr", "PSNR, dB"), ""
+            yield f"psnr_{protocol}", f"PSNR by row of the protocol {protocol}", _by_group(part, "psnr", "PSNR, dB"), ""
         for column, label in (("identity_cosine", "identity cosine"), ("identity_distance", "identity distance")):
             if column in part and part[column].notna().any():
-                note = "Share of pictures; to the sharp picture (Shen, figure 13; Chrysos, figures 20 to 22)."
+                note = (
+                    "Share of pictures with at most this value, of a picture and its sharp version (Shen, figure 13; "
+                    "Chrysos, figures 20 to 22)."
+                )
                 title = f"Distribution of the {label}, {protocol}"
                 yield f"{column}_{protocol}", title, _distribution(part, column, label), note
         if "landmark_error" in part and part["landmark_error"].notna().any():
@@ -35,7 +38,7 @@ def _figure(x_label, y_label):
     # Without pyplot: no window system, and nothing shared between figures.
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    figure = Figure(figsize=(10, 4.5), layout="constrained")
     axes = figure.subplots()
     axes.set(xlabel=x_label, ylabel=y_label)
     axes.grid(alpha=0.3)
@@ -43,18 +46,23 @@ def _figure(x_label, y_label):
 
 
 def _png(figure, axes):
-    axes.legend(fontsize=8)
+    # Beside the axes: inside it hides curves.
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside right upper", fontsize=8)
     buffer = BytesIO()
     figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
     return buffer.getvalue()
 
 
-def _lines(frame, column, label):
+def _by_group(frame, column, label):
     figure, axes = _figure("", label)
+    # Kinds of blur have no order that a line could follow.
+    line = "-" if frame["group"].str.isdigit().all() else "none"
     for method in frame["method"].unique():
         if method != SHARP_INPUT:
             means = frame[frame["method"] == method].groupby("group", sort=False)[column].mean()
-            axes.plot(means.index.str.replace("_", " "), means, marker="o", label=method)
+            marker = "_" if method == BLURRED_INPUT and line == "none" else "o"
+            axes.plot(means.index.str.replace("_", " "), means, marker=marker, markersize=9 if marker == "_" else 5,
+                      markeredgewidth=2, linestyle=line, alpha=0.8, label=method)  # fmt: skip
     if frame["group"].str.len().max() > 4:
         axes.tick_params(axis="x", rotation=30)
     return _png(figure, axes)
@@ -64,14 +72,10 @@ def _distribution(frame, column, label):
     figure, axes = _figure(label, "share of pictures")
     # Compared with itself, the sharp picture is at the end of the scale.
     frame = frame[frame["method"] != SHARP_INPUT]
-    values = frame[column].dropna()
-    edges = np.linspace(values.min(), values.max() + 1e-9, 41)
     for method in frame["method"].unique():
         chosen = frame.loc[frame["method"] == method, column].dropna()
         if len(chosen):
-            weights = np.full(len(chosen), 1 / len(chosen))
-            width = 2 if method == BLURRED_INPUT else 1.3
-            axes.hist(chosen, edges, weights=weights, histtype="step", linewidth=width, label=method)
+            axes.ecdf(chosen, linewidth=2.5 if method == BLURRED_INPUT else 1.3, label=method)
     return _png(figure, axes)
 
 

@@ -4,7 +4,7 @@ import pandas as pd
 
 from deblur_zoo.evaluation.camera_protocol import REAL_MOTION
 from deblur_zoo.evaluation.methods import BLURRED_INPUT, SHARP_INPUT
-from deblur_zoo.evaluation.report_tables import SSIM_VOLUME, Mean, Table, groups_of, percent
+from deblur_zoo.evaluation.report_tables import Mean, Table, groups_of, percent
 from deblur_zoo.evaluation.statistics import paired_difference
 
 SHEN = "Shen, table 10"
@@ -59,9 +59,9 @@ def published(frame):
     )
     return Table(
         "published", "Beside published numbers", numbers, shown,
-        f"Our SSIM here is {SSIM_VOLUME.removeprefix('SSIM ')}, as most papers compute it. The faces, their alignment "
-        "and the kernels differ from the papers', and no paper says how its pictures were rounded or what it did at "
-        "their borders, so these numbers cannot be ranked: only methods on the same pictures can.",
+        "Our SSIM here is that of MATLAB, which takes RGB as a volume, as most papers print it. The faces, their "
+        "alignment and the kernels differ from the papers', and no paper says how its pictures were rounded or what it "
+        "did at their borders, so these numbers cannot be ranked: only methods on the same pictures can.",
     )  # fmt: skip
 
 
@@ -100,8 +100,8 @@ def best_for(frame, methods, milliseconds):
                 {"for": title, "best": first[0], "value": cell, "next": f"{second}: {value:.2f} {unit}", "lead": ""}
             )
     note = (
-        "Lead: mean difference to the next on the same pictures [95 % interval over faces]; where it includes 0, the "
-        "two are equally good here. Methods that are given the kernels are left out."
+        "Lead: mean difference to the next on the same pictures [95 % interval over faces; * excludes 0]; without a "
+        "star the two are equally good here. Methods that are given the kernels are left out."
     )
     return Table("best_for", "Which method for what", pd.DataFrame([row for row in rows if row]), note=note)
 
@@ -118,7 +118,7 @@ def _best(title, frame, column, form):
     return {
         "for": title, "best": first, "value": Mean(values, values.index.get_level_values("face"), form).shown(),
         "next": f"{second}: {means[second]:{form}}",
-        "lead": lead.shown(f"+{form}"),
+        "lead": lead.shown(f"+{form}") + (" *" if lead.low > 0 else ""),
     }  # fmt: skip
 
 

@@ -132,7 +132,7 @@ class Report:
         return path
 
 
-def make_report(results, missing=(), gallery="", pairs=None, milliseconds=None, sheet_folder=None, command=""):
+def make_report(results, missing=(), gallery="", pairs=None, milliseconds=None, sheet_folder=None, command="", more=()):
     """A report of results.
 
     Args:
@@ -143,6 +143,7 @@ def make_report(results, missing=(), gallery="", pairs=None, milliseconds=None, 
         milliseconds: as for ``report_tables.cost``.
         sheet_folder: where contact sheets are written too; None: no contact sheets.
         command: the command line.
+        more: tables of other measurements.
 
     Returns:
         Report.
@@ -157,7 +158,6 @@ def make_report(results, missing=(), gallery="", pairs=None, milliseconds=None, 
         *tables.by_group(frame, "psnr"),
         *tables.by_group(frame, "ssim"),
         *tables.by_group(frame, "gain"),
-        tables.differences(frame),
         tables.by_class(frame),
         tables.parsing(frame),
         tables.recognition(frame, gallery),
@@ -165,6 +165,9 @@ def make_report(results, missing=(), gallery="", pairs=None, milliseconds=None, 
         tables.verification(pairs) if pairs is not None else None,
         tables.cost(methods, milliseconds or {}),
         reading.published(frame),
+        *more,
+        # The longest.
+        tables.differences(frame),
     ]
     about = [f"Protocol {name}: {test_set.meaning}. {_data(test_set)}" for name, test_set in test_sets.items()]
     about += [f"{method.name}: {described(method.of['constants'])}" for method in methods if "constants" in method.of]
@@ -195,9 +198,11 @@ def versions():
 
 
 def _data(test_set):
-    return ", ".join(
-        f"{name} {value[:16] if name == 'fingerprint' else value}" for name, value in test_set.data.items()
-    )
+    """The pictures in words."""
+    data = test_set.data
+    if "faces" not in data:
+        return ", ".join(f"{value} {name}" for name, value in data.items())
+    return f"{data['faces']} faces of {data['folder']}, fingerprint {data['fingerprint'][:16]}"
 
 
 def _has_sheet(result):
@@ -223,10 +228,12 @@ def _sheet(result, frame, folder):
                 shown[name] = batch.blurred[index], restored[index], batch.sharp[index]
     gains = rows.set_index("pair")["gain"]
     chosen = [(part, pair) for part, pairs in parts.items() for pair in pairs]
-    captions = [f"{part} {gains[pair]:+.1f} dB" for part, pair in chosen]
+    groups = rows.set_index("pair")["group"].str.replace("_", " ")
+    captions = [f"{gains[pair]:+.1f} dB, {groups[pair]}" for _, pair in chosen]
     blurred, restored, sharp = zip(*(shown[pair] for _, pair in chosen), strict=True)
     safe = "".join(letter if letter.isalnum() else "_" for letter in f"{result.test_set.name}_{result.method.name}")
     path = Path(folder) / f"{safe}.png"
     contact_sheet(blurred, restored, sharp, path, scale=1, captions=captions, columns=count)
     title = f"{result.method.name}, {result.test_set.name}: worst, median and best by gain"
-    return Illustration(f"sheet_{safe}", title, path.read_bytes(), "Rows: blurred, restored, sharp.")
+    note = f"From top to bottom: the {count} worst, the median and the best pictures; each blurred, restored and sharp."
+    return Illustration(f"sheet_{safe}", title, path.read_bytes(), note)

@@ -64,7 +64,7 @@ class Chosen:
 
             self.measures.append(Landmarks(DlibNetworks()))
         else:
-            self.missing.append("Landmark error: give --landmarks; pip install dlib-bin face_recognition_models.")
+            self.missing.append("Landmark error: give --landmarks, after pip install 'deblur-zoo[dlib]'.")
         if vgg_face:
             from deblur_zoo.features.vgg_face import VGGFace
 
@@ -83,16 +83,15 @@ class Chosen:
         if self.identity is None or self._gallery_note:
             return self._gallery_note
         counts = sorted({len(set(test_set.people)) for test_set in test_sets})
-        return (
-            f"Gallery: the first sharp picture of each of {' or '.join(map(str, counts))} people; in a flat folder, "
-            "where every face is a person, also the face's own."
-        )
+        note = f"Gallery: the first sharp picture of each of {' or '.join(map(str, counts))} people"
+        flat = any(len(set(test_set.people)) == len(test_set.people) for test_set in test_sets)
+        return f"{note}; in a flat folder, where every face is a person, also the face's own." if flat else f"{note}."
 
     def _add_identity(self, path, gallery):
         if not path:
             self.missing.append(
                 "Identity cosine and distance, and recognition: give --identity_network with a Keras file, or `dlib` "
-                "after pip install dlib-bin face_recognition_models."
+                "after pip install 'deblur-zoo[dlib]'."
             )
             return
         of, pictures = {"network": path if path == "dlib" else sha256_of(path)}, None

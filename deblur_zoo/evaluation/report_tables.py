@@ -238,7 +238,8 @@ def parsing(frame):
         scores["average"] = float(np.nanmean([scores[name] for name in COMPONENTS]))
         numbers = {"protocol": protocol, "method": method, **scores}
         scores = {name: "" if np.isnan(value) else f"{value:.3f}" for name, value in scores.items()}
-        shown = {"protocol": protocol, "method": method, **scores}
+        shown = {"protocol": protocol, "method": method}
+        shown |= {name.replace("_", " "): score for name, score in scores.items()}
         rows.append((numbers, shown))
     return _table(
         "parsing", "Parsing of restored faces, F-score by component (Shen, table 3; UMSN, table II)", rows,
@@ -266,12 +267,15 @@ def recognition(frame, gallery=""):
             numbers |= mean.numbers(name)
             shown[f"{name}, %"] = mean.shown()
         rows.append((numbers, shown))
-    return _table(
-        "recognition", "Detection and recognition (Shen, table 11; UMSN, table V)", rows,
-        "Detected: of the faces that the detector finds in the sharp picture, those found in the same place (at least "
-        "half of the two boxes in common). Top-k: the face's person is among the k most similar of the gallery. "
-        f"{gallery}",
-    )  # fmt: skip
+    notes = []
+    if "detected" in frame:
+        notes.append(
+            "Detected: of the faces that the detector finds in the sharp picture, those found in the same place (at "
+            "least half of the two boxes in common)."
+        )
+    if "rank" in frame:
+        notes += ["Top-k: the face's person is among the k most similar of the gallery.", gallery]
+    return _table("recognition", "Detection and recognition (Shen, table 11; UMSN, table V)", rows, " ".join(notes))
 
 
 def landmarks(frame):
@@ -344,5 +348,5 @@ def cost(methods, milliseconds):
         rows.append((numbers, shown))
     return _table(
         "cost", "Size and time (Shen, table 12; one_step, table 1)", rows,
-        "Times are the median of several passes after a warm-up, divided by the batch size.",
+        "Times are the median of several passes after a warm-up, divided by the batch size." if milliseconds else "",
     )  # fmt: skip

@@ -18,6 +18,7 @@ from deblur_zoo.files.resumable_folder import SETTINGS, ResumableFolder
 FORMAT_VERSION = 3
 KEYS = ("pair", "face", "group")
 COLUMNS = (*KEYS, "numbers")
+INPUTS = inputs()
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def kernels_of(protocol, batch):
     return None if protocol.bank is None else [protocol.bank.kernel(kernel) for kernel in batch.kernels]
 
 
-def run_all(methods, test_sets, measures, folder, batch_size=16, progress=False):
+def run_all(methods, test_sets, measures, folder, batch_size=16, progress=False, beside=INPUTS):
     """Measure every method, and the blurred and sharp input, on every test set.
 
     Oracles are left out where a protocol has no kernels.
@@ -52,9 +53,10 @@ def run_all(methods, test_sets, measures, folder, batch_size=16, progress=False)
         folder: where rows are kept as they are measured; a run that breaks off is resumed from there.
         batch_size: pictures per forward pass.
         progress: show progress bars.
+        beside: methods that are measured too.
 
     Returns:
-        list of ``Result``.
+        list of ``Result``: for each test set those of ``beside``, then those of ``methods``.
 
     Raises:
         ValueError: two methods of one name, a folder in use by another run, or as a method.
@@ -71,7 +73,7 @@ def run_all(methods, test_sets, measures, folder, batch_size=16, progress=False)
             fitting = [method for method in methods if not method.oracle or test_set.protocol.bank is not None]
             for name in set(names) - {method.name for method in fitting}:
                 logging.getLogger(__name__).warning("%s: left out, as %s has no kernels", name, test_set.name)
-            found += run([*inputs(), *fitting], test_set, measures, folder, batch_size, progress)
+            found += run([*beside, *fitting], test_set, measures, folder, batch_size, progress)
     return found
 
 

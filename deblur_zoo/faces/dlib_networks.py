@@ -26,7 +26,7 @@ class DlibNetworks:
     def __init__(self) -> None:
         found = importlib.util.find_spec("face_recognition_models")
         if importlib.util.find_spec("dlib") is None or found is None or found.origin is None:
-            raise ImportError("dlib's networks are not installed: pip install dlib-bin face_recognition_models")
+            raise ImportError("dlib's networks are not installed: pip install 'deblur-zoo[dlib]'")
         folder = Path(found.origin).parent / "models"
         dlib: Any = importlib.import_module("dlib")
         self._dlib = dlib

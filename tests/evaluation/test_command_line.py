@@ -104,6 +104,18 @@ def test_report(run, preset, faces, tmp_path, capsys):
     assert (out / "report.json").read_bytes() == page
 
 
+def test_a_second_pass_is_one_more_table(run, preset, faces, tmp_path):
+    """The model returns its input: neither pass changes anything."""
+    arguments = ["--preset", preset, "--faces", faces, "--protocol", "camera", "--kinds", "noise,resized"]
+    document = tmp_path / "results.md"
+    assert run(*arguments, "--second_pass", "--out", tmp_path / "out", "--document", document) == 0
+    content = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
+    rows = content["tables"]["by_second_pass"]["rows"]
+    assert [row["group"] for row in rows] == ["noise", "resized", "all"]
+    assert all(row["method"] == "unchanging" and row["gain, 2 passes"] == 0 for row in rows)
+    assert "| resized | +0.00 (0.0 %), +0.00 (0.0 %) |" in document.read_text(encoding="utf-8")
+
+
 def test_document_of_all_presets(run, faces, tmp_path, tiny_model, monkeypatch):
     hub, people = tmp_path / "hub", tmp_path / "people"
     entries = {}

@@ -4,6 +4,7 @@ from PIL import Image
 
 from deblur_zoo.data.pair_store import pair_writer
 from deblur_zoo.evaluation.given_pairs import GivenPairs, read_pairs
+from deblur_zoo.evaluation.methods import open_method
 from deblur_zoo.evaluation.protocols import make_test_set
 
 
@@ -42,6 +43,25 @@ def test_people_are_sub_folders_and_names_are_not_confused(folder):
         Image.fromarray(random_pictures(1)[0]).save(folder / part / "bob_1.png")
     with pytest.raises(ValueError, match="two pairs called bob_1"):
         GivenPairs.of_sources("pairs", {"mine": folder})
+
+
+def test_outputs_for_pairs_have_the_names_of_the_pairs(folder, tmp_path_factory):
+    """Another method's output for blurred/ann/1.png is ann/1.png or ann_1.png; a grey one counts as RGB."""
+    outputs = tmp_path_factory.mktemp("outputs")
+    for part in ("blurred", "sharp"):
+        for name in ("ann/1", "ann/2"):
+            (folder / part / name).parent.mkdir(exist_ok=True)
+            Image.fromarray(random_pictures(1)[0]).save(folder / part / f"{name}.png")
+    (outputs / "ann").mkdir()
+    for name, value in (("a", 10), ("ann/1", 20), ("ann_2", 30), ("b", 40)):
+        Image.new("L", (128, 128), value).save(outputs / f"{name}.png")
+    test_set = make_test_set("pairs", pairs={"mine": folder})
+    (batch,) = test_set.protocol.batches(batch_size=8)
+    restored = open_method(f"THEIRS={outputs}").restore(batch, test_set.pair_names(batch), None)
+    assert restored.shape == (4, 128, 128, 3)
+    assert [np.unique(image).tolist() for image in restored] == [[10], [20], [30], [40]]
+    several = make_test_set("pairs", pairs={"mine": folder, "more": folder})
+    assert several.pair_names(next(several.protocol.batches(batch_size=8)))[0] == "mine_a"
 
 
 def test_faulty_folders(folder):

@@ -125,13 +125,16 @@ def test_verification_by_hand():
 def test_the_same_tables_in_every_format(tmp_path):
     found = tables.summary(frame())
     report = Report(
-        "A <title>", ["about & so on"], ["missing: x"], [found, reading.published(frame())],
+        "A <title>", ["about & so on"], ["missing: `x` <"], [found, reading.published(frame())],
         [Illustration("plot", "A plot", b"\x89PNG")], "the command",
     )  # fmt: skip
     page = report.write(tmp_path).read_text(encoding="utf-8")
     assert "A &lt;title&gt;" in page and "about &amp; so on" in page and "data:image/png;base64,iVBORw==" in page
-    # Self-contained.
-    assert not re.search(r"(src|href)=\"(?!data:)", page)
+    # Self-contained: links lead to its own parts.
+    assert not re.search(r"(src|href)=\"(?!data:|#)", page)
+    places = re.findall('id="([^"]*)', page)
+    assert re.findall('href="#([^"]*)', page) == places == ["summary", "published", "plot"]
+    assert "missing: <code>x</code> &lt;" in page
     content = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
     row = next(row for row in content["tables"]["summary"]["rows"] if row["method"] == "a")
     assert row["psnr mean"] == 22
@@ -140,12 +143,12 @@ def test_the_same_tables_in_every_format(tmp_path):
     markdown = (tmp_path / "report.md").read_text(encoding="utf-8")
     cell = found.shown.set_index("method").loc["a", "PSNR, dB"]
     assert cell.startswith("22.00 [") and f"| {cell} |" in markdown and f"<td>{cell}</td>" in page
-    assert "| Shen et al. 2020, table 10 | CelebA | 24.89 | 0.875 | the paper |" in markdown
+    assert "| Shen et al. 2020 | CelebA | 24.89 | 0.875 | Shen, table 10 |" in markdown
     assert "| a | 2 faces of ours | 22.00 | 0.600 | this report | kernel_sizes: one kernel of each of 8" in markdown
     assert report.write_document(tmp_path / "new" / "results.md").read_text(encoding="utf-8") == markdown
     assert (tmp_path / "new" / "results.json").read_bytes() == (tmp_path / "report.json").read_bytes()
     numbers = pd.read_csv(tmp_path / "new" / "results.csv")
     (mean,) = numbers[numbers["row"].str.startswith("kernel_sizes; a") & (numbers["measure"] == "psnr mean")]["value"]
     assert mean == 22 and set(numbers["table"]) == {"summary", "published"}
-    assert "    the command\n" in markdown and "missing: x" in markdown
+    assert "    the command\n" in markdown and "missing: `x` <" in markdown
     assert SHARP_INPUT not in markdown

@@ -11,6 +11,8 @@ Deviations: the least squares of the kernel are solved directly instead of by co
 small; borders are mirrored; kernels are centred on their centre of mass, as the test kernels are.
 """
 
+from typing import Any
+
 import numpy as np
 
 from deblur_zoo.annotations import Array
@@ -61,12 +63,13 @@ def estimate_kernel(grey: Array, size: int, weight: float, kernel_weight: float)
         sizes.append(max(SMALLEST, int(sizes[-1] / np.sqrt(2)) // 2 * 2 + 1))
         if sizes[-1] == sizes[-2]:
             sizes[-1] -= 2
-    kernel = sharp = np.empty((0, 0))
+    kernel: Any = None
+    sharp: Any = None
     for side in reversed(sizes):
         shape = [max(side, round(length * side / size)) for length in grey.shape]
         small = _resized(grey, shape)
         blurred = np.stack([np.diff(small, axis=axis, append=small.take([-1], axis)) for axis in (0, 1)])
-        if not kernel.size:
+        if kernel is None:
             kernel = np.zeros((side, side))
             kernel[side // 2, side // 2 : side // 2 + 2] = 0.5
             sharp = blurred

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from deblur_zoo.annotations import Array, StrPath
+from deblur_zoo.evaluation.faces import name_of
 from deblur_zoo.evaluation.given_pairs import read_rgb
 from deblur_zoo.evaluation.methods import Method
 from deblur_zoo.evaluation.page import render
@@ -37,7 +38,7 @@ def restored_by(methods: list[Method], photos: dict[str, Array]) -> dict[str, di
     """Every photo restored by every method: by the method's name, and by the photo's.
 
     Args:
-        methods: none of them an oracle. Another method's outputs are looked up by the photo's path without its ending.
+        methods: none of them an oracle. Another method's outputs have the photos' names.
         photos: as from ``read_photos``.
 
     Raises:
@@ -52,7 +53,8 @@ def restored_by(methods: list[Method], photos: dict[str, Array]) -> dict[str, di
         restored[method.name] = {}
         for name, image in photos.items():
             batch = Batch(image[None], image[None], np.zeros(1, int), "")
-            (restored[method.name][name],) = method.restore(batch, [Path(name).with_suffix("").as_posix()], None)
+            pair = name_of(Path(name).with_suffix("").as_posix())
+            (restored[method.name][name],) = method.restore(batch, [pair], None)
     return restored
 
 
