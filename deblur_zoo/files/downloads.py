@@ -126,7 +126,7 @@ def _keep(preset, folder):
     try:
         os.replace(preset, folder)
     except OSError:
-        # Another process put the same preset there meanwhile.
+        # Another process put the same preset there in the meantime.
         if not folder.is_dir():
             raise
 
