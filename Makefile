@@ -1,14 +1,14 @@
 # make demo   deblur the example photo with the weights in this repository
-# make test   run the linters and the tests, in TEST_PROCESSES processes, 2 unless given: each takes up to 2.5 GB of memory
+# make test   run the linters and the tests, in TEST_PROCESSES processes (default: 2), each with up to 2.5 GB of memory
 # make train PRESET=one_step_lite FACES=crops/train [DEVELOPMENT=crops/development] [OUT=runs/one_step_lite] [FLAGS=...]
-#             train a preset by the recipe that it carries; FLAGS are more flags of `python -m trainers`
+#             train a preset by its own recipe; FLAGS: additional flags of `python -m trainers`
 # make results FACES=crops/development [OUT=docs/results.md] [FLAGS=...]
-#             measure all trained presets and classical methods for OUT; what is measured is kept in runs/results, so that
-#             an interrupted run is resumed; FLAGS are more flags of `deblur-zoo-eval`
+#             measure all trained presets and classical methods for OUT; measurements are kept in runs/results, so that
+#             the same command resumes an interrupted run; FLAGS: additional flags of `deblur-zoo-eval`
 # make web [PRESET=one_step_lite] [OUT=dist/web]
-#             build the web app of examples/web into a folder for any web server; needs npm
+#             build the web app of examples/web for any web server; needs npm
 # make docs   build the documentation site into site/; fails on a broken link
-# All make a virtual environment in .venv first, if it is not there.
+# Every target creates the virtual environment .venv first if needed.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -38,7 +38,7 @@ test: lint
 slow-test: $(VENV)/installed
 	$(BIN)/python -m pytest -m slow
 
-# Said before an environment is made.
+# Checked before an environment is created.
 ifneq ($(filter train,$(MAKECMDGOALS)),)
 ifeq ($(and $(PRESET),$(FACES)),)
 $(error PRESET and FACES must be given, as in: make train PRESET=one_step_lite FACES=crops/train)

@@ -88,7 +88,7 @@ def plan(photos: StrPath, out: StrPath, ending: str | None = None) -> list[tuple
 
     Args:
         photos, out: folders or URIs.
-        ending: of the results, such as ".png"; unless given, that of each photo.
+        ending: of the results, such as ".png"; default: that of each photo.
 
     Raises:
         FileNotFoundError, NotADirectoryError: no such folder.

@@ -14,7 +14,7 @@ from deblur_zoo.blur import light, motion
 from deblur_zoo.blur.defocus import disc_kernel
 from deblur_zoo.data import host_blur, host_synthesis, moving_picture
 from deblur_zoo.data.kernel_mixture import pick
-from deblur_zoo.faces.face_classes import UNKNOWN, FaceClass
+from deblur_zoo.face_classes import UNKNOWN, FaceClass
 
 # Part of every sample's seed: never renumber.
 KIND_CODES = {"kernel": 1, "turning": 2, "moving_face": 3, "moving_background": 4, "expression": 5, "defocus": 6}

@@ -11,7 +11,7 @@ from keras import ops
 from deblur_zoo.blur.convolution import blur
 from deblur_zoo.data.augmentation import COORDINATE_BITS, SHIFT_BITS
 from deblur_zoo.data.random_normal import standard_normal_tensors
-from deblur_zoo.faces.face_classes import UNKNOWN
+from deblur_zoo.face_classes import UNKNOWN
 
 
 def _coordinates(matrices, size):

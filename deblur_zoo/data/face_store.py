@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from deblur_zoo.data.sources import list_entries
-from deblur_zoo.faces.face_classes import UNKNOWN
+from deblur_zoo.face_classes import UNKNOWN
 
 
 @dataclass

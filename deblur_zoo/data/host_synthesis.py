@@ -8,7 +8,7 @@ import numpy as np
 from deblur_zoo.data import host_blur
 from deblur_zoo.data.augmentation import COORDINATE_BITS, SHIFT_BITS
 from deblur_zoo.data.random_normal import standard_normal
-from deblur_zoo.faces.face_classes import UNKNOWN
+from deblur_zoo.face_classes import UNKNOWN
 
 
 @lru_cache(maxsize=8)

@@ -5,7 +5,6 @@ Models with operations that networks do not need are rejected before TensorFlow 
 """
 
 import contextlib
-import json
 import tempfile
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import numpy as np
 from deblur_zoo.exported.graph_operations import check_operations
 from deblur_zoo.files.archives import unpack
 from deblur_zoo.files.checksum import sha256_of
+from deblur_zoo.files.json_files import read_object
 
 FORMAT_VERSION = 1
 # Where a SavedModel keeps files that are not part of the graph.
@@ -24,7 +24,6 @@ MODEL_FILE = "saved_model.pb"
 FLOAT_SIGNATURE, BYTES_SIGNATURE = "serving_default", "serving_bytes"
 LARGEST_VERSION = 2**63 - 1
 ARCHIVE_ENDINGS = (".tar.gz", ".tgz")
-_LARGEST_INFORMATION = 1_000_000
 _LARGEST_MODEL = 2 << 30
 
 
@@ -43,11 +42,9 @@ def information(path):
         if not file.is_file():
             raise ValueError(f"{path} is not a SavedModel that deblur-zoo wrote: it has no {INFORMATION_FILE}.")
         try:
-            if file.stat().st_size > _LARGEST_INFORMATION:
-                raise ValueError("it is larger than 1 MB")
-            content = json.loads(file.read_text(encoding="utf-8"))
+            content = read_object(file)
             version = content["format_version"]
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        except (OSError, ValueError, KeyError) as error:
             raise ValueError(f"{path}: {INFORMATION_FILE} is damaged: {error!r}.") from error
         if type(version) is not int or not 1 <= version <= FORMAT_VERSION:
             raise ValueError(

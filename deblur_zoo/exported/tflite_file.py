@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from deblur_zoo.files.json_files import LARGEST_JSON
+
 MEMBER = "deblur_zoo.json"
-LARGEST_INFORMATION = 1_000_000
 
 
 def information(path):
@@ -28,7 +29,7 @@ def information(path):
         raise FileNotFoundError(f"There is no file {path}.")
     try:
         with zipfile.ZipFile(path) as archive:
-            if archive.getinfo(MEMBER).file_size > LARGEST_INFORMATION:
+            if archive.getinfo(MEMBER).file_size > LARGEST_JSON:
                 raise ValueError(f"{MEMBER} is larger than 1 MB")
             content = json.loads(archive.read(MEMBER))
         size, sha256 = int(content["graph"]["bytes"]), content["graph"]["sha256"]

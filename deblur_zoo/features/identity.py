@@ -77,7 +77,6 @@ class IdentityNetwork:
         dtype: Keras dtype policy of the computation, independent of the global policy.
 
     Attributes:
-        embedding_size: D.
         input_shape: (height, width, 3) of the accepted images.
 
     Raises:
@@ -89,7 +88,6 @@ class IdentityNetwork:
         self.path = str(path)
         self.layer_names = tuple(layers)
         self._network = _load_frozen(path, self.layer_names, dtype)
-        self.embedding_size = self._network.output["output"].shape[-1]
         top, left, height, width = region or (0, 0, canonical_size, canonical_size)
         self.input_shape = (height, width, 3)
         scale, shift = arcface_scale_and_shift(canonical_size)

@@ -1,8 +1,9 @@
 """Apache Beam: folders that may be URIs of its file systems (gs://, s3://, hdfs://), and its options."""
 
+import contextlib
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from deblur_zoo.annotations import StrPath
@@ -40,10 +41,36 @@ def download(path: str, local: StrPath) -> None:
 
 def upload(local: StrPath, path: str) -> None:
     """Copy a local file to Beam's file systems, where it appears when it is complete."""
-    temporary = f"{path}.partial"
-    with open(local, "rb") as source, file_systems().create(temporary) as target:
+    with open(local, "rb") as source, _created(path) as target:
         shutil.copyfileobj(source, target)
+
+
+def write(path: str, content: bytes) -> None:
+    """Write a file of Beam's file systems, which appears when it is complete."""
+    with _created(path) as target:
+        target.write(content)
+
+
+@contextlib.contextmanager
+def _created(path: str) -> Iterator[Any]:
+    temporary = f"{path}.partial"
+    with file_systems().create(temporary) as target:
+        yield target
     file_systems().rename([temporary], [path])
+
+
+def read(path: str) -> str | None:
+    """The text of a file, None if it does not exist."""
+    if not file_systems().exists(path):
+        return None
+    with file_systems().open(path) as file:
+        return file.read().decode("utf-8", "replace")
+
+
+def size(path: str) -> int | None:
+    """The size of a file in bytes, None if it does not exist."""
+    found = [metadata for match in file_systems().match([path]) for metadata in match.metadata_list]
+    return found[0].size_in_bytes if found else None
 
 
 def with_local_runner(arguments: Sequence[str]) -> list[str]:

@@ -8,7 +8,6 @@ each use.
 
 import hashlib
 import http.client
-import json
 import os
 import re
 import shutil
@@ -21,9 +20,9 @@ from pathlib import Path, PurePosixPath
 from deblur_zoo.files import hubs
 from deblur_zoo.files.archives import ARCHIVE_ENDINGS, holds, unpack
 from deblur_zoo.files.checksum import sha256_of
+from deblur_zoo.files.json_files import LARGEST_JSON, read_object
 
 MAXIMUM_BYTES = 2 << 30
-_LARGEST_CONFIG = 1_000_000
 _TIMEOUT_SECONDS = 30
 # In a folder of the cache.
 _ARCHIVE, _PRESET = "archive", "preset"
@@ -127,7 +126,7 @@ def _keep(preset, folder):
     try:
         os.replace(preset, folder)
     except OSError:
-        # Another process put the same preset there meanwhile.
+        # Another process put the same preset there in the meantime.
         if not folder.is_dir():
             raise
 
@@ -190,7 +189,7 @@ def _download_files(address, folder, maximum_bytes):
     """Fetch ``config.json`` and the weight file that it names from below a base address."""
     folder.mkdir()
     base = address.rstrip("/")
-    _download(f"{base}/config.json", folder / "config.json", _LARGEST_CONFIG)
+    _download(f"{base}/config.json", folder / "config.json", LARGEST_JSON)
     weights = _weights_entry(folder, base)
     if weights:
         _download(f"{base}/{weights['file']}", folder / weights["file"], maximum_bytes)
@@ -199,17 +198,14 @@ def _download_files(address, folder, maximum_bytes):
 def _weights_entry(folder, address):
     """The checked entry of the weight file in a ``config.json``; None without one."""
     try:
-        path = folder / "config.json"
-        if path.stat().st_size > _LARGEST_CONFIG:
-            raise ValueError("it is larger than 1 MB")
-        weights = json.loads(path.read_text(encoding="utf-8"))["weights"]
+        weights = read_object(folder / "config.json")["weights"]
         if weights is None:
             return None
         if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*", weights["file"]):
             raise ValueError("the weight file is not a plain file name")
         if not re.fullmatch(r"[0-9a-f]{64}", weights["sha256"]):
             raise ValueError("the weight file's sha256 is not stated in lower-case hexadecimal")
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{address}/config.json is not a preset's config: {error}.") from error
     return weights
 

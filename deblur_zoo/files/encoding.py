@@ -51,7 +51,7 @@ def encode(pixels, format="png", profile=None, metadata=None, quality=None):
         format: "png", "jpeg" (full chroma), "webp", "bmp" or "tiff".
         profile: bytes of a colour profile to put into the file; None: the pixels are sRGB.
         metadata: ``Metadata`` to put into the file, as far as the format supports it.
-        quality: 1 to 100, of JPEG and WebP; unless given, JPEG has 95 and WebP is lossless.
+        quality: 1 to 100, of JPEG (default: 95) and WebP (default: lossless).
 
     Raises:
         ValueError: another format, shape or kind of array, or alpha in a format that cannot hold it.

@@ -32,7 +32,7 @@ def examine(encoded, name):
         Pixels, 0 where it is neither JPEG nor PNG or damaged; and bytes.
 
     Raises:
-        ValueError: so many parts or scans that it takes long to decode.
+        ValueError: too many parts or scans to decode quickly.
     """
     if encoded.startswith(_PNG_HEAD):
         return _examine_png(encoded, name)

@@ -5,11 +5,12 @@ The hubs' own packages download, cache and upload; this module decides which fil
 
 import contextlib
 import importlib
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+
+from deblur_zoo.files.json_files import LARGEST_JSON, read_object
 
 SCHEMES = ("hf", "kaggle")
 _FORMS = {
@@ -22,7 +23,6 @@ _EXAMPLES = {
 }
 # What of a preset's folder is uploaded, besides its weight file.
 _UPLOADED = ("README.md", "config.json", "recipe.json", "training.json", "metrics.json", "golden.npz", "mobile/*")
-_LARGEST_CONFIG = 1_000_000
 
 
 def is_hub(uri: str) -> bool:
@@ -52,7 +52,7 @@ def download(uri: str, maximum_bytes: int) -> Path:
         with _errors(uri), _package("kagglehub", "hub-kaggle", uri) as kagglehub:
             return Path(kagglehub.model_download(name if revision is None else f"{name}/{revision}"))
     with _errors(uri), _package("huggingface_hub", "hub-hf", uri) as hub:
-        config = Path(_hf_file(hub, name, "config.json", revision, _LARGEST_CONFIG))
+        config = Path(_hf_file(hub, name, "config.json", revision, LARGEST_JSON))
         # The weights of the same commit, even if another one arrives meanwhile.
         weights = _weights_name(config)
         if weights:
@@ -114,8 +114,8 @@ def _hf_file(hub, name, file, revision, maximum_bytes):
 
 def _weights_name(config):
     """The weight file that a config names, if it is a plain file name; the preset's reader checks all the rest."""
-    with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):
-        name = json.loads(config.read_text(encoding="utf-8"))["weights"]["file"]
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        name = read_object(config)["weights"]["file"]
         return name if re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*", name) else None
 
 

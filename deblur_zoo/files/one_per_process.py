@@ -1,4 +1,4 @@
-"""Share an expensive object, such as a loaded network, among the threads of a process, one thread at a time."""
+"""Keep expensive objects, such as loaded networks, for a whole process, used by one thread at a time."""
 
 import contextlib
 import functools
@@ -8,13 +8,13 @@ from typing import Any
 
 
 class OnePerProcess:
-    """Objects that are made on first use and used by one thread at a time.
+    """Makes objects on first use and lets one thread at a time use them.
 
-    For networks: they have threads of their own, and a large photo takes 1.5 GB.
+    Networks have threads of their own, and a large photo takes 1.5 GB.
 
     Args:
-        make: makes an object of hashable arguments.
-        kept: how many objects to keep, the last used.
+        make: function of hashable arguments that returns an object.
+        kept: how many objects to keep; the least recently used go first.
     """
 
     def __init__(self, make: Callable[..., Any], kept: int = 1) -> None:
@@ -23,7 +23,7 @@ class OnePerProcess:
 
     @contextlib.contextmanager
     def use(self, *arguments: Hashable) -> Iterator[Any]:
-        """Context manager of the object made of these arguments; other threads wait, whatever their arguments."""
+        """Context manager of the object for these arguments. Other threads wait, also with other arguments."""
         with self._lock:
             yield self._made(*arguments)
 

@@ -4,7 +4,6 @@ import struct
 import zlib
 from io import BytesIO
 
-import cv2
 import numpy as np
 from PIL import TiffImagePlugin
 
@@ -29,6 +28,8 @@ def read(file, high_bytes):
     Returns:
         uint16 of the same shape; ``high_bytes`` if OpenCV reads other pixels than Pillow, as of rare kinds of TIFF.
     """
+    import cv2
+
     file.seek(0)
     flags = cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
     try:
@@ -55,6 +56,8 @@ def encode(pixels, format, profile, metadata):
 
 
 def _png(pixels, profile, exif, dpi):
+    import cv2
+
     order = slice(None) if pixels.ndim == 2 else [2, 1, 0, 3][: pixels.shape[2]]
     data = cv2.imencode(".png", pixels[..., order])[1].tobytes()
     chunks = b""

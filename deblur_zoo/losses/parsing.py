@@ -3,8 +3,7 @@
 from keras import ops
 
 from deblur_zoo.annotations import Tensor
-
-UNKNOWN = 255
+from deblur_zoo.face_classes import UNKNOWN
 
 # A probability of 0 (float16 rounds to it) must have a finite cost and a gradient.
 _EPSILON = 1e-7

@@ -3,24 +3,23 @@
 from keras import ops
 
 from deblur_zoo.annotations import Tensor
+from deblur_zoo.face_classes import COMPONENTS
 from deblur_zoo.losses.content import absolute
-
-# Parsing labels of the components: both brows, both eyes, nose, upper lip, inner mouth (teeth), lower lip. Background,
-# skin and hair have little texture and are left out (section 3.3 of the paper).
-COMPONENT_LABELS = (2, 3, 4, 5, 6, 7, 8, 9)
 
 
 def component_masks(labels: Tensor) -> Tensor:
     """Masks of the eight components from a parsing.
 
+    Background, skin and hair have little texture and are left out (section 3.3 of the paper).
+
     Args:
         labels: integer (N, H, W); unknown pixels (255) belong to no component.
 
     Returns:
-        float32 (N, H, W, 8), 0 or 1, in the order of ``COMPONENT_LABELS``.
+        float32 (N, H, W, 8), 0 or 1, in the order of ``face_classes.COMPONENTS``.
     """
     labels = ops.expand_dims(ops.cast(labels, "int32"), -1)
-    return ops.cast(ops.equal(labels, ops.convert_to_tensor(COMPONENT_LABELS, "int32")), "float32")
+    return ops.cast(ops.equal(labels, ops.convert_to_tensor(COMPONENTS, "int32")), "float32")
 
 
 def equal_structural(truth: Tensor, estimate: Tensor, masks: Tensor) -> Tensor:

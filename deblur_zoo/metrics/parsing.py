@@ -5,19 +5,37 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import ArrayLike
 
+from deblur_zoo import face_classes
 from deblur_zoo.annotations import Array
+from deblur_zoo.face_classes import UNKNOWN, FaceClass
 
-UNKNOWN = 255
-CLASSES = 11
+CLASSES = len(FaceClass)
 # The rows of table 3 by label, which omits the background.
 COMPONENTS = {
-    "face": 1, "left_brow": 2, "right_brow": 3, "left_eye": 4, "right_eye": 5, "nose": 6, "upper_lip": 7,
-    "lower_lip": 9, "teeth": 8, "hair": 10,
-}  # fmt: skip
+    "face": FaceClass.SKIN,
+    "left_brow": FaceClass.LEFT_BROW,
+    "right_brow": FaceClass.RIGHT_BROW,
+    "left_eye": FaceClass.LEFT_EYE,
+    "right_eye": FaceClass.RIGHT_EYE,
+    "nose": FaceClass.NOSE,
+    "upper_lip": FaceClass.UPPER_LIP,
+    "lower_lip": FaceClass.LOWER_LIP,
+    "teeth": FaceClass.INNER_MOUTH,
+    "hair": FaceClass.HAIR,
+}
 # Groups independent of left and right, and of where a lip ends.
-MERGED = {"brows": (2, 3), "eyes": (4, 5), "mouth": (7, 8, 9)}
+MERGED = {
+    "brows": (FaceClass.LEFT_BROW, FaceClass.RIGHT_BROW),
+    "eyes": (FaceClass.LEFT_EYE, FaceClass.RIGHT_EYE),
+    "mouth": (FaceClass.UPPER_LIP, FaceClass.INNER_MOUTH, FaceClass.LOWER_LIP),
+}
 # The four classes of Yasarla et al. 2020 (UMSN), table II: background, skin, all small components, hair.
-UMSN_CLASSES = {"class-1": (0,), "class-2": (1,), "class-3": (2, 3, 4, 5, 6, 7, 8, 9), "class-4": (10,)}
+UMSN_CLASSES = {
+    "class-1": (FaceClass.BACKGROUND,),
+    "class-2": (FaceClass.SKIN,),
+    "class-3": face_classes.COMPONENTS,
+    "class-4": (FaceClass.HAIR,),
+}
 
 
 def confusion(truth: ArrayLike, estimate: ArrayLike, classes: int = CLASSES) -> Array:

@@ -22,24 +22,11 @@ import keras
 from keras import layers, ops
 
 from deblur_zoo.annotations import Tensor
+from deblur_zoo.face_classes import CLASS_NAMES
 from deblur_zoo.layers.mirror_padding import pad_to_multiple
 from deblur_zoo.models.deblurrer import check_whole_numbers, crop
 from deblur_zoo.models.parser import Parser
 
-# The classes in the order of the labels; left means left in the image.
-CLASS_NAMES = (
-    "background",
-    "skin",
-    "left_brow",
-    "right_brow",
-    "left_eye",
-    "right_eye",
-    "nose",
-    "upper_lip",
-    "inner_mouth",
-    "lower_lip",
-    "hair",
-)
 # 2,950,091 parameters.
 WIDTHS: tuple[int, ...] = (32, 64, 96, 160, 160, 256)
 

@@ -33,6 +33,7 @@ import numpy as np
 from keras import layers, ops
 
 from deblur_zoo.annotations import Tensor
+from deblur_zoo.face_classes import FaceClass
 from deblur_zoo.layers.channel_attention import channel_attention as attend
 from deblur_zoo.layers.mirror_padding import pad_to_multiple
 from deblur_zoo.layers.resampling import halve
@@ -320,7 +321,7 @@ class SemanticFace(Deblurrer):
             probabilities = ops.softmax(outputs["parsing_logits"], axis=-1)
         else:
             # Unknown pixels belong to no class.
-            classes = ops.arange(len(face_parser.CLASS_NAMES), dtype="int32")
+            classes = ops.arange(len(FaceClass), dtype="int32")
             probabilities = ops.cast(ops.equal(ops.expand_dims(labels, -1), classes), "float32")
         probabilities_half = ops.max_pool(probabilities, 2, strides=2)
         for stage in range(self.settings["fine_stages"]):

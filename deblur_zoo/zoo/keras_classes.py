@@ -3,7 +3,7 @@
 ``keras.saving.load_model`` looks up classes in Keras' registry alone. Ours are there once their modules are imported,
 and those import Keras, which ``import deblur_zoo`` must not. So, once a program imports Keras, the registry gets a
 stand-in for each class, which imports the class when a file names it. The modules themselves cannot be imported then:
-the import of Keras may come out of one of them, half done.
+one of them may be importing Keras, and be only half imported itself.
 """
 
 import importlib

@@ -8,13 +8,13 @@ import zipfile
 from pathlib import Path
 
 from deblur_zoo.files import forks
+from deblur_zoo.files.json_files import LARGEST_JSON
 from deblur_zoo.zoo import keras_classes
 from deblur_zoo.zoo.classes import check_no_modules
 from deblur_zoo.zoo.weights import load_weights
 
 ENDING = ".keras"
 _CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
-_LARGEST_CONFIG = 1_000_000
 
 
 def load_keras_file(path):
@@ -60,7 +60,7 @@ def load_keras_file(path):
 
 def _read_config(archive):
     """The name of the model's class and its constructor's arguments."""
-    if archive.getinfo(_CONFIG).file_size > _LARGEST_CONFIG:
+    if archive.getinfo(_CONFIG).file_size > LARGEST_JSON:
         raise ValueError("its config.json is larger than 1 MB")
     config = json.loads(archive.read(_CONFIG))
     # Where no class was registered, Keras writes the class' own name alone.

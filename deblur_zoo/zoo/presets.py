@@ -15,6 +15,7 @@ from deblur_zoo.faces import alignment
 from deblur_zoo.files import forks
 from deblur_zoo.files.atomic_file import atomic_path
 from deblur_zoo.files.checksum import sha256_of
+from deblur_zoo.files.json_files import read_object
 from deblur_zoo.zoo.classes import CLASSES, check_no_modules, class_name, class_named
 from deblur_zoo.zoo.weights import load_weights, save_weights_float16
 
@@ -27,7 +28,6 @@ WEIGHTS_FILE = "model.weights.h5"
 # What ``trainers.runs.run`` writes into a run's folder.
 RUN_FILE, BEST_WEIGHTS_FILE, LAST_WEIGHTS_FILE = "run.json", "best.weights.h5", "last.weights.h5"
 _NAME = r"[A-Za-z0-9_.-]+"
-_LARGEST_CONFIG = 1_000_000
 # Arguments of every Keras model; a preset does not set them.
 _KERAS_ARGUMENTS = ("self", "name", "trainable", "dtype", "autocast")
 # How many weights a preset from elsewhere may have where no weight file says it: ten times the largest preset's.
@@ -41,14 +41,9 @@ def read_json(path):
         ValueError: not a JSON object, or above 1 MB.
     """
     try:
-        if path.stat().st_size > _LARGEST_CONFIG:
-            raise ValueError("it is larger than 1 MB")
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(content, dict):
-            raise ValueError("it contains no JSON object")
-    except (ValueError, RecursionError) as error:
+        return read_object(path)
+    except ValueError as error:
         raise ValueError(f"{path} is not a valid JSON file: {error}.") from error
-    return content
 
 
 def check_format_version(content, path):

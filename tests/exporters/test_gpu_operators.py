@@ -52,8 +52,9 @@ def check(model, side):
     assert refused(content) == []
 
 
-@pytest.mark.parametrize("name", LITE)
-def test_a_narrow_network_of_each_preset_runs_whole_on_a_gpu(name):
+# Those whose conversion takes longest are left to the next test.
+@pytest.mark.parametrize("name", [name for name in LITE if name not in ("umsn_lite", "two_step_gan_lite")])
+def test_a_narrow_network_runs_whole_on_a_gpu(name):
     check(presets.build_model(small_config(name)), 32)
 
 

@@ -13,7 +13,8 @@ if keras.backend.backend() != "tensorflow":
 import tensorflow as tf  # noqa: E402
 
 from deblur_zoo import exported  # noqa: E402
-from deblur_zoo.models.face_parser import CLASS_NAMES, FaceParser  # noqa: E402
+from deblur_zoo.face_classes import CLASS_NAMES  # noqa: E402
+from deblur_zoo.models.face_parser import FaceParser  # noqa: E402
 from deblur_zoo.serving import protocol  # noqa: E402
 from exporters import onnx_model, saved_model, tf_hub, tflite_model  # noqa: E402
 from exporters.information import information  # noqa: E402

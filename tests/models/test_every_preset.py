@@ -189,9 +189,9 @@ every_preset = pytest.mark.parametrize("name", sorted(INDEX))
 
 @every_preset
 def test_parameters_by_hand(name):
+    """The index's number; test_registry.py counts the model's."""
     worked, number = PARAMETERS[name]
-    model = presets.build_model(presets.read_config(zoo.hub_folder() / name))
-    assert model.count_params() == worked == number == INDEX[name]["parameters"]
+    assert worked == number == INDEX[name]["parameters"]
 
 
 @every_preset
@@ -205,21 +205,20 @@ def test_config_round_trip(name):
         keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(model)),
     ):
         assert type(twin) is type(model) and twin.get_config() == config
-        twin.build()
-        assert [weight.shape for weight in twin.weights] == [weight.shape for weight in model.weights]
+    twin.build()
+    assert [weight.shape for weight in twin.weights] == [weight.shape for weight in model.weights]
 
 
 @every_preset
-def test_files_round_trip_bit_for_bit(name, tmp_path):
+def test_weights_round_trip_bit_for_bit(name, tmp_path):
+    """tests/zoo/test_keras_file.py has whole models."""
     model, batch = small_model(name), images(1, 18, 10)
-    model.save(tmp_path / "model.keras")
     model.save_weights(tmp_path / "model.weights.h5")
-    loaded = presets.build_model(small_config(name))
-    loaded.load_weights(tmp_path / "model.weights.h5")
-    for twin in (keras.saving.load_model(tmp_path / "model.keras"), loaded):
-        for weight, original in zip(twin.get_weights(), model.get_weights(), strict=True):
-            np.testing.assert_array_equal(weight, original)
-        np.testing.assert_array_equal(infer(twin, batch), infer(model, batch))
+    twin = presets.build_model(small_config(name))
+    twin.load_weights(tmp_path / "model.weights.h5")
+    for weight, original in zip(twin.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, original)
+    np.testing.assert_array_equal(infer(twin, batch), infer(model, batch))
 
 
 @every_preset

@@ -3,7 +3,8 @@ import pytest
 from keras import ops
 from PIL import Image
 
-from deblur_zoo.models.face_parser import CLASS_NAMES, FaceParser, ParsingNetwork
+from deblur_zoo.face_classes import CLASS_NAMES
+from deblur_zoo.models.face_parser import FaceParser, ParsingNetwork
 from deblur_zoo.models.semantic_face import SemanticFace
 from deblur_zoo.zoo.multiply_adds import count_multiply_adds
 

@@ -1,8 +1,7 @@
-"""Adversarial steps on whatever backend KERAS_BACKEND names: ``adversarial_on_backend.py KIND BATCH.npz RESULT.npz``.
+"""Adversarial steps on whatever backend KERAS_BACKEND names; see steps_on_backend.py.
 
-Run by test_backends.py in a process of its own. The networks are tiny, and have what makes adversarial steps go wrong:
-batch normalisation and a frozen part in the model, an auxiliary network, a critic with a gradient penalty, two critic
-steps on pictures of their own.
+The networks are tiny, and have what makes adversarial steps go wrong: batch normalisation and a frozen part in the
+model, an auxiliary network, a critic with a gradient penalty, two critic steps on pictures of their own.
 """
 
 import operator
@@ -157,7 +156,3 @@ def main(kind, batch_path, result_path):
         for i, gradient in enumerate(optimizer.gradients):
             results[f"gradient_{player}_{i}"] = ops.convert_to_numpy(gradient)
     np.savez(result_path, step=int(trainer.step), **results)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

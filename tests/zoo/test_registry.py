@@ -59,7 +59,8 @@ def test_load_by_name_and_by_directory_gives_the_saved_network(hub, tiny_model):
         np.testing.assert_array_equal(model(images), tiny_model(images))
 
 
-def test_every_preset_of_the_hub_loads_and_is_as_its_index_says():
+def test_every_preset_of_the_hub_is_as_its_index_says():
+    """test_shipped_weights.py loads the trained deblurrers."""
     for name in zoo.list_models():
         description = zoo.describe(name)
         entry = registry._index()[name]
@@ -69,7 +70,7 @@ def test_every_preset_of_the_hub_loads_and_is_as_its_index_says():
         if entry["gmac_128"] is not None:
             assert description.multiply_adds / 1e9 == pytest.approx(entry["gmac_128"], abs=0.01)
         if entry["weights_sha256"]:
-            assert zoo.load(name).name == name
+            assert entry["kind"] == "deblurrer" or zoo.load(name).name == name
         else:
             with pytest.raises(ValueError, match="no trained weights") as refused:
                 zoo.load(name)

@@ -12,7 +12,9 @@ from examples.demo import SHARP
 
 # Sides of the kernels in pixels. The shake is half a turn of a spiral.
 SIZES = (9, 17, 25)
-# The gain in PSNR at each size in dB, as measured with the shipped weights. One that is 0.2 dB lower fails.
+TRAINED = deblur_zoo.list_models(kind="deblurrer", trained=True)
+# The gain in PSNR at each size in dB, as measured with the shipped weights. One that is 0.2 dB lower fails, and for a
+# preset without a row one that is a loss.
 GAINS = {
     "enhancement_gan_lite": (2.25, 4.54, 5.10),
     "one_step_lite": (3.09, 4.87, 5.34),
@@ -34,8 +36,8 @@ def blurred_face(size):
     return sharp, np.rint(255 * np.clip(picture + noise, 0, 1)).astype(np.uint8)
 
 
-def test_every_trained_preset_is_in_the_table():
-    assert sorted(GAINS) == deblur_zoo.list_models(kind="deblurrer", trained=True)
+def test_every_row_is_of_a_trained_preset():
+    assert set(GAINS) <= set(TRAINED)
 
 
 def test_the_faces_are_blurred_as_much_as_when_the_table_was_measured():
@@ -44,10 +46,12 @@ def test_the_faces_are_blurred_as_much_as_when_the_table_was_measured():
     np.testing.assert_allclose(found, [23.92, 20.16, 17.96], atol=0.03)
 
 
-@pytest.mark.parametrize("name", GAINS)
+@pytest.mark.parametrize("name", TRAINED)
 def test_a_preset_restores(name):
     sharp, blurred = zip(*(blurred_face(size) for size in SIZES), strict=True)
     restored = deblur_zoo.load(name).deblur(np.stack(blurred))
-    for truth, before, after, size, expected in zip(sharp, blurred, restored, SIZES, GAINS[name], strict=True):
+    for truth, before, after, size, expected in zip(
+        sharp, blurred, restored, SIZES, GAINS.get(name, (0.2,) * 3), strict=True
+    ):
         gain = peak_signal_noise_ratio(truth, after) - peak_signal_noise_ratio(truth, before)
         assert gain > expected - 0.2, f"{name} gains {gain:.2f} dB at {size} pixels"

@@ -10,16 +10,15 @@ from pathlib import Path
 import numpy as np
 
 from deblur_zoo.annotations import Array, StrPath
+from deblur_zoo.face_classes import COMPONENTS, UNKNOWN, FaceClass
 from deblur_zoo.faces import acceptance, journal
 from deblur_zoo.faces.alignment import CROP_SIZE
 from deblur_zoo.faces.detection import Detector, Face, as_rgb
-from deblur_zoo.faces.face_classes import UNKNOWN, FaceClass
 from deblur_zoo.faces.journal import NOT_USED, UNREADABLE, USED, Row
 from deblur_zoo.faces.warp import align
 from deblur_zoo.files import pictures
 from deblur_zoo.files.resumable_folder import ResumableFolder
 from trainers.datasets import mesh_labels
-from trainers.datasets.mesh_labels import COMPONENTS
 
 ENDING = "_label"
 STYLES = {"helen": (*range(11), UNKNOWN), "fasseg": tuple(range(6))}

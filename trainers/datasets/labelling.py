@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 
 from deblur_zoo.annotations import Array, StrPath
+from deblur_zoo.face_classes import COMPONENTS, UNKNOWN, FaceClass
 from deblur_zoo.faces.detection import as_rgb
-from deblur_zoo.faces.face_classes import UNKNOWN, FaceClass
 from deblur_zoo.files import pictures
 from deblur_zoo.files.resumable_folder import ResumableFolder
 from deblur_zoo.zoo import load
-from trainers.datasets.mesh_labels import COMPONENTS, mesh_labels, refusal
+from trainers.datasets.mesh_labels import mesh_labels, refusal
 
 COLUMNS = ("face", "labels", "reason")
 NONE = "none"

@@ -5,10 +5,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from deblur_zoo.face_classes import COMPONENTS, UNKNOWN, FaceClass
 from deblur_zoo.faces.alignment import CROP_SIZE, canonical_points
-from deblur_zoo.faces.face_classes import UNKNOWN, FaceClass
-
-COMPONENTS = tuple(FaceClass(value) for value in range(FaceClass.LEFT_BROW, FaceClass.HAIR))
 
 # Indices of the mesh's points, published with it, in order around each polygon. The mesh names sides from the person's
 # view; here left means left in the image.

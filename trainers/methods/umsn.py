@@ -6,6 +6,7 @@ Images at half size are compared with the truth's means of 2x2 pixels, labels wi
 import numpy as np
 from keras import ops
 
+from deblur_zoo.face_classes import UNKNOWN
 from deblur_zoo.layers.resampling import halve
 from deblur_zoo.losses import parsing, reconstruction
 from deblur_zoo.losses.confidence import confidence_guided
@@ -13,7 +14,7 @@ from deblur_zoo.metrics.parsing import UMSN_CLASSES
 from trainers.methods.method import FEATURES, PIXELS, Method, register_method
 
 # The paper's class of each label; unknown stays unknown.
-CLASS_OF_LABEL = np.full(256, parsing.UNKNOWN, np.int32)
+CLASS_OF_LABEL = np.full(256, UNKNOWN, np.int32)
 for number, members in enumerate(UMSN_CLASSES.values()):
     CLASS_OF_LABEL[list(members)] = number
 

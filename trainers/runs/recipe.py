@@ -10,6 +10,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 
 from deblur_zoo.data.camera_blur import CameraBlur
+from deblur_zoo.files.json_files import read_object
 from deblur_zoo.zoo.classes import check_no_modules
 
 REQUIRED = object()
@@ -167,10 +168,10 @@ def _read_with_base(path, readers):
     if path.resolve() in readers:
         raise ValueError(f"the recipe {path} is its own base")
     try:
-        recipe = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is not JSON: {error}") from None
-    if not isinstance(recipe, dict) or "base" not in recipe:
+        recipe = read_object(path)
+    except ValueError as error:
+        raise ValueError(f"the recipe {path} is not a valid JSON file: {error}") from None
+    if "base" not in recipe:
         return recipe
     base = _read_with_base(path.parent / str(recipe.pop("base")), (*readers, path.resolve()))
     return _with_changes(base, recipe)

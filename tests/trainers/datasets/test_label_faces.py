@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deblur_zoo.faces.face_classes import UNKNOWN, FaceClass
+from deblur_zoo.face_classes import COMPONENTS, UNKNOWN, FaceClass
 from deblur_zoo.files import pictures
 from deblur_zoo.files.resumable_folder import read_report
 from tests.trainers.datasets import toy_mesh as toy
 from trainers.datasets.labelling import COLUMNS, combine, label_batch, label_folders, list_faces
-from trainers.datasets.mesh_labels import COMPONENTS, mesh_labels
+from trainers.datasets.mesh_labels import mesh_labels
 
 ROOT = Path(__file__).parents[3]
 POINTS = toy.toy_points(32, 4)

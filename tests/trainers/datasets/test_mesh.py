@@ -109,7 +109,7 @@ def test_a_file_that_is_no_network(tmp_path):
 def test_the_real_network_on_the_astronaut():
     from skimage.data import astronaut
 
-    from deblur_zoo.faces.face_classes import FaceClass
+    from deblur_zoo.face_classes import FaceClass
     from deblur_zoo.faces.warp import align
     from trainers.datasets.mesh_labels import POLYGONS, five_points, refusal
 

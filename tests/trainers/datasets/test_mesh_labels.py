@@ -3,11 +3,11 @@ import pytest
 from scipy import ndimage
 from skimage.draw import polygon2mask
 
+from deblur_zoo.face_classes import COMPONENTS, UNKNOWN, FaceClass
 from deblur_zoo.faces.alignment import canonical_points
-from deblur_zoo.faces.face_classes import UNKNOWN, FaceClass
 from tests.trainers.datasets import toy_mesh as toy
 from trainers.datasets import mesh_labels as module
-from trainers.datasets.mesh_labels import COMPONENTS, OVAL, POLYGONS, from_six_classes, mesh_labels
+from trainers.datasets.mesh_labels import OVAL, POLYGONS, from_six_classes, mesh_labels
 
 SHAPE = (160, 160)
 
@@ -15,13 +15,6 @@ SHAPE = (160, 160)
 def mask_of(corners):
     """scikit-image's rasteriser: pixels whose centre is inside."""
     return polygon2mask(SHAPE, np.asarray(corners)[:, ::-1])
-
-
-def test_the_labels_are_the_parsers_classes():
-    from deblur_zoo.models.face_parser import CLASS_NAMES
-
-    assert tuple(label.name.lower() for label in FaceClass) == CLASS_NAMES
-    assert COMPONENTS == tuple(range(2, 10))
 
 
 def test_the_points_of_the_polygons():

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from deblur_zoo.face_classes import UNKNOWN, FaceClass
 from deblur_zoo.faces import journal
 from deblur_zoo.faces.alignment import canonical_points, similarity_transform
 from deblur_zoo.faces.detection import Face
-from deblur_zoo.faces.face_classes import UNKNOWN, FaceClass
 from deblur_zoo.files import pictures
 from tests.trainers.datasets import toy_mesh as toy
 from trainers.datasets.labelled_pairs import align_pairs, list_pairs, points_from_labels, read_labels, warp_labels

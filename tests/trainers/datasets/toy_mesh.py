@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from deblur_zoo.face_classes import FaceClass
 from deblur_zoo.faces.alignment import canonical_points
-from deblur_zoo.faces.face_classes import FaceClass
 from trainers.datasets.mesh_labels import _LOWER_INNER, _LOWER_OUTER, _UPPER_INNER, _UPPER_OUTER, OVAL, POLYGONS
 
 # Centre and radii (x, y) as shares of the crop's size.

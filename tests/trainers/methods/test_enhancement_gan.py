@@ -177,7 +177,7 @@ def test_the_recipes_critic_judges_its_crops():
     assert result.shape == (2, 19, 19, 1) and critic.convolutions[0].compute_dtype == "bfloat16"
 
 
-def test_a_step_trains_both_players():
+def test_a_step_trains_both_players(eagerly):
     """Five critic steps on pictures of their own; every weight of both moves."""
     from trainers.steps.engines import trainer_class
     from trainers.steps.schedule import Schedule

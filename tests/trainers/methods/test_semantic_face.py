@@ -110,7 +110,7 @@ def test_ablations_differ_from_the_preset_as_the_tables_say():
     assert recipes["table_7_kernel_9"]["arguments"]["first_kernel"] == 9
 
 
-def test_a_stage_trains_its_parts_alone():
+def test_a_stage_trains_its_parts_alone(eagerly):
     from trainers.steps.engines import trainer_class
     from trainers.steps.schedule import Schedule
 

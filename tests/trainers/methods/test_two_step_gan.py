@@ -166,7 +166,7 @@ def test_the_recipes_networks_are_built():
         build_network({"class": "SharpPathway", "arguments": {"widths": [4]}}, "float32", 16)
 
 
-def test_stages_train_their_parts_alone():
+def test_stages_train_their_parts_alone(eagerly):
     from trainers.steps.engines import trainer_class
     from trainers.steps.schedule import Schedule
 

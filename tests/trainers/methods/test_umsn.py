@@ -228,7 +228,7 @@ def test_recipes_differ_as_the_paper_and_the_authors_code_do():
     assert code["optimizer"]["config"] == {"beta_1": 0.5}
 
 
-def test_a_stage_trains_its_parts_alone():
+def test_a_stage_trains_its_parts_alone(eagerly):
     from trainers.steps.engines import trainer_class
     from trainers.steps.schedule import Schedule
 

@@ -86,7 +86,7 @@ def test_read_refuses_what_is_no_json(tmp_path):
     with pytest.raises(FileNotFoundError, match="no recipe"):
         read_recipe(tmp_path / "recipe.json")
     (tmp_path / "recipe.json").write_text("{")
-    with pytest.raises(ValueError, match="not JSON"):
+    with pytest.raises(ValueError, match="not a valid JSON file"):
         read_recipe(tmp_path / "recipe.json")
 
 

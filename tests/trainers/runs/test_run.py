@@ -156,7 +156,6 @@ REFUSED = [
     ([], "--preset is missing"),
     (["--preset", "one_step_lite", "--out", "x"], "--faces is missing"),
     (["--preset", "one_step_lite", "--out", "x", "--faces", "/nowhere"], "/nowhere"),
-    (["--preset", "one_stap", "--out", "x", "--faces", "."], "one_step"),
     (["--precision", "float8"], "float8"),
     (["stray"], "unexpected argument 'stray'"),
     (["--import_modules", "absent_module"], "absent_module cannot be imported"),

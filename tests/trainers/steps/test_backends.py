@@ -9,30 +9,45 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-HERE = Path(__file__).parents[1]
+if importlib.util.find_spec("jax") is None:
+    pytest.skip("JAX is not installed", allow_module_level=True)
+SCRIPT = Path(__file__).parents[1] / "steps_on_backend.py"
+BACKENDS = ("tensorflow", "jax")
 
 
-def run_on(backend, script, folder, *arguments):
-    """The arrays that a script leaves when it runs on a backend, on the batch in the folder."""
-    result = folder / f"{backend}.npz"
-    command = [sys.executable, str(HERE / script), *arguments, str(folder / "batch.npz"), str(result)]
-    environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3", "JAX_PLATFORMS": "cpu"}
-    finished = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
-    assert finished.returncode == 0, finished.stderr
-    with np.load(result) as arrays:
-        return dict(arrays)
-
-
-@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
-def test_steps_agree_between_tensorflow_and_jax(tmp_path):
+def plain_batch():
+    """A batch, and weights of plain_on_backend's model."""
     rng = np.random.default_rng(0)
     batch = {name: rng.integers(0, 256, (4, 12, 16, 3), dtype=np.uint8) for name in ("blurred", "sharp")}
-    # The shapes of step_on_backend's model: first, reductions, branches, gains, merge, last.
+    # The shapes of first, reductions, branches, gains, merge, last.
     shapes = [(6, 6, 3, 6), (6,), (1, 1, 6, 4), (4,), (1, 1, 6, 4), (4,), (1, 1, 4, 4), (4,), (3, 3, 4, 4), (4,)]
     shapes += [(8, 8), (8,), (1, 1, 8, 6), (6,), (2, 2, 3, 6), (3,)]
     weights = {f"weight_{i}": rng.normal(scale=0.3, size=shape).astype("float32") for i, shape in enumerate(shapes)}
-    np.savez(tmp_path / "batch.npz", **batch, **weights)
-    one, other = (run_on(backend, "step_on_backend.py", tmp_path) for backend in ("tensorflow", "jax"))
+    return batch, weights
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """The arrays of every case on each backend: a dict of case to two dicts."""
+    folder = tmp_path_factory.mktemp("steps")
+    batch, weights = plain_batch()
+    np.savez(folder / "plain.npz", **batch, **weights)
+    rng = np.random.default_rng(1)
+    # Two critic steps for one of the generator: two batches of three.
+    batch = {name: rng.integers(0, 256, (6, 12, 16, 3), dtype=np.uint8) for name in ("blurred", "sharp")}
+    np.savez(folder / "adversarial.npz", **batch)
+    for backend in BACKENDS:
+        environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3", "JAX_PLATFORMS": "cpu"}
+        command = [sys.executable, str(SCRIPT), str(folder)]
+        finished = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=500)
+        assert finished.returncode == 0, finished.stderr
+    cases = ("plain", "wasserstein", "sigmoid")
+    return {case: [dict(np.load(folder / f"{backend}_{case}.npz")) for backend in BACKENDS] for case in cases}
+
+
+def test_steps_agree_between_tensorflow_and_jax(results):
+    _, weights = plain_batch()
+    one, other = results["plain"]
     assert one["step"] == other["step"] == 3
     assert sorted(one) == sorted(other)
     for name in one:
@@ -45,14 +60,9 @@ def test_steps_agree_between_tensorflow_and_jax(tmp_path):
     assert np.abs(one["model_15"] - one["average_15"]).max() > 1e-5
 
 
-@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
 @pytest.mark.parametrize("kind", ["wasserstein", "sigmoid"])
-def test_adversarial_steps_agree_between_tensorflow_and_jax(kind, tmp_path):
-    rng = np.random.default_rng(1)
-    # Two critic steps for one of the generator: two batches of three.
-    batch = {name: rng.integers(0, 256, (6, 12, 16, 3), dtype=np.uint8) for name in ("blurred", "sharp")}
-    np.savez(tmp_path / "batch.npz", **batch)
-    one, other = (run_on(backend, "adversarial_on_backend.py", tmp_path, kind) for backend in ("tensorflow", "jax"))
+def test_adversarial_steps_agree_between_tensorflow_and_jax(kind, results):
+    one, other = results[kind]
     assert one["step"] == other["step"] == 3
     assert sorted(one) == sorted(other)
     for name in one:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from deblur_zoo.annotations import StrPath
 from deblur_zoo.data.tfrecords import ENDING
+from deblur_zoo.files import beam_files
 from deblur_zoo.files.beam_files import download, file_systems, is_local, join, names_in, upload, with_local_runner
 from deblur_zoo.files.one_per_process import OnePerProcess
 from deblur_zoo.files.resumable_folder import REPORT, SETTINGS, check_settings, report_bytes, settings_text
@@ -53,7 +54,7 @@ class ClipJob:
         video = join(self.videos, name)
         shard, record = (join(self.out, f"{name}{ending}") for ending in (ENDING, ".json"))
         earlier = _read_json(record)
-        if earlier is not None and still_holds(earlier, _size(video), _size(shard)):
+        if earlier is not None and still_holds(earlier, beam_files.size(video), beam_files.size(shard)):
             return {**earlier, "earlier": True}
         with tempfile.TemporaryDirectory(prefix="video-pairs-") as folder:
             local, out = Path(folder) / "video" / name, Path(folder) / "out"
@@ -76,7 +77,7 @@ class ReportWriter:
     out: str
 
     def __call__(self, reports):
-        _write(join(self.out, REPORT), report_bytes([COLUMNS, *report_rows(reports)]))
+        beam_files.write(join(self.out, REPORT), report_bytes([COLUMNS, *report_rows(reports)]))
         return len(reports)
 
 
@@ -142,37 +143,16 @@ def _check_place(out, settings):
     if is_local(out):
         folder_for(out, settings).open()
         return
-    stored = read(join(out, SETTINGS))
+    stored = beam_files.read(join(out, SETTINGS))
     if stored is None:
-        _write(join(out, SETTINGS), settings_text(settings.as_dict()).encode("utf-8"))
+        beam_files.write(join(out, SETTINGS), settings_text(settings.as_dict()).encode("utf-8"))
     else:
         check_settings(stored, settings.as_dict(), out, "pairs")
 
 
-def _size(path):
-    """Size of a file in bytes, None if it does not exist."""
-    found = [metadata for match in file_systems().match([path]) for metadata in match.metadata_list]
-    return found[0].size_in_bytes if found else None
-
-
-def read(path: str) -> str | None:
-    """The text of a file, None if it does not exist."""
-    if not file_systems().exists(path):
-        return None
-    with file_systems().open(path) as file:
-        return file.read().decode("utf-8", "replace")
-
-
 def _read_json(path):
-    text = read(path)
+    text = beam_files.read(path)
     try:
         return None if text is None else json.loads(text)
     except ValueError:
         return None
-
-
-def _write(path, content):
-    temporary = f"{path}.partial"
-    with file_systems().create(temporary) as file:
-        file.write(content)
-    file_systems().rename([temporary], [path])

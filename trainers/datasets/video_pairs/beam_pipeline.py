@@ -16,10 +16,10 @@ import sys
 from absl import flags
 
 from deblur_zoo.files import command_line_tools
-from deblur_zoo.files.beam_files import join
+from deblur_zoo.files.beam_files import join, read
 from deblur_zoo.files.command_line_tools import UsageError
 from deblur_zoo.files.resumable_folder import REPORT
-from trainers.datasets.video_pairs.beam_jobs import read, run
+from trainers.datasets.video_pairs.beam_jobs import run
 from trainers.datasets.video_pairs.flags import define_flags, settings_from_flags
 
 FLAGS = flags.FLAGS

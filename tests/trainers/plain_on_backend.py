@@ -1,7 +1,4 @@
-"""One training step on whatever backend KERAS_BACKEND names: ``python step_on_backend.py BATCH.npz RESULT.npz``.
-
-Run by test_backends.py in a process of its own, since Keras' backend is fixed when it is imported.
-"""
+"""Training steps without a critic on whatever backend KERAS_BACKEND names; see steps_on_backend.py."""
 
 import sys
 from pathlib import Path
@@ -51,7 +48,3 @@ def main(batch_path, result_path):
     for name, model in (("model", trainer.model), ("average", trainer.average)):
         results |= {f"{name}_{i}": value for i, value in enumerate(model.get_weights())}
     np.savez(result_path, step=int(trainer.step), **results)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

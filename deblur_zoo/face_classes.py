@@ -19,3 +19,9 @@ class FaceClass(enum.IntEnum):
     INNER_MOUTH = 8
     LOWER_LIP = 9
     HAIR = 10
+
+
+# The names that files use, in the order of the labels.
+CLASS_NAMES = tuple(label.name.lower() for label in FaceClass)
+# What lies within the skin: brows, eyes, nose, lips and inner mouth.
+COMPONENTS = tuple(FaceClass(label) for label in range(FaceClass.LEFT_BROW, FaceClass.HAIR))
