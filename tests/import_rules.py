@@ -76,7 +76,7 @@ CONFINED = {
     "deblur_zoo.video.frame_sequence": {"numpy"},
     "deblur_zoo.video.frame_sum": {"numpy"},
     "deblur_zoo.annotations": {"numpy", "PIL"},
-    "deblur_zoo.files.command_line_tools": {"absl"},
+    "deblur_zoo.files.command_line_tools": {"absl", "rich"},
     "deblur_zoo.files.atomic_file": set(),
     "deblur_zoo.files.checksum": set(),
     "deblur_zoo.files.tensorflow_messages": set(),

@@ -15,7 +15,7 @@ import importlib.util
 from absl import flags
 
 from deblur_zoo.files import command_line_tools, pictures
-from deblur_zoo.files.command_line_tools import UsageError
+from deblur_zoo.files.command_line_tools import UsageError, working
 from deblur_zoo.restoration.folders import FORMATS
 from deblur_zoo.restoration.photo import BACKGROUNDS, DEFAULT_PRESET, FACES
 
@@ -52,7 +52,8 @@ def restore(arguments):
     job = PhotoJob(places[0], FLAGS.output, FLAGS.preset, options, FLAGS.quality, FLAGS.max_pixels)
     beam_arguments = [argument for argument in arguments if argument.startswith("-")]
     try:
-        report = run(job, beam_arguments, f".{FLAGS.ext}" if FLAGS.ext else None)
+        with working("restoring"):
+            report = run(job, beam_arguments, f".{FLAGS.ext}" if FLAGS.ext else None)
     except ValueError as error:
         raise UsageError(str(error)) from None
     found = counts(report)

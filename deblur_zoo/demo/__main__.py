@@ -13,7 +13,7 @@ import importlib.util
 from absl import flags
 
 from deblur_zoo.files import command_line_tools, pictures
-from deblur_zoo.files.command_line_tools import UsageError
+from deblur_zoo.files.command_line_tools import UsageError, working
 from deblur_zoo.restoration.photo import DEFAULT_PRESET
 
 FLAGS = flags.FLAGS
@@ -33,8 +33,9 @@ def run_demo(arguments):
     command_line_tools.require_flags(arguments)
     if importlib.util.find_spec("gradio") is None:
         raise UsageError('The demo needs Gradio: pip install "deblur-zoo[demo]".')
-    from deblur_zoo.demo.page import serve
-    from deblur_zoo.zoo import list_models
+    with working("starting"):
+        from deblur_zoo.demo.page import serve
+        from deblur_zoo.zoo import list_models
 
     presets = list_models(kind="deblurrer", trained=True)
     if FLAGS.preset not in presets:

@@ -18,7 +18,7 @@ from pathlib import Path
 from absl import flags
 
 from deblur_zoo.files import command_line_tools
-from deblur_zoo.files.command_line_tools import UsageError
+from deblur_zoo.files.command_line_tools import UsageError, working
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list(
@@ -70,13 +70,15 @@ def evaluate(arguments):
     """Check the flags, measure, print and write. Returns the exit code."""
     _check_flags(arguments)
     try:
-        from deblur_zoo.evaluation import runs
-        from deblur_zoo.evaluation.faces import Faces
-        from deblur_zoo.evaluation.protocols import make_test_set
+        with working("starting"):
+            from deblur_zoo.evaluation import runs
+            from deblur_zoo.evaluation.faces import Faces
+            from deblur_zoo.evaluation.protocols import make_test_set
     except ImportError as error:
         raise _not_installed(error) from None
     try:
-        faces = Faces(FLAGS.faces, FLAGS.limit, FLAGS.labels) if FLAGS.faces else None
+        with working("reading faces"):
+            faces = Faces(FLAGS.faces, FLAGS.limit, FLAGS.labels) if FLAGS.faces else None
         named = command_line_tools.table("pairs") if {"chrysos", "pairs"} & set(FLAGS.protocol) else {}
         shards = [] if named else FLAGS.pairs
         test_sets = [
@@ -120,7 +122,8 @@ def _measured(test_sets, out):
         detection=FLAGS.detection, landmarks=FLAGS.landmarks, vgg_face=FLAGS.vgg_face, verification=FLAGS.verification,
         speed=FLAGS.speed,
     )  # fmt: skip
-    methods = [open_method(source, FLAGS.passes) for source in _sources()]
+    with working("loading presets"):
+        methods = [open_method(source, FLAGS.passes) for source in _sources()]
     models = [method for method in methods if method.model]
     kept, pairs = out / "measured", None
     results = runs.run_all(methods, test_sets, chosen.measures, kept, FLAGS.batch_size, progress=True)
@@ -128,12 +131,14 @@ def _measured(test_sets, out):
         pairs = verify(methods, test_sets[0], listed, chosen.identity, kept, FLAGS.batch_size, progress=True)
     times = {}
     if FLAGS.speed:
-        times = {
-            method.name: {size: speed.milliseconds_a_face(method.model, size) for size in speed.BATCH_SIZES}
-            for method in models
-        }
+        with working("measuring times"):
+            times = {
+                method.name: {size: speed.milliseconds_a_face(method.model, size) for size in speed.BATCH_SIZES}
+                for method in models
+            }
     sheets = out / "sheets" if FLAGS.out else None
-    report = make_report(results, chosen.missing, chosen.gallery_note(test_sets), pairs, times, sheets, _command())
+    with working("writing the report"):
+        report = make_report(results, chosen.missing, chosen.gallery_note(test_sets), pairs, times, sheets, _command())
     if people:
         test_set = make_test_set("kernel_sizes", people)
         of_people = runs.run_all(
