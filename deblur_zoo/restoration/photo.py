@@ -39,8 +39,8 @@ class PhotoOptions:
         minimum_confidence: the detector's, in [0, 1], below which a face is ignored.
         minimum_size: pixels of the photo that a face must cover; smaller ones are ignored.
         strength: 0 leaves the photo as it is, 1 takes the network's result.
-        background: "restore" runs the network over the rest of a photo whose faces are blurred, "keep" leaves every
-            pixel outside the faces as it is.
+        background: "restore" runs the network over the rest of a photo whose faces are blurred, and uses the result if
+            the rest shares the largest face's blur; "keep" leaves every pixel outside the faces as it is.
         sharp_faces: restore faces that look sharp as well.
 
     Raises:
