@@ -3,8 +3,9 @@
     python -m benchmarks.memory --photos 2000
     python -m benchmarks.memory --photos 1 --megapixels 12
 
-Writes copies of scikit-image's astronaut, blurred and shrunk to random sizes or enlarged, restores them one after the
-other as `deblur-zoo FOLDER` does, and prints the megabytes of the process after some of them and its peak. Needs Linux.
+Writes blurred faces (scikit-image's astronaut) of random sizes, or large blurred photos with one of 136 pixels (so that
+the whole photo goes through the network at its own size), restores them one after the other as `deblur-zoo FOLDER`
+does, and prints the megabytes of the process after some of them and its peak. Needs Linux.
 """
 
 import resource
@@ -18,7 +19,7 @@ from deblur_zoo.restoration.photo import DEFAULT_PRESET
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("photos", 2000, "photos to restore", lower_bound=1)
-flags.DEFINE_float("megapixels", None, "size of each photo; default: random sizes of 80 to 180 pixels a side")
+flags.DEFINE_float("megapixels", None, "size of each photo; default: random sides of 80 to 180 pixels", lower_bound=1)
 flags.DEFINE_bool("deep", False, "photos of 16 bits per channel")
 flags.DEFINE_string("preset", DEFAULT_PRESET, "preset to restore with")
 
@@ -52,8 +53,9 @@ def write_photos(folder, count, megapixels=None, deep=False):
     for number in range(count):
         if megapixels:
             size = (round((megapixels * 1e6) ** 0.5),) * 2
-            # Blurred by as large a share as the small ones.
-            pixels = cv2.blur(cv2.resize(photo, size, interpolation=cv2.INTER_CUBIC), (size[0] // 40, 1))
+            pixels = cv2.resize(data.coffee(), size, interpolation=cv2.INTER_CUBIC)
+            pixels[: len(photo), : len(photo)] = photo
+            pixels = cv2.blur(pixels, (15, 1))
         else:
             size = tuple(map(int, random.integers(*SIDES, 2)))
             pixels = cv2.resize(cv2.blur(photo[40:220, 140:320], (7, 1)), size, interpolation=cv2.INTER_AREA)

@@ -15,7 +15,7 @@ from absl import flags
 
 from deblur_zoo import zoo
 from deblur_zoo.files import command_line_tools
-from deblur_zoo.files.command_line_tools import UsageError
+from deblur_zoo.files.command_line_tools import UsageError, working
 from deblur_zoo.zoo import presets
 from exporters import onnx_model, saved_model, serving_files, tf_hub, tflite_model
 from exporters.information import information
@@ -53,9 +53,10 @@ def export_preset(arguments):
         for target in targets.values():
             if target.exists() and not FLAGS.overwrite:
                 raise UsageError(f"{target} exists: choose another --version, or pass --overwrite")
-        model = zoo.load(FLAGS.preset)
-        for form in formats:
-            form.check_backend()
+        with working(f"loading {FLAGS.preset}"):
+            model = zoo.load(FLAGS.preset)
+            for form in formats:
+                form.check_backend()
     except (ValueError, RuntimeError) as error:
         raise UsageError(str(error)) from None
     described = information(config["name"], config, labels=getattr(model, "class_names", None))
@@ -73,7 +74,8 @@ def _write(form, model, target, described, options):
     import tensorflow as tf
 
     try:
-        compared = form.export(model, target, FLAGS.overwrite, described, **options)
+        with working(f"writing and checking {form.name}"):
+            compared = form.export(model, target, FLAGS.overwrite, described, **options)
     except (ValueError, FileNotFoundError) as error:
         raise UsageError(f"{form.name}: {error}") from None
     except (OSError, tf.errors.OpError) as error:

@@ -77,7 +77,7 @@ CONFINED = {
     "deblur_zoo.video.frame_sum": {"numpy"},
     "deblur_zoo.annotations": {"numpy", "PIL"},
     "deblur_zoo.face_classes": set(),
-    "deblur_zoo.files.command_line_tools": {"absl"},
+    "deblur_zoo.files.command_line_tools": {"absl", "rich"},
     "deblur_zoo.files.atomic_file": set(),
     "deblur_zoo.files.checksum": set(),
     "deblur_zoo.files.tensorflow_messages": set(),

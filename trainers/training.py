@@ -1,11 +1,13 @@
 """``trainers.train`` trains a preset on aligned faces. ``python -m trainers`` is its command line."""
 
+import contextlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
+from deblur_zoo.files import command_line_tools
 from trainers.runs.errors import CannotStart
 
 StrPath = str | os.PathLike
@@ -84,15 +86,17 @@ def train(
         options[name] = None if options[name] is None else os.fspath(options[name])
     for name in ("init_parts", "networks"):
         options[name] = {key: os.fspath(path) for key, path in (options[name] or {}).items()}
-    # Heavy imports wait until training begins.
-    from trainers.runs.run import Run
-
+    verbose = verbose if verbose is not None else 1 if sys.stdout.isatty() else 2
     try:
         _check(options)
-        run = Run.prepare(options)
+        with command_line_tools.working("preparing") if verbose == 1 else contextlib.nullcontext():
+            # Heavy imports wait until training begins.
+            from trainers.runs.run import Run
+
+            run = Run.prepare(options)
     except ValueError as error:
         raise CannotStart(str(error)) from error
-    run.train(verbose=verbose if verbose is not None else 1 if sys.stdout.isatty() else 2)
+    run.train(verbose=verbose)
     return Path(out)
 
 

@@ -4,8 +4,8 @@
     deblur-zoo-beam gs://B/photos -o gs://B/restored -- --runner=DataflowRunner ...
 
 Options after -- are Beam's own; without --runner it runs on this machine, in --direct_num_workers processes. Folders
-are local, with the same path on every worker, or URIs of Beam's file systems (gs://, s3://, hdfs://). Existing results are
-skipped: run the same command to resume after an interruption. Each run writes a report beside the results,
+are local, with the same path on every worker, or URIs of Beam's file systems (gs://, s3://, hdfs://). Existing results
+are skipped: run the same command to resume after an interruption. Each run writes a report beside the results,
 deblur-zoo-TIME.jsonl, with a line for each photo. docs/photos_at_scale.md has Flink, Spark and Dataflow. Exit
 codes: 0; 1 if some photos could not be restored; 2 for invalid arguments. Needs the extra [beam].
 """
@@ -16,7 +16,7 @@ from absl import flags
 
 from deblur_zoo.beam.pipeline import PhotoJob, counts, run
 from deblur_zoo.files import command_line_tools, pictures
-from deblur_zoo.files.command_line_tools import UsageError
+from deblur_zoo.files.command_line_tools import UsageError, working
 from deblur_zoo.restoration.folders import FORMATS
 from deblur_zoo.restoration.photo import BACKGROUNDS, DEFAULT_PRESET, FACES, PhotoOptions
 
@@ -50,7 +50,8 @@ def restore(arguments):
     job = PhotoJob(places[0], FLAGS.output, FLAGS.preset, options, FLAGS.quality, FLAGS.max_pixels)
     beam_arguments = [argument for argument in arguments if argument.startswith("-")]
     try:
-        report = run(job, beam_arguments, f".{FLAGS.ext}" if FLAGS.ext else None)
+        with working("restoring"):
+            report = run(job, beam_arguments, f".{FLAGS.ext}" if FLAGS.ext else None)
     except ValueError as error:
         raise UsageError(str(error)) from None
     found = counts(report)

@@ -18,7 +18,7 @@ from pathlib import Path
 from absl import flags
 
 from deblur_zoo.files import command_line_tools
-from deblur_zoo.files.command_line_tools import UsageError
+from deblur_zoo.files.command_line_tools import UsageError, working
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list(
@@ -71,13 +71,15 @@ def evaluate(arguments):
     """Check the flags, measure, print and write. Returns the exit code."""
     _check_flags(arguments)
     try:
-        from deblur_zoo.evaluation import runs
-        from deblur_zoo.evaluation.faces import Faces
-        from deblur_zoo.evaluation.protocols import make_test_set
+        with working("starting"):
+            from deblur_zoo.evaluation import runs
+            from deblur_zoo.evaluation.faces import Faces
+            from deblur_zoo.evaluation.protocols import make_test_set
     except ImportError as error:
         raise _not_installed(error) from None
     try:
-        faces = Faces(FLAGS.faces, FLAGS.limit, FLAGS.labels) if FLAGS.faces else None
+        with working("reading faces"):
+            faces = Faces(FLAGS.faces, FLAGS.limit, FLAGS.labels) if FLAGS.faces else None
         named = command_line_tools.table("pairs") if {"chrysos", "pairs"} & set(FLAGS.protocol) else {}
         shards = [] if named else FLAGS.pairs
         test_sets = [
@@ -122,7 +124,8 @@ def _measured(test_sets, out):
         speed=FLAGS.speed,
     )  # fmt: skip
     sources = _sources()
-    methods = [open_method(source, FLAGS.passes) for source in sources]
+    with working("loading presets"):
+        methods = [open_method(source, FLAGS.passes) for source in sources]
     models = [method for method in methods if method.model]
     kept, pairs = out / "measured", None
     results = runs.run_all(methods, test_sets, chosen.measures, kept, FLAGS.batch_size, progress=True)
@@ -130,10 +133,11 @@ def _measured(test_sets, out):
         pairs = verify(methods, test_sets[0], listed, chosen.identity, kept, FLAGS.batch_size, progress=True)
     times = {}
     if FLAGS.speed:
-        times = {
-            method.name: {size: speed.milliseconds_a_face(method.model, size) for size in speed.BATCH_SIZES}
-            for method in models
-        }
+        with working("measuring times"):
+            times = {
+                method.name: {size: speed.milliseconds_a_face(method.model, size) for size in speed.BATCH_SIZES}
+                for method in models
+            }
     more = []
     if FLAGS.second_pass:
         camera = next(test_set for test_set in test_sets if test_set.name == "camera")

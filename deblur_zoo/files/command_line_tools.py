@@ -1,5 +1,6 @@
 """Shared by all command lines: one clear sentence and exit code 2 for invalid input."""
 
+import contextlib
 import glob
 import importlib
 import io
@@ -62,6 +63,23 @@ def run(main, name):
         _complain(name, error)
         sys.exit(2)
     sys.exit(code or 0)
+
+
+def working(text):
+    """A context that shows a text with a moving sign on a terminal, for work of seconds whose end cannot be foreseen.
+
+    Nothing is shown in pipes and files. No tqdm bar may run inside.
+    """
+    if not sys.stderr.isatty():
+        return contextlib.nullcontext()
+    from rich.console import Console
+    from rich.live import Live
+    from rich.spinner import Spinner
+    from rich.text import Text
+
+    # Standard output may be a pipe: Live would send what is printed to the terminal.
+    sign = Spinner("dots", Text(f"{text} ..."))
+    return Live(sign, console=Console(stderr=True), refresh_per_second=8, transient=True, redirect_stdout=False)
 
 
 def _import_own(modules):

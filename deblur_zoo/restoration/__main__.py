@@ -18,14 +18,13 @@ invalid arguments.
 """
 
 import os
-import sys
 import time
 
 from absl import flags
 
 import deblur_zoo
 from deblur_zoo.files import command_line_tools, pictures
-from deblur_zoo.files.command_line_tools import UsageError, sources_and_target
+from deblur_zoo.files.command_line_tools import UsageError, sources_and_target, working
 from deblur_zoo.restoration.folders import FORMATS
 from deblur_zoo.restoration.photo import BACKGROUNDS, DEFAULT_PRESET, FACES
 
@@ -148,12 +147,11 @@ def _choose_device():
 
 
 def _make_restorer(*arguments, **options):
-    from deblur_zoo.restoration.restorer import Restorer
+    # Keras is imported, which takes seconds.
+    with working("starting"):
+        from deblur_zoo.restoration.restorer import Restorer
 
-    # Importing Keras takes seconds. The next line written replaces this one.
-    if sys.stderr.isatty():
-        print("starting ...", end="\r", file=sys.stderr, flush=True)
-    return Restorer(*arguments, **options)
+        return Restorer(*arguments, **options)
 
 
 def _photo_options():

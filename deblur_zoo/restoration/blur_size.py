@@ -1,5 +1,8 @@
-"""How large the blur on a face is, from the face before and after restoration."""
+"""How large the blur on a face is, from the face before and after restoration, and whether other places share it."""
 
+from dataclasses import dataclass
+
+import cv2
 import numpy as np
 
 from deblur_zoo.files.pictures import LUMA
@@ -12,23 +15,56 @@ _LOWEST_CYCLES = 1.5
 _SPREADS = np.linspace(0.2, 12, 60)
 _RATIOS = np.array([0.1, 0.3, 0.5, 0.7, 1.0])
 _ANGLES = np.linspace(0, np.pi, 12, endpoint=False)
+# Rows that are compared at once, and the spread in pixels of the filter that takes noise out of differences.
+_ROWS = 384
+_NOISE_SPREAD = 1.0
 
 
-def blur_length(crop, residual):
-    """Length of the straight motion that would blur as much, in pixels of the crop.
+@dataclass(frozen=True)
+class Blur:
+    """A Gaussian that blurs about as much.
+
+    Attributes:
+        spread: standard deviation along the motion, in pixels.
+        ratio: that across the motion, as a share of the spread.
+        angle: the motion's direction in radians, from the x axis towards the y axis.
+    """
+
+    spread: float
+    ratio: float
+    angle: float
+
+    @property
+    def length(self):
+        """Length in pixels of the straight motion that would blur as much."""
+        return self.spread * float(np.sqrt(12))
+
+    def kernel(self, enlargement=1.0):
+        """float32 (K, K) with sum 1, for a picture that is enlarged."""
+        spread = max(self.spread * enlargement, 1e-3)
+        reach = int(np.ceil(3 * spread))
+        y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
+        along = np.cos(self.angle) * x + np.sin(self.angle) * y
+        across = np.cos(self.angle) * y - np.sin(self.angle) * x
+        kernel = np.exp(-0.5 * ((along / spread) ** 2 + (across / max(self.ratio * spread, 0.3)) ** 2))
+        return (kernel / kernel.sum()).astype(np.float32)
+
+
+def fit_blur(crop, residual):
+    """The Gaussian blur between a face and its restoration.
 
     The ratio of the spectra before and after restoration is the blur's transfer function. A Gaussian is fitted to it by
-    least squares, weighted by the restored spectrum; a straight motion of length L has the spread L / sqrt(12).
+    least squares, weighted by the restored spectrum.
 
     Args:
         crop: float32 (S, S, 3) in [0, 1], the blurred face.
         residual: float32 (S, S, 3), restored minus blurred.
 
     Returns:
-        length in pixels, 0 if nothing was changed.
+        Blur, whose spread is 0 if nothing was changed.
     """
     if not np.any(residual):
-        return 0.0
+        return Blur(0.0, 1.0, 0.0)
     size = crop.shape[0]
     window = np.hanning(size)[:, None] * np.hanning(size)[None, :]
     before, after = ((image @ LUMA - (image @ LUMA).mean()) * window for image in (crop, crop + residual))
@@ -40,7 +76,7 @@ def blur_length(crop, residual):
     before, after, x, y = np.fft.fft2(before)[used], np.fft.fft2(after)[used], x[used], y[used]
     power = np.abs(after) ** 2
     transfer = (before * after.conj()).real / (power + 1e-9)
-    best = np.inf, 0.0
+    best = np.inf, 0.0, 1.0, 0.0
     for angle in _ANGLES:
         along = (np.cos(angle) * x + np.sin(angle) * y) ** 2
         across = (np.cos(angle) * y - np.sin(angle) * x) ** 2
@@ -49,5 +85,42 @@ def blur_length(crop, residual):
             fitted = np.exp(_SPREADS[:, None] ** 2 * exponent)
             errors = ((transfer - fitted) ** 2) @ power
             index = int(errors.argmin())
-            best = min(best, (float(errors[index]), float(_SPREADS[index])))
-    return best[1] * float(np.sqrt(12))
+            best = min(best, (float(errors[index]), float(_SPREADS[index]), float(ratio), float(angle)))
+    return Blur(*best[1:])
+
+
+def mismatch(picture, residual, kernel, left_out=()):
+    """How badly a blur explains what the network changed: 0 if blurring the result gives the picture back.
+
+    Args:
+        picture: float32 (H, W, 3) in [0, 1], or a function of a slice of rows to such rows.
+        residual: float32 (H, W, 3), restored minus ``picture``.
+        kernel: symmetric, float32 (K, K).
+        left_out: boxes (left, top, right, bottom) in pixels that do not count.
+
+    Returns:
+        energy of (blurred result minus picture) as a share of that of the residual, both without noise; infinite if
+        nothing was changed.
+    """
+    height, width = residual.shape[:2]
+    luma = LUMA.astype(np.float32)
+    counted = np.ones((height, width), np.float32)
+    for left, top, right, bottom in np.rint(np.maximum(left_out, 0)).astype(int) if len(left_out) else ():
+        counted[top:bottom, left:right] = 0
+    # By rows: at 12 megapixels each copy takes 48 MB.
+    reach = len(kernel) // 2 + int(4 * _NOISE_SPREAD)
+    unexplained = changed = 0.0
+    for top in range(0, height, _ROWS):
+        first, last = max(0, top - reach), min(height, top + _ROWS + reach)
+        before = (picture(slice(first, last)) if callable(picture) else picture[first:last]) @ luma
+        change = residual[first:last] @ luma
+        inner = slice(top - first, min(top + _ROWS, height) - first)
+
+        def energy(difference, inner=inner, top=top):
+            smooth = cv2.GaussianBlur(difference, (0, 0), _NOISE_SPREAD)[inner]
+            return float((smooth**2 * counted[top : top + _ROWS]).sum(dtype=np.float64))
+
+        again = cv2.filter2D(before + change, -1, kernel, borderType=cv2.BORDER_REFLECT_101)
+        unexplained += energy(again - before)
+        changed += energy(change)
+    return unexplained / changed if changed else np.inf

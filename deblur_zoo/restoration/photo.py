@@ -11,7 +11,7 @@ from deblur_zoo.faces.acceptance import main_face
 from deblur_zoo.faces.detection import Face
 from deblur_zoo.files import pictures
 from deblur_zoo.restoration.blending import add_correction
-from deblur_zoo.restoration.blur_size import blur_length
+from deblur_zoo.restoration.blur_size import fit_blur, mismatch
 from deblur_zoo.restoration.face_crop import crop_of, matrix_of, size_of
 from deblur_zoo.restoration.face_search import find_faces
 from deblur_zoo.restoration.tiles import add_background, photo_scale, restore_tiled, shrunk
@@ -23,6 +23,9 @@ FACES = ("all", "largest", "centre")
 BACKGROUNDS = ("keep", "restore")
 # The longer side of the restored copy in which faces that blur hides are looked for.
 _SECOND_LOOK_SIDE = 1280
+# The surroundings of faces are restored where the blur of the largest one explains what the network changes in them
+# better than _EXPLAINED, not at all from _UNEXPLAINED on: sharp surroundings of someone who moved, soft photos.
+_EXPLAINED, _UNEXPLAINED = 0.2, 0.4
 # Shares of the time for a large photo with one face, for the progress bar.
 _DETECTED, _FACES_RESTORED = 0.1, 0.3
 
@@ -36,8 +39,8 @@ class PhotoOptions:
         minimum_confidence: the detector's, in [0, 1], below which a face is ignored.
         minimum_size: pixels of the photo that a face must cover; smaller ones are ignored.
         strength: 0 leaves the photo as it is, 1 takes the network's result.
-        background: "restore" runs the network over the rest of a photo whose faces are blurred, "keep" leaves every
-            pixel outside the faces as it is.
+        background: "restore" runs the network over the rest of a photo whose faces are blurred, and uses the result if
+            the rest shares the largest face's blur; "keep" leaves every pixel outside the faces as it is.
         sharp_faces: restore faces that look sharp as well.
 
     Raises:
@@ -161,12 +164,18 @@ def restore_photo(
     progress(_FACES_RESTORED)
     result = pixels.copy()
     if options.background == "restore" and options.strength > 0:
-        blurred = [face for face in faces if face.sharpness < _decibels(SHARP)]
+        blurred = [index for index, face in enumerate(faces) if face.sharpness < _decibels(SHARP)]
         if blurred:
-            scale = min(1.0, float(np.median([face.working_size / face.size for face in blurred])))
+            scale = min(1.0, float(np.median([faces[index].working_size / faces[index].size for index in blurred])))
             rest = 1 - _FACES_RESTORED
+            largest = faces[blurred[0]], corrections[blurred[0]]
             add_background(
-                result, restore, scale, options.strength, lambda share: progress(_FACES_RESTORED + rest * share)
+                result,
+                restore,
+                scale,
+                options.strength,
+                lambda share: progress(_FACES_RESTORED + rest * share),
+                lambda rows, residual: _trust(rows, residual, *largest, scale, faces),
             )
     clock.lap("background")
     for face, correction in zip(faces, corrections, strict=True):
@@ -209,9 +218,17 @@ def _describe(face: Face, size: float, correction: Correction, options: PhotoOpt
         matrix=matrix_of(face.points, correction.size),
         working_size=correction.size,
         sharpness=_decibels(correction.strength),
-        blur=blur_length(correction.crop, correction.residual) * size / correction.size if blurred else 0.0,
+        blur=fit_blur(correction.crop, correction.residual).length * size / correction.size if blurred else 0.0,
         restored=bool((blurred or options.sharp_faces) and options.strength > 0),
     )
+
+
+def _trust(rows, residual, face, correction, scale, faces):
+    """How far, in [0, 1], the surroundings share the blur of a face."""
+    kernel = fit_blur(correction.crop, correction.residual).kernel(scale * face.size / face.working_size)
+    boxes = np.array([other.box for other in faces]) * scale
+    unexplained = mismatch(rows, residual, kernel, boxes)
+    return float(np.clip((_UNEXPLAINED - unexplained) / (_UNEXPLAINED - _EXPLAINED), 0, 1))
 
 
 class _Clock:

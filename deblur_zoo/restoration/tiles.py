@@ -121,7 +121,7 @@ def in_unit_range(pixels):
     return pixels if pixels.dtype == np.float32 else pixels.astype(np.float32) / np.iinfo(pixels.dtype).max
 
 
-def add_background(pixels, restore, scale, strength=1.0, progress=None):
+def add_background(pixels, restore, scale, strength=1.0, progress=None, trust=None):
     """Add what the network changes in a whole photo, seen at a scale, to its pixels, in place.
 
     Args:
@@ -129,6 +129,8 @@ def add_background(pixels, restore, scale, strength=1.0, progress=None):
         restore, progress: as for ``restore_tiled``.
         scale: factor of at most 1 by which the photo is shrunk for the network.
         strength: factor of the correction, in [0, 1].
+        trust: function of (function of a slice of rows to rows of the shrunk photo, float32 in [0, 1]; float32
+            residual of the shrunk photo) to another factor.
     """
     height, width = pixels.shape[:2]
     peak = np.iinfo(pixels.dtype).max
@@ -137,7 +139,12 @@ def add_background(pixels, restore, scale, strength=1.0, progress=None):
     # By rows: at 12 megapixels another copy in float32 takes 144 MB.
     for top in range(0, len(small), TILE):
         rows = slice(top, top + TILE)
-        residual[rows] = (residual[rows] - in_unit_range(small[rows])) * (strength * peak)
+        residual[rows] -= in_unit_range(small[rows])
+    if trust is not None:
+        strength *= trust(lambda rows: in_unit_range(small[rows]), residual)
+    if not strength:
+        return
+    residual *= strength * peak
     if residual.shape != pixels.shape:
         residual = cv2.resize(residual, (width, height), interpolation=cv2.INTER_CUBIC)
     for top in range(0, height, TILE):

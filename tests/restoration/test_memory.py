@@ -1,36 +1,29 @@
-"""The memory of long runs, as the system counts it."""
+"""The memory of long runs and of large photos, as the system counts it."""
 
-import resource
+import re
+import subprocess
+import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-from skimage import data
 
+from benchmarks.memory import megabytes_after_each, write_photos
 from deblur_zoo.restoration.restorer import Restorer
 
-_STATUS = Path("/proc/self/statm")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux")]
 
 
-def resident():
-    """Megabytes of this process in memory."""
-    return int(_STATUS.read_text().split()[1]) * resource.getpagesize() / 1e6
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not _STATUS.exists(), reason="needs Linux")
-def test_photos_of_many_sizes_take_no_more_memory():
+def test_photos_of_many_sizes_take_no_more_memory(tmp_path):
     """TensorFlow keeps code for the shapes that layers have seen, which took 1.5 MB for each size of photo."""
-    import cv2
-
-    restorer, random = Restorer(), np.random.default_rng(0)
-    window = cv2.blur(data.astronaut()[40:220, 140:320], (7, 1))
-    sizes, memory = set(), []
-    while len(sizes) < 300:
-        size = tuple(map(int, random.integers(90, 180, 2)))
-        if size not in sizes:
-            sizes.add(size)
-            restorer.restore(cv2.resize(window, size, interpolation=cv2.INTER_AREA))
-            memory.append(resident())
+    jobs, sizes = write_photos(tmp_path, 300)
+    assert sizes > 280
+    memory = list(megabytes_after_each(Restorer(), jobs))
     # The batches of small crops differ, and a few shapes come late; 200 sizes took 150 MB and more before.
     assert memory[-1] - memory[99] < 60
+
+
+@pytest.mark.parametrize("deep", [[], ["--deep"]])
+def test_12_megapixels_take_at_most_1_5_gigabytes(deep):
+    command = [sys.executable, "-m", "benchmarks.memory", "--photos=1", "--megapixels=12", *deep]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert int(re.search(r"Peak: (\d+) MB", said)[1]) <= 1500

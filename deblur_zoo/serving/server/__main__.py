@@ -60,7 +60,8 @@ def run_server(arguments):
 
 async def _serve(server, settings):
     stop = asyncio.Event()
-    await server.start()
+    with command_line_tools.working("loading models"):
+        await server.start()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     print(f"REST http://{settings.address}:{server.rest_port} gRPC {settings.address}:{server.grpc_port}", flush=True)
