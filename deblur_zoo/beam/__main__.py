@@ -4,8 +4,8 @@
     deblur-zoo-beam gs://B/photos -o gs://B/restored -- --runner=DataflowRunner ...
 
 Options after -- are Beam's own; without --runner it runs on this machine, in --direct_num_workers processes. Folders
-are local, with the same path on every worker, or URIs of Beam's file systems (gs://, s3://, hdfs://). Existing results are
-skipped: run the same command to resume after an interruption. Each run writes a report beside the results,
+are local, with the same path on every worker, or URIs of Beam's file systems (gs://, s3://, hdfs://). Existing results
+are skipped: run the same command to resume after an interruption. Each run writes a report beside the results,
 deblur-zoo-TIME.jsonl, with a line for each photo. docs/photos_at_scale.md has Flink, Spark and Dataflow. Exit
 codes: 0; 1 if some photos could not be restored; 2 for invalid arguments. Needs the extra [beam].
 """
