@@ -3,7 +3,7 @@
     deblur-zoo-demo
     deblur-zoo-demo --host 0.0.0.0 --port 8080
 
-Opens a page: drop a photo, choose a preset and a strength, compare, download. The page accepts only this machine,
+Opens a page: drop a photo, choose a preset and a strength, compare, download. The page accepts only this machine
 unless --host says otherwise; then anyone who reaches the address can use it, without a password. Photos are sent
 nowhere else, and removed when the command ends. Needs the extra [demo].
 """
