@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import cv2
+import lazy_loader
 import numpy as np
 
 from deblur_zoo.annotations import Array
 
 if TYPE_CHECKING:
     import av
+else:
+    av = lazy_loader.load("av")
 
 # By the numbers of ITU-T H.273, which FFmpeg uses: weights of red and blue in luma, and swscale's number.
 _MATRICES = {
@@ -140,8 +143,6 @@ class PixelFormat:
 
     def frame(self, planes: list[Array]) -> "av.VideoFrame":
         """A new frame with these planes."""
-        import av
-
         frame = av.VideoFrame(planes[0].shape[1], planes[0].shape[0], self.name)
         for view, plane in zip(_views(frame), planes, strict=True):
             view[...] = plane
@@ -227,6 +228,4 @@ def _views(frame):
 
 @functools.lru_cache(maxsize=1)
 def _reformatter():
-    from av.video.reformatter import VideoReformatter
-
-    return VideoReformatter()
+    return av.video.reformatter.VideoReformatter()

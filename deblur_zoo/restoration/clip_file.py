@@ -10,9 +10,13 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import lazy_loader
 import numpy as np
 
 from deblur_zoo.annotations import StrPath
+
+# An extra, imported on first use.
+av = lazy_loader.load("av")
 
 # The kinds of file that are written, by ending, and FFmpeg's names for them.
 _FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
@@ -26,7 +30,7 @@ _NOT_COPIED = {"major_brand", "minor_version", "compatible_brands", "encoder"}
 def check_available() -> None:
     """Raise ImportError, in a sentence, if PyAV is missing."""
     try:
-        import av  # noqa: F401
+        av.open  # noqa: B018
     except ImportError:
         raise ImportError("videos need PyAV: pip install 'deblur-zoo[video]'") from None
 
@@ -39,8 +43,6 @@ def check_ending(path: StrPath) -> None:
 
 def check_sound(source: "ClipReader", target: StrPath) -> None:
     """Raise ValueError if the kind of file that ``target`` names does not hold the source's sound."""
-    import av
-
     with av.open(io.BytesIO(), "w", format=_FORMATS[Path(target).suffix.lower()]) as container:
         for stream in source.container.streams.audio:
             try:
@@ -76,8 +78,6 @@ class ClipReader:
 
     def __init__(self, path: StrPath, maximum_pixels: int) -> None:
         check_available()
-        import av
-
         self.path = Path(path)
         if not self.path.is_file():
             raise FileNotFoundError(f"There is no file {path}.")
@@ -98,8 +98,6 @@ class ClipReader:
         self.damaged = 0
 
     def _choose(self, maximum_pixels):
-        import av
-
         covers = av.stream.Disposition.attached_pic | av.stream.Disposition.still_image
         videos = [stream for stream in self.container.streams.video if not stream.disposition & covers]
         if not videos:
@@ -146,8 +144,6 @@ class ClipReader:
         return self._items([self.stream, *self.copied_streams])
 
     def _items(self, streams):
-        import av
-
         first = None
         for packet in self.container.demux(streams):
             if packet.stream.index != self.stream.index:
@@ -184,8 +180,6 @@ class ClipWriter:
     """
 
     def __init__(self, path: StrPath, source: ClipReader, format: Any, first: Any) -> None:
-        import av
-
         self._format = format
         self._last = None
         self.left_out: list[str] = []
