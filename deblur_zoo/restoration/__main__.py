@@ -21,12 +21,18 @@ import os
 import time
 
 from absl import flags
+from tqdm import tqdm
 
 import deblur_zoo
+from deblur_zoo import execution
 from deblur_zoo.files import command_line_tools, pictures
 from deblur_zoo.files.command_line_tools import UsageError, sources_and_target, working
-from deblur_zoo.restoration.folders import FORMATS
-from deblur_zoo.restoration.photo import BACKGROUNDS, DEFAULT_PRESET, FACES
+from deblur_zoo.restoration.folders import FORMATS, Report, plan, without_existing
+from deblur_zoo.restoration.outputs import Outputs
+from deblur_zoo.restoration.photo import BACKGROUNDS, DEFAULT_PRESET, FACES, PhotoOptions
+from deblur_zoo.restoration.video_command import is_video, restore_videos
+from deblur_zoo.zoo import hub_folder, list_models
+from deblur_zoo.zoo.presets import read_json
 
 FLAGS = flags.FLAGS
 # Flags without effect on aligned crops.
@@ -83,10 +89,6 @@ def restore(arguments):
         return 0
     sources, target = sources_and_target(arguments, FLAGS.output)
 
-    from deblur_zoo.restoration.folders import Report, plan, without_existing
-    from deblur_zoo.restoration.outputs import Outputs
-    from deblur_zoo.restoration.video_command import is_video, restore_videos
-
     if any(map(is_video, sources)):
         useless = [name for name in NOT_FOR_VIDEOS if FLAGS[name].present]
         if useless:
@@ -140,8 +142,6 @@ def _choose_device():
     if kind == "cpu" or number:
         os.environ["CUDA_VISIBLE_DEVICES"] = number or "-1"
     if kind == "gpu":
-        from deblur_zoo import execution
-
         if not execution.has_accelerator():
             raise UsageError(f"--device {FLAGS.device}: Keras finds no such GPU.")
 
@@ -155,8 +155,6 @@ def _make_restorer(*arguments, **options):
 
 
 def _photo_options():
-    from deblur_zoo.restoration.photo import PhotoOptions
-
     given = {
         "faces": FLAGS.faces,
         "minimum_confidence": FLAGS.min_confidence,
@@ -169,8 +167,6 @@ def _photo_options():
 
 
 def _restore(restorer, jobs, outputs):
-    from tqdm import tqdm
-
     # Includes the finished share of the current photo: large ones take a minute.
     layout = "{desc}: {percentage:3.0f}%|{bar}| {n:.1f}/{total} pictures [{elapsed}<{remaining}]"
     with tqdm(desc="deblurring", delay=0.5, disable=None, total=len(jobs), bar_format=layout) as bar:
@@ -183,9 +179,6 @@ def _restore(restorer, jobs, outputs):
 
 def _list_presets():
     """A line for each trained preset, from the index alone."""
-    from deblur_zoo.zoo import hub_folder, list_models
-    from deblur_zoo.zoo.presets import read_json
-
     entries = read_json(hub_folder() / "index.json")["presets"]
     names = list_models(kind="deblurrer", trained=True)
     for name in names:
