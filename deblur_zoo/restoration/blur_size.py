@@ -104,9 +104,7 @@ def mismatch(picture, residual, kernel, left_out=()):
     """
     height, width = residual.shape[:2]
     luma = LUMA.astype(np.float32)
-    counted = np.ones((height, width), np.float32)
-    for left, top, right, bottom in np.rint(np.maximum(left_out, 0)).astype(int) if len(left_out) else ():
-        counted[top:bottom, left:right] = 0
+    boxes = np.rint(np.maximum(np.reshape(left_out, (-1, 4)), 0)).astype(int)
     # By rows: at 12 megapixels each copy takes 48 MB.
     reach = len(kernel) // 2 + int(4 * _NOISE_SPREAD)
     unexplained = changed = 0.0
@@ -115,10 +113,13 @@ def mismatch(picture, residual, kernel, left_out=()):
         before = (picture(slice(first, last)) if callable(picture) else picture[first:last]) @ luma
         change = residual[first:last] @ luma
         inner = slice(top - first, min(top + _ROWS, height) - first)
+        counted = np.ones((min(_ROWS, height - top), width), np.float32)
+        for left, upper, right, lower in boxes:
+            counted[max(0, upper - top) : max(0, lower - top), left:right] = 0
 
-        def energy(difference, inner=inner, top=top):
+        def energy(difference, inner=inner, counted=counted):
             smooth = cv2.GaussianBlur(difference, (0, 0), _NOISE_SPREAD)[inner]
-            return float((smooth**2 * counted[top : top + _ROWS]).sum(dtype=np.float64))
+            return float((smooth**2 * counted).sum(dtype=np.float64))
 
         again = cv2.filter2D(before + change, -1, kernel, borderType=cv2.BORDER_REFLECT_101)
         unexplained += energy(again - before)

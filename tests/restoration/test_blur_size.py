@@ -61,9 +61,10 @@ def test_a_blur_explains_its_own_removal_and_no_other_change(face):
 def test_rows_in_blocks_give_the_same_mismatch(face, monkeypatch):
     blurred = ndimage.uniform_filter1d(face, 9, axis=0, mode="mirror")
     kernel = fit_blur(blurred, face - blurred).kernel()
-    whole = mismatch(blurred, face - blurred, kernel)
+    boxes = [(-9.0, 15.2, 40, 70)]
+    whole = mismatch(blurred, face - blurred, kernel, boxes)
     monkeypatch.setattr(blur_size, "_ROWS", 20)
-    assert mismatch(lambda rows: blurred[rows], face - blurred, kernel) == pytest.approx(whole, rel=1e-4)
+    assert mismatch(lambda rows: blurred[rows], face - blurred, kernel, boxes) == pytest.approx(whole, rel=1e-4)
     assert mismatch(face, np.zeros_like(face), kernel) == np.inf
 
 
