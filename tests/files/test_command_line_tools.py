@@ -1,9 +1,15 @@
-"""What commands show on terminals while they work."""
+"""What commands share: checks of flags, and what they show on terminals while they work."""
 
 import os
 import pty
 import subprocess
 import sys
+import types
+
+import pytest
+
+from deblur_zoo.files import command_line_tools
+from deblur_zoo.files.command_line_tools import UsageError, require_folders, whole_numbers
 
 SCRIPT = """
 import sys, time
@@ -37,3 +43,36 @@ def test_work_is_shown_on_a_terminal_and_what_is_printed_stays_in_its_pipe():
 def test_nothing_is_shown_in_a_pipe():
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True)
     assert (done.stdout, done.stderr) == (b"result\nend\n", b"")
+
+
+@pytest.fixture
+def given(monkeypatch):
+    """A function that sets the flags that the checks see."""
+
+    def given(**values):
+        found = {name: types.SimpleNamespace(value=value) for name, value in values.items()}
+        monkeypatch.setattr(command_line_tools, "flags", types.SimpleNamespace(FLAGS=found))
+
+    return given
+
+
+def test_folders(given, tmp_path):
+    given(faces=str(tmp_path), labels=None)
+    require_folders("faces", "labels")
+    (tmp_path / "file").touch()
+    for wrong in (tmp_path / "file", tmp_path / "none"):
+        given(faces=str(wrong))
+        with pytest.raises(UsageError, match=f"--faces .*{wrong.name}"):
+            require_folders("faces")
+
+
+@pytest.mark.parametrize("values", [["1.5"], ["13", "-1"], ["13", ""], ["a"], ["²"], ["1_0"]])
+def test_what_is_no_whole_number(given, values):
+    given(kernels=values)
+    with pytest.raises(UsageError, match="--kernels must be whole numbers"):
+        whole_numbers("kernels")
+
+
+def test_whole_numbers(given):
+    given(kernels=["0", "13", "027"])
+    assert whole_numbers("kernels") == [0, 13, 27]
