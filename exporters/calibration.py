@@ -10,7 +10,9 @@ from deblur_zoo.data.face_store import central_crop, load_faces
 from deblur_zoo.data.synthesis import degrade
 
 NOISE = 0.01
-LARGEST_CALIBRATION = 100
+# The converter's ranges include the largest value of every feature. The more faces, the rarer that value, and the
+# coarser the steps of all others.
+LARGEST_CALIBRATION = 24
 CHECKED = 8
 
 
@@ -36,7 +38,7 @@ def blurred_faces(folder, height, width, seed=0):
         seed: of the noise.
 
     Returns:
-        BlurredFaces: up to 100 faces for calibration and 8 others.
+        BlurredFaces: up to 24 faces for calibration and 8 others.
 
     Raises:
         FileNotFoundError: no usable faces.

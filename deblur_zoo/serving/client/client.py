@@ -99,8 +99,7 @@ class Client:
             raise ValueError(f"signature must be {', '.join(INPUTS)} or None, got {signature!r}")
         if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 < timeout < 1e7:
             raise ValueError(f"timeout must be a number of seconds above 0, got {timeout!r}")
-        self.name = model
-        self.choice = ModelChoice(model, version, version_label)
+        self.name, self.choice = model, ModelChoice(model, version, version_label)
         self.signature, self.timeout, self.retries = signature, timeout, retries
         self._transport = _open_transport(protocol, host, port, tls, ca_file, headers)
         self._stopped = threading.Event()
@@ -135,7 +134,8 @@ class Client:
             raise ValueError(f"images must be of shape (N, H, W, 3), got {images.shape}")
         return self._restore_floats(images, batch_size, self._deadline())
 
-    run = __call__  # with this and ``name``, a ``deblur_zoo.Restorer`` takes a client as its model
+    # With this and ``name``, a ``deblur_zoo.Restorer`` takes a client as its model.
+    run = __call__
 
     def deblur(self, pictures: Pictures, batch_size: int = 16) -> Array:
         """Restore a picture or a batch and return it in the form it came in.
