@@ -35,7 +35,7 @@ def test_results_runs_the_command_of_the_document():
     assert done.returncode == 0, done.stderr
     words = (
         ".venv/bin/deblur-zoo-eval --preset all,unsharp_mask,wiener,richardson_lucy "
-        '--protocol kernel_sizes,sharp_in,camera --speed --faces "crops/dev" --out runs/results '
+        '--protocol kernel_sizes,sharp_in,camera --speed --second_pass --faces "crops/dev" --out runs/results '
         '--document "docs/results.md" --limit 3'
     )
     assert done.stdout.replace("\\\n", " ").splitlines()[-1].split() == words.split()

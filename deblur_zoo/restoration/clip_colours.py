@@ -4,20 +4,19 @@ A frame is never converted to RGB and back. Only what restoration changes is con
 were decoded, so every other pixel keeps its value, at 8 or 10 bits, in whatever colour space.
 """
 
+import contextlib
 import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cv2
-import lazy_loader
 import numpy as np
 
 from deblur_zoo.annotations import Array
 
-if TYPE_CHECKING:
+with contextlib.suppress(ImportError):
+    # An extra; clip_file.py says so where it is missing.
     import av
-else:
-    av = lazy_loader.load("av")
 
 # By the numbers of ITU-T H.273, which FFmpeg uses: weights of red and blue in luma, and swscale's number.
 _MATRICES = {

@@ -10,13 +10,14 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import lazy_loader
 import numpy as np
 
 from deblur_zoo.annotations import StrPath
 
-# An extra, imported on first use.
-av = lazy_loader.load("av")
+try:
+    import av
+except ImportError:
+    av = None  # type: ignore[assignment]  # an extra
 
 # The kinds of file that are written, by ending, and FFmpeg's names for them.
 _FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
@@ -29,10 +30,8 @@ _NOT_COPIED = {"major_brand", "minor_version", "compatible_brands", "encoder"}
 
 def check_available() -> None:
     """Raise ImportError, in a sentence, if PyAV is missing."""
-    try:
-        av.open  # noqa: B018
-    except ImportError:
-        raise ImportError("videos need PyAV: pip install 'deblur-zoo[video]'") from None
+    if av is None:
+        raise ImportError("videos need PyAV: pip install 'deblur-zoo[video]'")
 
 
 def check_ending(path: StrPath) -> None:
