@@ -11,6 +11,8 @@ from keras import ops
 
 from deblur_zoo.evaluation.protocol import as_float
 from deblur_zoo.evaluation.protocols import ONE_STEP_REGION, OPTIONS
+from deblur_zoo.execution import compiled
+from deblur_zoo.features.identity import IdentityNetwork
 from deblur_zoo.metrics.by_class import quality_by_class
 from deblur_zoo.metrics.identity import identity_cosine
 from deblur_zoo.metrics.image_quality import PSNR_CAP, psnr, ssim, ssim_volume
@@ -241,9 +243,6 @@ def identity_networks(path):
 
         networks = DlibNetworks()
         return lambda images, region: networks.embeddings(np.rint(np.asarray(images) * 255).astype(np.uint8))
-    from deblur_zoo.execution import compiled
-    from deblur_zoo.features.identity import IdentityNetwork
-
     rows, columns = ONE_STEP_REGION
     region = (rows.start, columns.start, rows.stop - rows.start, columns.stop - columns.start)
     known = {None: compiled(IdentityNetwork(path))}

@@ -3,6 +3,9 @@
 import re
 from importlib import resources
 
+import jinja2
+import markupsafe
+
 
 def render(template, **values):
     """A page from a template, with all values escaped. The filter ``marked`` makes code of what is in backticks.
@@ -14,8 +17,6 @@ def render(template, **values):
     Returns:
         str.
     """
-    import jinja2
-    import markupsafe
 
     def marked(text):
         return markupsafe.Markup(re.sub("`([^`]*)`", r"<code>\1</code>", str(markupsafe.escape(text))))

@@ -3,6 +3,7 @@
 from io import BytesIO
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from deblur_zoo.evaluation.methods import BLURRED_INPUT, SHARP_INPUT
 from deblur_zoo.metrics.landmarks import THRESHOLD
@@ -36,8 +37,6 @@ def all_plots(frame):
 
 def _figure(x_label, y_label):
     # Without pyplot: no window system, and nothing shared between figures.
-    from matplotlib.figure import Figure
-
     figure = Figure(figsize=(10, 4.5), layout="constrained")
     axes = figure.subplots()
     axes.set(xlabel=x_label, ylabel=y_label)

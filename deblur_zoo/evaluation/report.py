@@ -6,6 +6,7 @@ import platform
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import keras
 import numpy as np
 import pandas as pd
 
@@ -183,8 +184,6 @@ def make_report(results, missing=(), gallery="", pairs=None, milliseconds=None, 
 
 def versions():
     """Versions of the packages that computed the numbers."""
-    import keras
-
     found = {
         "deblur_zoo": deblur_zoo.__version__,
         "python": platform.python_version(),

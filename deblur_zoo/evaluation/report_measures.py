@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from deblur_zoo import zoo
+from deblur_zoo.evaluation.faces import Faces
 from deblur_zoo.evaluation.measures import (
     ByClass,
     Detection,
@@ -12,7 +14,10 @@ from deblur_zoo.evaluation.measures import (
     Quality,
     identity_networks,
 )
+from deblur_zoo.faces.detection import Detector
+from deblur_zoo.features.vgg_face import VGGFace
 from deblur_zoo.files.checksum import sha256_of
+from deblur_zoo.zoo import presets
 
 # The layers whose features d_VGG compares.
 VGG_LAYERS = ("pool5",)
@@ -54,8 +59,6 @@ class Chosen:
                 "`python -m trainers.datasets.label_faces` writes them."
             )
         if detection:
-            from deblur_zoo.faces.detection import Detector
-
             self.measures.append(Detection(Detector()))
         else:
             self.missing.append("Detection rate: give --detection.")
@@ -66,8 +69,6 @@ class Chosen:
         else:
             self.missing.append("Landmark error: give --landmarks, after pip install 'deblur-zoo[dlib]'.")
         if vgg_face:
-            from deblur_zoo.features.vgg_face import VGGFace
-
             self.measures.append(
                 FeatureDistance(VGGFace(vgg_face, VGG_LAYERS), {"weights": sha256_of(vgg_face), "layers": VGG_LAYERS})
             )
@@ -97,8 +98,6 @@ class Chosen:
         of, pictures = {"network": path if path == "dlib" else sha256_of(path)}, None
         embed = identity_networks(path)
         if gallery:
-            from deblur_zoo.evaluation.faces import Faces
-
             faces = Faces(gallery)
             pictures, of["gallery"] = (faces.faces, faces.people), {**faces.data, "people": faces.people}
             self._gallery_note = (
@@ -109,8 +108,5 @@ class Chosen:
         self.measures.append(self.identity)
 
     def _add_labels(self, parser):
-        from deblur_zoo import zoo
-        from deblur_zoo.zoo import presets
-
         of = {"weights": presets.read_config(zoo.preset_folder(parser))["weights"]}
         self.measures += [ByClass(), Parsing(zoo.load(parser, kind="parser"), of)]

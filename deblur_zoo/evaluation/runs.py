@@ -9,9 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 
 from deblur_zoo.evaluation.methods import BLURRED_INPUT, Method, inputs
 from deblur_zoo.evaluation.protocols import TestSet
+from deblur_zoo.files import pictures
 from deblur_zoo.files.folder_lock import only_process
 from deblur_zoo.files.resumable_folder import SETTINGS, ResumableFolder
 
@@ -83,8 +85,6 @@ def run(methods, test_set, measures, folder, batch_size=16, progress=False):
     Returns:
         list of ``Result``.
     """
-    from tqdm import tqdm
-
     of = {
         "labels": _digest(test_set.labels),
         "measures": {measure.name: measure.of for measure in measures},
@@ -144,9 +144,6 @@ def write_inputs(test_set, folder, batch_size=16, progress=False):
     Returns:
         number of pairs.
     """
-    from tqdm import tqdm
-
-    from deblur_zoo.files import pictures
 
     total = test_set.protocol.count(len(test_set.faces))
     with tqdm(total=total, unit="picture", disable=None if progress else True) as bar:

@@ -6,6 +6,7 @@ import statistics
 import time
 from functools import partial
 
+import keras
 import numpy as np
 
 from deblur_zoo import execution
@@ -29,8 +30,6 @@ def milliseconds_a_face(model, batch_size, runs=None, size=CROP_SIZE, clock=time
     Returns:
         float, milliseconds; the result is read back from the device each time.
     """
-    import keras
-
     function = partial(execution.run, model) if isinstance(model, keras.Model) else model
     images = np.random.default_rng(0).random((batch_size, size, size, 3), dtype=np.float32)
     times = []
@@ -43,8 +42,6 @@ def milliseconds_a_face(model, batch_size, runs=None, size=CROP_SIZE, clock=time
 
 def machine():
     """The machine in words: system, processor, number of processors and accelerators, if any."""
-    import keras
-
     described = f"{platform.system()}, {platform.processor() or platform.machine()}, {os.cpu_count()} processors"
     kinds = [device.split(":")[0] for device in keras.distribution.list_devices()]
     accelerators = [kind for kind in kinds if kind != "cpu"]

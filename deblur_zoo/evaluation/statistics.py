@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 CONFIDENCE, RESAMPLES, SEED = 0.95, 9999, 0
 
@@ -36,8 +37,6 @@ def bootstrap_interval(values, seed=SEED):
         ValueError: fewer than 2 values.
         ImportError: SciPy is not installed.
     """
-    from scipy import stats
-
     values = np.asarray(values, np.float64)
     if values.ndim != 1 or len(values) < 2:
         raise ValueError(f"an interval needs at least 2 values, got shape {values.shape}")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 
 from deblur_zoo.evaluation.methods import inputs
 from deblur_zoo.evaluation.runs import journal, kernels_of
@@ -77,8 +78,6 @@ def verify(methods, test_set, pairs, identity, folder, batch_size=16, progress=F
     Raises:
         ValueError: a picture of the list is not among the faces.
     """
-    from tqdm import tqdm
-
     index = {stem: number for number, stem in enumerate(test_set.stems)}
     for pair in pairs:
         for stem in (pair.first, pair.second):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from skimage import filters, restoration
 
 from deblur_zoo.annotations import Array
 from deblur_zoo.evaluation.protocol import as_float
@@ -75,8 +76,6 @@ def unsharp_mask(image: Array, radius: float, amount: float) -> Array:
     Raises:
         ImportError: scikit-image is not installed.
     """
-    from skimage import filters
-
     # Channel by channel: with channel_axis=-1, scikit-image 0.26 returns uninitialised memory.
     return _by_channel(lambda channel: filters.unsharp_mask(channel, radius=radius, amount=amount), image)
 
@@ -95,8 +94,6 @@ def wiener(image: Array, kernel: Array, balance: float) -> Array:
     Raises:
         ImportError: scikit-image is not installed.
     """
-    from skimage import restoration
-
     return _by_channel(lambda channel: restoration.wiener(channel, _odd(kernel), balance), image)
 
 
@@ -106,8 +103,6 @@ def richardson_lucy(image: Array, kernel: Array, iterations: int) -> Array:
     Args:
         iterations: more give sharper and noisier images.
     """
-    from skimage import restoration
-
     return _by_channel(
         lambda channel: restoration.richardson_lucy(channel, _odd(kernel), iterations, filter_epsilon=DARK), image
     )

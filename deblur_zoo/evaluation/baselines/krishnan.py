@@ -14,6 +14,8 @@ small; borders are mirrored; kernels are centred on their centre of mass, as the
 from typing import Any
 
 import numpy as np
+from scipy import linalg
+from skimage import transform
 
 from deblur_zoo.annotations import Array
 from deblur_zoo.evaluation.baselines.classical import BORDER, Baseline
@@ -100,8 +102,6 @@ def _sharpened(sharp, blurred, kernel, weight):
 
 
 def _fitted(sharp, blurred, kernel, kernel_weight):
-    from scipy import linalg
-
     side = len(kernel)
     spectrum = np.fft.fft2(sharp)
     own = np.fft.ifft2((np.abs(spectrum) ** 2).sum(axis=0)).real
@@ -167,8 +167,6 @@ def _centred(kernel):
 
 
 def _resized(image, shape):
-    from skimage import transform
-
     shrinks = shape[0] < image.shape[0]
     return transform.resize(image, shape, order=1, mode="reflect", anti_aliasing=shrinks)
 
