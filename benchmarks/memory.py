@@ -12,10 +12,15 @@ import resource
 import tempfile
 from pathlib import Path
 
+import cv2
+import numpy as np
 from absl import flags
+from skimage import data
+from tqdm import tqdm
 
 from deblur_zoo.files import command_line_tools
 from deblur_zoo.restoration.photo import DEFAULT_PRESET
+from deblur_zoo.restoration.restorer import Restorer
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("photos", 2000, "photos to restore", lower_bound=1)
@@ -44,10 +49,6 @@ def write_photos(folder, count, megapixels=None, deep=False):
     Returns:
         dict of each path to that of its result, and the number of different sizes.
     """
-    import cv2
-    import numpy as np
-    from skimage import data
-
     random, photo = np.random.default_rng(0), data.astronaut()
     jobs, sizes = {}, set()
     for number in range(count):
@@ -78,10 +79,6 @@ def megabytes_after_each(restorer, jobs):
 
 
 def main(arguments):
-    from tqdm import tqdm
-
-    from deblur_zoo.restoration.restorer import Restorer
-
     command_line_tools.require_flags(arguments)
     with tempfile.TemporaryDirectory() as folder:
         jobs, sizes = write_photos(Path(folder), FLAGS.photos, FLAGS.megapixels, FLAGS.deep)
