@@ -129,8 +129,8 @@ def convert(saved, precision, calibration=None):
         calibration: float32 (N, H, W, 3), blurred faces; for ``int8``.
 
     Raises:
-        ValueError: an operator that is not builtin, named with its layers; for ``int8``, a sum that the interpreter
-            rejects, see ``dead_sums``.
+        ValueError: an operator that is not builtin, named with its layers; for ``int8``, a feature that the interpreter
+            rejects, see ``dead_features``.
     """
     import tensorflow as tf
 
@@ -151,7 +151,7 @@ def convert(saved, precision, calibration=None):
     foreign = foreign_operators(content)
     if foreign:
         raise ValueError(f"the TFLite file needs operators that are not builtin: {', '.join(foreign)}")
-    dead = dead_sums(content)
+    dead = dead_features(content)
     if dead:
         raise ValueError(
             f"{precision}, which --precisions can omit, needs features that vary: {', '.join(dead[:3])} "
@@ -191,28 +191,36 @@ def foreign_operators(content):
     return sorted((code.CustomCode() or b"?").decode() for code in custom)
 
 
-def dead_sums(content):
-    """Names of a quantised file's sums that the interpreter rejects because they are zero for every image.
+def dead_features(content):
+    """Names of a quantised file's features that the interpreter rejects because they are zero for every image.
 
-    Its ADD kernel aborts the process unless twice the larger input's scale is below 2**20 times the result's (SUB does
-    not). Dead ReLUs make the result's range, and so its scale, nearly zero.
+    Dead ReLUs make a feature's range, and so its scale, nearly zero. The interpreter aborts the process if an ADD's
+    result has a scale of at most twice the larger input's / 2**20 (SUB's does not), or if XNNPACK is to multiply a
+    convolution's or a dense layer's sums by 256 or more.
     """
     from tensorflow.lite.python import schema_py_generated as schema
 
     file = schema.Model.GetRootAsModel(content, 0)
     graph = file.Subgraphs(0)
+    builtin = schema.BuiltinOperator
+    # Which of the inputs are the image and the kernel.
+    places = {builtin.CONV_2D: (0, 1), builtin.FULLY_CONNECTED: (0, 1), builtin.TRANSPOSE_CONV: (2, 1)}
 
     def scale(index):
         found = graph.Tensors(index).Quantization()
-        return found.Scale(0) if found is not None and found.ScaleLength() == 1 else None
+        return float(found.ScaleAsNumpy().max()) if found is not None and found.ScaleLength() else None
 
     names = []
     for operator in map(graph.Operators, range(graph.OperatorsLength())):
-        code = file.OperatorCodes(operator.OpcodeIndex())
-        if code.BuiltinCode() != schema.BuiltinOperator.ADD:
+        kind = file.OperatorCodes(operator.OpcodeIndex()).BuiltinCode()
+        if kind != builtin.ADD and kind not in places:
             continue
-        result, inputs = scale(operator.Outputs(0)), [scale(operator.Inputs(side)) for side in (0, 1)]
-        if result is not None and None not in inputs and 2 * max(inputs) >= 2**20 * result:
+        result = scale(operator.Outputs(0))
+        inputs = [scale(operator.Inputs(place)) for place in places.get(kind, (0, 1))]
+        if result is None or None in inputs:
+            continue
+        dead = 2 * max(inputs) >= 2**20 * result if kind == builtin.ADD else inputs[0] * inputs[1] >= 256 * result
+        if dead:
             names.append(graph.Tensors(operator.Outputs(0)).Name().decode().split(";")[0])
     return names
 

@@ -133,14 +133,20 @@ def test_an_operator_without_builtin_is_named_with_its_layer(make_small_model, t
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_sum_that_no_face_wakes_is_named(make_small_model, faces, tmp_path):
+class DeadSum(keras.layers.Layer):
+    def call(self, features):
+        return tf.nn.relu(-2.0 * features + -3.0 * features[..., ::-1])
+
+
+class DeadConvolution(keras.layers.Layer):
+    def call(self, features):
+        return tf.nn.relu(tf.nn.conv2d(features, -20.0 * tf.ones((3, 3, 3, 3)), 1, "SAME"))
+
+
+@pytest.mark.parametrize("dead", [DeadSum, DeadConvolution])
+def test_a_feature_that_no_face_wakes_is_named(dead, make_small_model, faces, tmp_path):
     """Without the check the interpreter ends its process on this file, so nothing says why."""
-
-    class Dead(keras.layers.Layer):
-        def call(self, features):
-            return tf.nn.relu(-2.0 * features + -3.0 * features[..., ::-1])
-
-    model = make_small_model(plus(Dead, "dead_layer"))
+    model = make_small_model(plus(dead, "dead_layer"))
     with pytest.raises(ValueError, match="^int8.*dead_layer"):
         tflite_model.export(model, tmp_path / "out", size=SIZE, precisions=["int8"], faces=faces)
     assert list(tmp_path.iterdir()) == []
