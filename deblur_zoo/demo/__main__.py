@@ -16,11 +16,11 @@ from absl import flags
 from deblur_zoo.demo.page import serve
 from deblur_zoo.files import command_line_tools, pictures
 from deblur_zoo.files.command_line_tools import UsageError
+from deblur_zoo.files.downloads import LOOPBACK
 from deblur_zoo.restoration.photo import DEFAULT_PRESET
 from deblur_zoo.zoo import list_models
 
 FLAGS = flags.FLAGS
-_LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
 def define_flags():
@@ -38,7 +38,7 @@ def run_demo(arguments):
     if importlib.util.find_spec("gradio") is None:
         raise UsageError('The demo needs Gradio: pip install "deblur-zoo[demo]".')
     # Gradio 6 brings Pillow 12, which has known vulnerabilities that a stranger's picture could exploit.
-    if FLAGS.host not in _LOCAL and int(PIL.__version__.split(".")[0]) < 13:
+    if FLAGS.host not in LOOPBACK and int(PIL.__version__.split(".")[0]) < 13:
         raise UsageError(
             f"With Pillow {PIL.__version__} the page must stay on this computer; to use --host {FLAGS.host}, "
             'run: pip install "pillow>=13"'

@@ -112,7 +112,7 @@ def require_folders(*names):
     """Reject flags that name something else than a folder; those that are not given are left to ``require_flags``.
 
     Raises:
-        UsageError: there is no such folder.
+        UsageError: the value is not a folder.
     """
     for name in names:
         value = flags.FLAGS[name].value

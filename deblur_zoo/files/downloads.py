@@ -26,7 +26,7 @@ MAXIMUM_BYTES = 2 << 30
 _TIMEOUT_SECONDS = 30
 # In a folder of the cache.
 _ARCHIVE, _PRESET = "archive", "preset"
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def cache_folder():
@@ -148,7 +148,7 @@ def _local_path(parts, uri):
 
 def _check_scheme(address):
     parts = urllib.parse.urlsplit(address)
-    if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+    if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK):
         return
     hint = " (unencrypted http is accepted from this machine only)" if parts.scheme == "http" else ""
     raise ValueError(f"A preset's URI must begin with https://, file://, hf:// or kaggle://, got {address}{hint}.")

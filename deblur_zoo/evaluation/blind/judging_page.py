@@ -25,7 +25,7 @@ def read_photos(folder: StrPath, limit: int | None = None) -> dict[str, Array]:
         limit: only the first so many, sorted by name.
 
     Raises:
-        FileNotFoundError: there is no such folder.
+        FileNotFoundError: the folder does not exist.
         ValueError: it has no pictures, or one is damaged or has transparency.
     """
     paths = pictures.list_pictures(folder)[:limit]
