@@ -19,7 +19,7 @@ from absl import flags
 from deblur_zoo import zoo
 from deblur_zoo.exported import onnx_file, tflite_file
 from deblur_zoo.files import command_line_tools
-from exporters import onnx_model, tflite_model
+from exporters import onnx_conversion, tflite_conversion
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list("presets", None, "presets to time; default: all with weights")
@@ -32,9 +32,9 @@ DEBLUR = ".deblur()"
 
 def exported_ways(model, size, folder):
     """Functions of float32 faces that run the exported files, by name."""
-    with tflite_model.saved_for_one_size(model, size, size) as saved:
-        (folder / "model.tflite").write_bytes(tflite_model.convert(saved, "float32"))
-    onnx_model.write(model, folder / "model.onnx", {"preset": model.name, "kind": model.kind})
+    with tflite_conversion.saved_for_one_size(model, size, size) as saved:
+        (folder / "model.tflite").write_bytes(tflite_conversion.convert(saved, "float32"))
+    onnx_conversion.write(model, folder / "model.onnx", {"preset": model.name, "kind": model.kind})
     return {
         "LiteRT": tflite_file.open_runner(folder / "model.tflite"),
         "ONNX Runtime": onnx_file.open_runner(folder / "model.onnx"),

@@ -54,12 +54,12 @@ def make(tmp_path, tiny_preset, tiny_model):
         return export(form)
 
     def export(form):
-        from exporters import onnx_model, saved_model, tflite_model
+        from exporters import onnx_conversion, saved_model, tflite_model
         from exporters.information import information
 
         described = information("tiny")
         if form == "onnx":
-            onnx_model.write(tiny_model, tmp_path / "tiny.onnx", described)
+            onnx_conversion.write(tiny_model, tmp_path / "tiny.onnx", described)
             return tmp_path / "tiny.onnx"
         if form == "tflite":
             tflite_model.export(tiny_model, tmp_path / "tflite", information=described, size=(16, 16),

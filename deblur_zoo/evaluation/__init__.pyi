@@ -1,6 +1,7 @@
 from . import (
     baselines as baselines,
     camera_protocol as camera_protocol,
+    comparison as comparison,
     faces as faces,
     given_pairs as given_pairs,
     groups as groups,

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from absl import flags
 
+from deblur_zoo import zoo
 from deblur_zoo.files import command_line_tools
 from deblur_zoo.files.command_line_tools import UsageError, working
 
@@ -72,28 +73,41 @@ def evaluate(arguments):
     _check_flags(arguments)
     try:
         with working("starting"):
-            from deblur_zoo.evaluation import runs
-            from deblur_zoo.evaluation.faces import Faces
-            from deblur_zoo.evaluation.protocols import make_test_set
+            from deblur_zoo.evaluation import comparison
     except ImportError as error:
         raise _not_installed(error) from None
     try:
         with working("reading faces"):
-            faces = Faces(FLAGS.faces, FLAGS.limit, FLAGS.labels) if FLAGS.faces else None
+            faces = comparison.Faces(FLAGS.faces, FLAGS.limit, FLAGS.labels) if FLAGS.faces else None
         named = command_line_tools.table("pairs") if {"chrysos", "pairs"} & set(FLAGS.protocol) else {}
         shards = [] if named else FLAGS.pairs
         test_sets = [
-            make_test_set(name, faces, FLAGS.kernels_per_size, FLAGS.sigma, named, FLAGS.kinds, shards)
+            comparison.make_test_set(name, faces, FLAGS.kernels_per_size, FLAGS.sigma, named, FLAGS.kinds, shards)
             for name in dict.fromkeys(FLAGS.protocol)
         ]
         if FLAGS.write_inputs:
             for test_set in test_sets:
                 folder = Path(FLAGS.write_inputs, test_set.name)
-                count = runs.write_inputs(test_set, folder, FLAGS.batch_size, progress=True)
+                count = comparison.write_inputs(test_set, folder, FLAGS.batch_size, progress=True)
                 print(f"wrote {count} pairs into {folder}")
             return 0
         with tempfile.TemporaryDirectory() as temporary:
-            report = _measured(test_sets, Path(FLAGS.out or temporary))
+            report = comparison.compare(
+                _sources(),
+                test_sets,
+                Path(FLAGS.out or temporary),
+                measures={name: FLAGS[name].value for name in comparison.MEASURES},
+                passes=FLAGS.passes,
+                batch_size=FLAGS.batch_size,
+                verification=FLAGS.verification,
+                groups_faces=FLAGS.groups_faces,
+                group_pattern=FLAGS.group_pattern,
+                second_pass=FLAGS.second_pass,
+                speed=FLAGS.speed,
+                contact_sheets=bool(FLAGS.out),
+                document=bool(FLAGS.document),
+                command=_command(),
+            )
     except ImportError as error:
         raise _not_installed(error) from None
     except ValueError as error:
@@ -106,72 +120,9 @@ def evaluate(arguments):
     return 0
 
 
-def _measured(test_sets, out):
-    from deblur_zoo.evaluation import groups, presets, runs, second_pass, speed
-    from deblur_zoo.evaluation.faces import Faces
-    from deblur_zoo.evaluation.methods import BLURRED_INPUT, open_method
-    from deblur_zoo.evaluation.protocols import make_test_set
-    from deblur_zoo.evaluation.report import make_report
-    from deblur_zoo.evaluation.report_measures import Chosen
-    from deblur_zoo.evaluation.verification import read_list, verify
-
-    listed = read_list(FLAGS.verification) if FLAGS.verification else None
-    people = Faces(FLAGS.groups_faces) if FLAGS.groups_faces else None
-    group_of = people and dict(zip(people.names, groups.groups_of(people.stems, FLAGS.group_pattern), strict=True))
-    chosen = Chosen(
-        identity_network=FLAGS.identity_network, gallery=FLAGS.gallery, labels=FLAGS.labels, parser=FLAGS.parser,
-        detection=FLAGS.detection, landmarks=FLAGS.landmarks, vgg_face=FLAGS.vgg_face, verification=FLAGS.verification,
-        speed=FLAGS.speed,
-    )  # fmt: skip
-    sources = _sources()
-    with working("loading presets"):
-        methods = [open_method(source, FLAGS.passes) for source in sources]
-    models = [method for method in methods if method.model]
-    kept, pairs = out / "measured", None
-    results = runs.run_all(methods, test_sets, chosen.measures, kept, FLAGS.batch_size, progress=True)
-    if listed:
-        pairs = verify(methods, test_sets[0], listed, chosen.identity, kept, FLAGS.batch_size, progress=True)
-    times = {}
-    if FLAGS.speed:
-        with working("measuring times"):
-            times = {
-                method.name: {size: speed.milliseconds_a_face(method.model, size) for size in speed.BATCH_SIZES}
-                for method in models
-            }
-    more = []
-    if FLAGS.second_pass:
-        camera = next(test_set for test_set in test_sets if test_set.name == "camera")
-        of_camera = {result.method.name: result for result in results if result.test_set is camera}
-        again = [open_method(source, 2) for source, method in zip(sources, methods, strict=True) if method.model]
-        twice = runs.run_all(
-            again, [camera], chosen.measures[:1], kept / "second_pass", FLAGS.batch_size, progress=True, beside=()
-        )
-        once = [of_camera[method.name] for method in models]
-        more.append(second_pass.by_second_pass(of_camera[BLURRED_INPUT], once, twice))
-    if people:
-        test_set = make_test_set("kernel_sizes", people)
-        of_people = runs.run_all(
-            models, [test_set], chosen.measures[:1], kept / "groups", FLAGS.batch_size, progress=True
-        )
-        more.append(groups.by_group_of_people(of_people, group_of))
-    sheets = out / "sheets" if FLAGS.out else None
-    report = make_report(
-        results, chosen.missing, chosen.gallery_note(test_sets), pairs, times, sheets, _command(), more
-    )
-    if FLAGS.document:
-        report.title = "Results"
-        report.about.insert(
-            0, "docs/evaluation.md defines the numbers; the .json file beside this one has all of them."
-        )
-        report.tables.insert(0, presets.presets_table())
-    return report
-
-
 def _sources():
     if "all" not in FLAGS.preset:
         return FLAGS.preset
-    from deblur_zoo import zoo
-
     position = FLAGS.preset.index("all")
     return [*FLAGS.preset[:position], *zoo.list_models(kind="deblurrer", trained=True), *FLAGS.preset[position + 1 :]]
 

@@ -19,7 +19,7 @@ NEEDED = {"tflite": "ai_edge_litert", "onnx": "onnxruntime"}
 @pytest.fixture(scope="module")
 def path_of(make_small_model, tmp_path_factory):
     """A function of a kind to the path of a file or folder of it."""
-    from exporters import onnx_model, saved_model, tflite_model
+    from exporters import onnx_conversion, saved_model, tflite_model
 
     folder, model = tmp_path_factory.mktemp("kinds"), make_small_model()
 
@@ -32,7 +32,7 @@ def path_of(make_small_model, tmp_path_factory):
             return folder / "tflite" / f"small_{SIZE[0]}x{SIZE[1]}_float32.tflite"
         information = {"format_version": 1, "preset": "small", "kind": "deblurrer"}
         if kind == "onnx":
-            onnx_model.write(model, folder / "small.onnx", information)
+            onnx_conversion.write(model, folder / "small.onnx", information)
             return folder / "small.onnx"
         saved_model.write(model, folder / "saved_model")
         saved_model.write_information(information, folder / "saved_model")

@@ -15,7 +15,7 @@ from tensorflow.lite.python import schema_py_generated as schema  # noqa: E402
 
 from deblur_zoo import zoo  # noqa: E402
 from deblur_zoo.zoo import presets  # noqa: E402
-from exporters import tflite_model  # noqa: E402
+from exporters import tflite_conversion  # noqa: E402
 from tests.small_presets import small_config  # noqa: E402
 
 # What LiteRT's GPU delegate has a rule for, of what image networks use (its file model_builder.cc).
@@ -46,8 +46,8 @@ def refused(content):
 
 
 def check(model, side):
-    with tflite_model.saved_for_one_size(model, side, side) as saved:
-        content = tflite_model.convert(saved, "float16")
+    with tflite_conversion.saved_for_one_size(model, side, side) as saved:
+        content = tflite_conversion.convert(saved, "float16")
     assert wide_tensors(content) == []
     assert refused(content) == []
 

@@ -16,7 +16,7 @@ import tensorflow as tf  # noqa: E402
 
 from deblur_zoo import zoo  # noqa: E402
 from deblur_zoo.exported import onnx_file  # noqa: E402
-from exporters import onnx_graph, onnx_model, verify  # noqa: E402
+from exporters import onnx_conversion, onnx_graph, onnx_model, verify  # noqa: E402
 
 INFORMATION = {"name": "small", "range": [0, 1], "licence": "© someone"}
 
@@ -46,7 +46,7 @@ def test_export_writes_one_file_and_compares_every_size(exported):
 
 def test_what_the_file_says(exported):
     written = onnx.load(str(exported[0] / "small.onnx"))
-    assert {entry.domain: entry.version for entry in written.opset_import}[""] == onnx_model.OPSET == 15
+    assert {entry.domain: entry.version for entry in written.opset_import}[""] == onnx_conversion.OPSET == 15
     for value, name in zip((*written.graph.input, *written.graph.output), ("images", "restored"), strict=True):
         tensor = value.type.tensor_type
         assert (value.name, tensor.elem_type) == (name, onnx.TensorProto.FLOAT)
@@ -78,17 +78,17 @@ def test_half_precision_is_written_and_compared_too(model, tmp_path):
 
 
 def test_half_precision_that_differs_leaves_nothing(model, tmp_path, monkeypatch):
-    right = onnx_model.write_float16
+    right = onnx_conversion.write_float16
 
     def write_other_weights(source, file, information):
         bias = model.last.bias
         kept = bias.numpy()
         bias.assign(kept + [0.01, 0, 0])
-        onnx_model.write(model, source, information)
+        onnx_conversion.write(model, source, information)
         bias.assign(kept)
         right(source, file, information)
 
-    monkeypatch.setattr(onnx_model, "write_float16", write_other_weights)
+    monkeypatch.setattr(onnx_conversion, "write_float16", write_other_weights)
     with pytest.raises(verify.VerificationError, match="float16, .*0.01"):
         onnx_model.export(model, tmp_path / "1", float16=True)
     assert list(tmp_path.iterdir()) == []
@@ -100,7 +100,7 @@ def test_whole_numbers_stay_whole():
         below = tf.where(x < 3, x + 1, x)
         return {"below": below, "clipped": tf.maximum(below, -5), "part": y[: tf.shape(x)[0], :2], "small": y < 0.5}
 
-    converted = onnx_model.convert(function)
+    converted = onnx_conversion.convert(function)
     assert not [node for node in converted.graph.node if node.op_type == "Cast" and node.attribute[0].i == 1]
     session = onnxruntime.InferenceSession(converted.SerializeToString())
     # Neither of the first two is a float32.
@@ -120,7 +120,7 @@ def test_a_size_that_must_be_a_float_is_refused():
         return tf.reduce_sum(values) / tf.cast(tf.shape(values)[0], tf.float32)
 
     with pytest.raises(ValueError, match="through floats"):
-        onnx_model.convert(mean)
+        onnx_conversion.convert(mean)
 
 
 def test_constants_that_float32_rounded_up_are_clipped():
@@ -149,7 +149,7 @@ def test_wrong_written_weights_are_found_and_leave_the_old_version(model, tmp_pa
     old = tmp_path / "small" / "onnx" / "1"
     old.mkdir(parents=True)
     (old / "small.onnx").write_text("old")
-    right = onnx_model.write
+    right = onnx_conversion.write
 
     def write_one_wrong_weight(model, file, information):
         bias = model.last.bias
@@ -158,7 +158,7 @@ def test_wrong_written_weights_are_found_and_leave_the_old_version(model, tmp_pa
         right(model, file, information)
         bias.assign(kept)
 
-    monkeypatch.setattr(onnx_model, "write", write_one_wrong_weight)
+    monkeypatch.setattr(onnx_conversion, "write", write_one_wrong_weight)
     with pytest.raises(FileExistsError):
         onnx_model.export(model, old)
     for path, overwrite in ((old, True), (tmp_path / "new" / "onnx" / "1", False)):
@@ -175,7 +175,7 @@ def test_an_invalid_file_is_refused(model, tmp_path, monkeypatch):
         graph = onnx.helper.make_graph([onnx.helper.make_node("Relu", ["nothing"], ["images"])], "g", [], [value])
         onnx.save(onnx.helper.make_model(graph), str(file))
 
-    monkeypatch.setattr(onnx_model, "write", write_nonsense)
+    monkeypatch.setattr(onnx_conversion, "write", write_nonsense)
     with pytest.raises(verify.VerificationError, match="not valid ONNX"):
         onnx_model.export(model, tmp_path / "1")
     assert list(tmp_path.iterdir()) == []
@@ -186,7 +186,7 @@ def test_whole_numbers_are_divided_as_python_does():
     def divide(x, y):
         return {"quotient": x // y, "rest": x % y}
 
-    session = onnxruntime.InferenceSession(onnx_model.convert(divide).SerializeToString())
+    session = onnxruntime.InferenceSession(onnx_conversion.convert(divide).SerializeToString())
     x, y = (values.ravel().astype(np.int32) for values in np.meshgrid(np.arange(-9, 10), [-8, -3, -1, 1, 3, 8]))
     names = [value.name for value in session.get_outputs()]
     given = dict(zip((value.name for value in session.get_inputs()), (x, y), strict=True))
@@ -202,7 +202,7 @@ def test_an_operation_that_onnx_lacks_is_named():
             return tf.math.digamma(values)
 
     with pytest.raises(ValueError, match=r"opset 15.* Digamma \(odd_layer/Digamma\)"):
-        onnx_model.convert(special)
+        onnx_conversion.convert(special)
 
 
 def test_information_that_json_cannot_hold_is_refused_before_any_work(model, tmp_path):

@@ -14,7 +14,7 @@ litert = pytest.importorskip("ai_edge_litert.interpreter", reason="the TFLite in
 import tensorflow as tf  # noqa: E402
 
 from deblur_zoo.models.one_step import OneStep  # noqa: E402
-from exporters import tflite_check, tflite_model  # noqa: E402
+from exporters import tflite_check, tflite_conversion, tflite_model  # noqa: E402
 from exporters.information import information  # noqa: E402
 from exporters.verify import VerificationError  # noqa: E402
 
@@ -104,7 +104,7 @@ def test_the_file_says_what_it_is(exported):
 def test_only_builtin_operators(exported):
     _, path, _ = exported
     for file in path.glob("*.tflite"):
-        assert tflite_model.foreign_operators(file.read_bytes()) == []
+        assert tflite_conversion.foreign_operators(file.read_bytes()) == []
 
 
 def plus(layer_class, name):
@@ -154,14 +154,14 @@ def test_a_feature_that_no_face_wakes_is_named(dead, make_small_model, faces, tm
 
 
 def test_a_wrong_file_is_found_and_leaves_nothing(make_small_model, tmp_path, monkeypatch):
-    model, right = make_small_model(), tflite_model.convert
+    model, right = make_small_model(), tflite_conversion.convert
 
     def convert_wrong_weights(saved, precision, calibration=None):
         content = right(saved, precision, calibration)
         model.last.bias.assign(model.last.bias + 0.01)
         return content
 
-    monkeypatch.setattr(tflite_model, "convert", convert_wrong_weights)
+    monkeypatch.setattr(tflite_conversion, "convert", convert_wrong_weights)
     with pytest.raises(VerificationError, match="float32 .*60"):
         tflite_model.export(model, tmp_path / "a" / "b", size=SIZE, precisions=["float32"])
     assert list(tmp_path.iterdir()) == []
