@@ -43,17 +43,18 @@ def widen(narrow: keras.Model, wide: keras.Model) -> None:
 
     Args:
         narrow: a trained, built model.
-        wide: a built float32 model of the same class and depth, whose layers are at least as wide.
+        wide: a built float32 model of the same class, whose layers are at least as wide. Layers that only it has must
+            not change its output, such as a branch whose last layer is zero.
 
     Raises:
-        ValueError: other or narrower layers, or layers whose inputs are concatenated from widened ones, so that the
+        ValueError: missing or narrower layers, or layers whose inputs are concatenated from widened ones, so that the
             two outputs differ.
     """
     sources, targets = dict(_layers_with_weights(narrow)), dict(_layers_with_weights(wide))
-    if other := sorted(sources.keys() ^ targets.keys()):
-        raise ValueError(f"only one of the two networks has the layer {other[0]}")
-    for path, target in targets.items():
-        _fill(path, sources[path], target)
+    if missing := sorted(sources.keys() - targets.keys()):
+        raise ValueError(f"only the narrow network has the layer {missing[0]}")
+    for path, source in sources.items():
+        _fill(path, source, targets[path])
     _compare(narrow, wide)
 
 
