@@ -17,7 +17,7 @@ Deviations from the paper:
   has one blur kernel, which only the whole image reveals. Gains start at one.
 - ``image_skip``, ours: the network's output is added to the blurred image, and starts at zero, so a sharp face passes
   through unchanged from the first step.
-- ``detail_width``, ours: a branch beside the last layer adds detail; see ``layers.detail_branch``.
+- ``filter_width``, ours: a branch beside the last layer adds detail; see ``layers.detail_branch``.
 """
 
 from collections.abc import Sequence
@@ -27,8 +27,8 @@ import keras
 from keras import layers, ops
 
 from deblur_zoo.annotations import Tensor
+from deblur_zoo.layers.adaptive_filters import AdaptiveFilters
 from deblur_zoo.layers.channel_attention import channel_attention
-from deblur_zoo.layers.detail_branch import DetailBranch
 from deblur_zoo.models.deblurrer import Deblurrer, check_whole_numbers
 
 
@@ -126,7 +126,7 @@ class OneStep(Deblurrer):
         image_skip: add the network's output to the blurred image (paper: no).
         leaky_slope: slope of the leaky ReLU.
         channel_attention: gains per channel from the whole image (paper: no).
-        detail_width: channels of the detail branch; 0: no branch (paper).
+        filter_width: channels of the detail branch; 0: no branch (paper).
 
     Raises:
         ValueError: invalid arguments.
@@ -143,7 +143,7 @@ class OneStep(Deblurrer):
         image_skip: bool = False,
         leaky_slope: float = 0.01,
         channel_attention: bool = False,
-        detail_width: int = 0,
+        filter_width: int = 0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -151,7 +151,7 @@ class OneStep(Deblurrer):
         for name, value in [*counts.items(), *(("kernel_sizes", size) for size in kernel_sizes)]:
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f"OneStep: {name} must be whole numbers of at least 1, got {value!r}")
-        check_whole_numbers("OneStep", minimum=0, detail_width=detail_width)
+        check_whole_numbers("OneStep", minimum=0, filter_width=filter_width)
         self.settings = {
             **counts,
             "kernel_sizes": list(kernel_sizes),
@@ -159,7 +159,7 @@ class OneStep(Deblurrer):
             "image_skip": bool(image_skip),
             "leaky_slope": float(leaky_slope),
             "channel_attention": bool(channel_attention),
-            "detail_width": detail_width,
+            "filter_width": filter_width,
         }
         self.size_divisor = scale
         self.first = layers.Conv2D(width, 3 * scale, strides=scale, padding="same", name="first")
@@ -175,15 +175,15 @@ class OneStep(Deblurrer):
             self.last = layers.Conv2D(3, 1, dtype="float32", **last)
         else:
             self.last = layers.Conv2DTranspose(3, scale, strides=scale, dtype="float32", **last)
-        self.detail = DetailBranch(detail_width, scale, name="detail") if detail_width else None
+        self.filters = AdaptiveFilters(filter_width, scale, name="filters") if filter_width else None
 
     def restore(self, images: Tensor, training: bool = False) -> Tensor:
         features = self.first(images)
         for module in self.inception:
             features = module(features)
         restored = self.last(features)
-        if self.detail is not None:
-            restored = restored + self.detail(images, features)
+        if self.filters is not None:
+            restored = restored + self.filters(images, features)
         return images + restored if self.settings["image_skip"] else restored
 
     def get_config(self) -> dict[str, Any]:
