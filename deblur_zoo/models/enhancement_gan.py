@@ -26,6 +26,7 @@ Deviations from the paper:
   blocks.
 - ``image_skip``, ours: tanh's result is added to the blurred image, and the last convolution starts at zero, so a sharp
   face passes through unchanged from the first step.
+- ``filter_width``, ours: filters at full resolution add or remove detail; see ``layers.adaptive_filters``.
 """
 
 from collections.abc import Sequence
@@ -35,6 +36,7 @@ import keras
 from keras import layers, ops
 
 from deblur_zoo.annotations import Tensor
+from deblur_zoo.layers.adaptive_filters import AdaptiveFilters
 from deblur_zoo.models.deblurrer import Deblurrer, check_whole_numbers
 from deblur_zoo.models.enhancement_gan_blocks import (
     DRDBU,
@@ -112,6 +114,7 @@ class EnhancementGan(Deblurrer):
         scale: all layers work at 1/scale of height and width (paper: 1).
         image_skip: add the network's output to the blurred image (paper: no).
         channel_attention: gains per channel in the repeated blocks (paper: no).
+        filter_width: channels that choose the strength of adaptive filters; 0: no filters (paper).
 
     Raises:
         ValueError: invalid arguments.
@@ -137,6 +140,7 @@ class EnhancementGan(Deblurrer):
         scale: int = 1,
         image_skip: bool = False,
         channel_attention: bool = False,
+        filter_width: int = 0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -150,7 +154,7 @@ class EnhancementGan(Deblurrer):
             "scale": scale,
         }
         check_whole_numbers("EnhancementGan", **counts)
-        check_whole_numbers("EnhancementGan", minimum=0, recurrences=recurrences)
+        check_whole_numbers("EnhancementGan", minimum=0, recurrences=recurrences, filter_width=filter_width)
         if enhancement_blocks is not None:
             check_whole_numbers("EnhancementGan", enhancement_blocks=enhancement_blocks)
         if len(counts["widths"]) < 2:
@@ -167,6 +171,7 @@ class EnhancementGan(Deblurrer):
             "residual_scale": float(residual_scale),
             "normalization": normalization,
             "leaky_slope": float(leaky_slope),
+            "filter_width": filter_width,
             **{name: bool(value) for name, value in switches.items()},
         }
         self.size_divisor = scale * 2 ** (len(counts["widths"]) - 1)
@@ -200,6 +205,7 @@ class EnhancementGan(Deblurrer):
             self.last = layers.Conv2D(3, 3, padding="same", dtype="float32", **last)
         else:
             self.last = layers.Conv2DTranspose(3, scale, strides=scale, dtype="float32", **last)
+        self.filters = AdaptiveFilters(filter_width, scale, name="filters") if filter_width else None
 
     def restore(self, images: Tensor, training: bool = False) -> Tensor:
         features = self.coarse(ops.relu(self.first(2.0 * images - 1.0)))
@@ -207,6 +213,8 @@ class EnhancementGan(Deblurrer):
             features = part(features)
         # [-1, 1] to [0, 1], where an addition is half as large.
         restored = 0.5 * ops.tanh(self.last(features))
+        if self.filters is not None:
+            restored = restored + self.filters(images, features)
         return restored + (images if self.settings["image_skip"] else 0.5)
 
     def get_config(self) -> dict[str, Any]:

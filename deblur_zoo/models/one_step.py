@@ -17,7 +17,7 @@ Deviations from the paper:
   has one blur kernel, which only the whole image reveals. Gains start at one.
 - ``image_skip``, ours: the network's output is added to the blurred image, and starts at zero, so a sharp face passes
   through unchanged from the first step.
-- ``filter_width``, ours: a branch beside the last layer adds detail; see ``layers.detail_branch``.
+- ``filter_width``, ours: filters at full resolution add or remove detail; see ``layers.adaptive_filters``.
 """
 
 from collections.abc import Sequence
@@ -126,7 +126,7 @@ class OneStep(Deblurrer):
         image_skip: add the network's output to the blurred image (paper: no).
         leaky_slope: slope of the leaky ReLU.
         channel_attention: gains per channel from the whole image (paper: no).
-        filter_width: channels of the detail branch; 0: no branch (paper).
+        filter_width: channels that choose the strength of adaptive filters; 0: no filters (paper).
 
     Raises:
         ValueError: invalid arguments.

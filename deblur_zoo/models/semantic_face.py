@@ -22,6 +22,8 @@ Deviations from the paper:
 - ``channel_attention``, ours: gains per channel between the two convolutions of a ResBlock.
 - ``image_skip``, ours: a network's output is added to the image that it refines (coarse: the blurred image; fine: the
   previous result), and starts at zero, so a sharp face passes through unchanged from the first step.
+- ``filter_width``, ours: filters at full resolution add or remove detail in the fine network; see
+  ``layers.adaptive_filters``.
 """
 
 import math
@@ -34,6 +36,7 @@ from keras import layers, ops
 
 from deblur_zoo.annotations import Tensor
 from deblur_zoo.face_classes import FaceClass
+from deblur_zoo.layers.adaptive_filters import AdaptiveFilters
 from deblur_zoo.layers.channel_attention import channel_attention as attend
 from deblur_zoo.layers.mirror_padding import pad_to_multiple
 from deblur_zoo.layers.resampling import halve
@@ -76,10 +79,11 @@ class DeblurringScale(layers.Layer):
         scale: work at 1/scale of height and width.
         channel_attention: in the ResBlocks.
         starts_at_zero: zero-initialise the last layer.
+        filter_width: of adaptive filters on the first three channels; 0: no filters.
     """
 
     def __init__(self, width, residual_width, residual_blocks, first_kernel, kernel_size, scale, channel_attention,
-                 starts_at_zero, **kwargs):  # fmt: skip
+                 starts_at_zero, filter_width=0, **kwargs):  # fmt: skip
         super().__init__(**kwargs)
 
         def convolutions(widths):
@@ -99,6 +103,7 @@ class DeblurringScale(layers.Layer):
             self.last = layers.Conv2D(3, kernel_size, padding="same", name="last", **last)
         else:
             self.last = layers.Conv2DTranspose(3, scale, strides=scale, name="last", **last)
+        self.filters = AdaptiveFilters(filter_width, scale, name="filters") if filter_width else None
 
     def build(self, input_shape):
         self.first.build(input_shape)
@@ -109,6 +114,8 @@ class DeblurringScale(layers.Layer):
             strict=True,
         ):
             layer.build((None, None, None, channels))
+        if self.filters is not None:
+            self.filters.build((None, None, None, 3), (None, None, None, tail_widths[-1]))
 
     def call(self, inputs):
         features = ops.relu(self.first(inputs))
@@ -118,7 +125,8 @@ class DeblurringScale(layers.Layer):
             features = block(features)
         for convolution in self.tail:
             features = ops.relu(convolution(features))
-        return self.last(features)
+        restored = self.last(features)
+        return restored if self.filters is None else restored + self.filters(inputs[..., :3], features)
 
 
 def bilinear(shape, dtype=None):
@@ -134,15 +142,16 @@ class TwoScaleNetwork(layers.Layer):
     Args:
         image_skip: add the first three channels of each scale's input to its output.
         settings: arguments of ``DeblurringScale``.
+        filter_width: of the full scale's adaptive filters; 0: no filters.
     """
 
-    def __init__(self, image_skip=False, settings=None, **kwargs):
+    def __init__(self, image_skip=False, settings=None, filter_width=0, **kwargs):
         # Images stay float32 under mixed precision; the scales cast themselves.
         super().__init__(autocast=False, **kwargs)
         self.image_skip = image_skip
         # Under PyTorch a layer is a torch.nn.Module, which has methods ``half`` and ``double``.
         self.half_scale = DeblurringScale(**settings, starts_at_zero=image_skip, name="half")
-        self.full = DeblurringScale(**settings, starts_at_zero=image_skip, name="full")
+        self.full = DeblurringScale(**settings, starts_at_zero=image_skip, filter_width=filter_width, name="full")
         self.doubling = layers.Conv2DTranspose(
             3, 4, strides=2, padding="same", kernel_initializer=bilinear, dtype="float32", name="double"
         )
@@ -202,6 +211,7 @@ class SemanticFace(Deblurrer):
         scale: all layers work at 1/scale of their resolution (paper: 1).
         image_skip: add a network's output to the image that it refines (paper: no).
         channel_attention: gains per channel in the ResBlocks (paper: no).
+        filter_width: channels that choose the strength of adaptive filters; 0: no filters (paper).
         coarse_width, coarse_residual_blocks: for the coarse network; None: as in the fine network.
         synchronized: compute the parser's batch statistics over all replicas.
 
@@ -223,6 +233,7 @@ class SemanticFace(Deblurrer):
         scale: int = 1,
         image_skip: bool = False,
         channel_attention: bool = False,
+        filter_width: int = 0,
         coarse_width: int | None = None,
         coarse_residual_blocks: int | None = None,
         synchronized: bool = False,
@@ -241,7 +252,7 @@ class SemanticFace(Deblurrer):
                     "coarse_residual_blocks": coarse_residual_blocks}  # fmt: skip
         check_whole_numbers("SemanticFace", **counts)
         check_whole_numbers("SemanticFace", **{key: value for key, value in optional.items() if value is not None})
-        check_whole_numbers("SemanticFace", minimum=0, fine_stages=fine_stages)
+        check_whole_numbers("SemanticFace", minimum=0, fine_stages=fine_stages, filter_width=filter_width)
         if not coarse_network and fine_stages != 1:
             raise ValueError(f"SemanticFace: without a coarse network fine_stages must be 1, got {fine_stages}")
         self.settings: dict[str, Any] = {
@@ -252,6 +263,7 @@ class SemanticFace(Deblurrer):
             "coarse_network": bool(coarse_network),
             "image_skip": bool(image_skip),
             "channel_attention": bool(channel_attention),
+            "filter_width": filter_width,
             "synchronized": bool(synchronized),
         }
         fine = {"width": width, "residual_width": residual_width, "residual_blocks": residual_blocks,
@@ -268,7 +280,7 @@ class SemanticFace(Deblurrer):
             self.parser = face_parser.ParsingNetwork(parser_widths, scale, synchronized, name="parser")
             self.fine = FineStages(
                 1 if shared_fine_stages else fine_stages,
-                settings={"image_skip": image_skip, "settings": fine},
+                settings={"image_skip": image_skip, "settings": fine, "filter_width": filter_width},
                 name="fine",
             )
             self.size_divisor = math.lcm(self.size_divisor, self.parser.size_divisor)

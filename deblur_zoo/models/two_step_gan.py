@@ -24,6 +24,8 @@ Deviations from the paper, and choices that it leaves open:
   ``channel_attention``, ours: gains per channel in the blocks.
 - ``image_skip``, ours: the hourglass's output is added to the blurred image, the generator's to the hourglass's result,
   and both start at zero, so a sharp face passes through unchanged from the first step.
+- ``filter_width``, ours: filters at full resolution add detail to, or remove it from, the hourglass's result; see
+  ``layers.adaptive_filters``.
 """
 
 import math
@@ -64,6 +66,7 @@ class TwoStepGan(Deblurrer):
         normalization: batch normalisation (paper: yes).
         channel_attention: gains per channel in the residual blocks (paper: no).
         image_skip: add a network's output to the image that it refines (paper: no).
+        filter_width: channels that choose the strength of the generator's adaptive filters; 0: no filters (paper).
         synchronized: compute batch statistics over all replicas.
 
     Raises:
@@ -86,6 +89,7 @@ class TwoStepGan(Deblurrer):
         normalization: bool = True,
         channel_attention: bool = False,
         image_skip: bool = False,
+        filter_width: int = 0,
         synchronized: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -101,8 +105,9 @@ class TwoStepGan(Deblurrer):
         if first_kernel is not None:
             check_whole_numbers("TwoStepGan", first_kernel=first_kernel)
         check_whole_numbers(
-            "TwoStepGan", minimum=0, hourglass_levels=hourglass_levels, generator_blocks=generator_blocks
-        )
+            "TwoStepGan", minimum=0, hourglass_levels=hourglass_levels, generator_blocks=generator_blocks,
+            filter_width=filter_width,
+        )  # fmt: skip
         _check_widths(counts["encoder_widths"], counts["decoder_widths"])
         if not 0 < keep_probability <= 1:
             raise ValueError(f"TwoStepGan: keep_probability must be above 0 and at most 1, got {keep_probability!r}")
@@ -119,6 +124,7 @@ class TwoStepGan(Deblurrer):
             "generator_blocks": generator_blocks,
             "keep_probability": float(keep_probability),
             "image_skip": bool(image_skip),
+            "filter_width": filter_width,
             **shared,
         }
         self.hourglass = self.generator = None
@@ -132,7 +138,7 @@ class TwoStepGan(Deblurrer):
         if generator_network:
             self.generator = Generator(
                 6 if hourglass_network else 3, encoder_widths, decoder_widths, keep_probability, image_skip,
-                {"scale": scale, "blocks": generator_blocks, **shared}, name="generator",
+                {"scale": scale, "blocks": generator_blocks, **shared}, filter_width, name="generator",
             )  # fmt: skip
             # Every encoder layer except the first halves the size.
             self.size_divisor = math.lcm(self.size_divisor, scale * 2 ** (len(encoder_widths) - 1))

@@ -8,6 +8,7 @@ sharp images in training, and the same decoder must reconstruct them. Choices th
 import keras
 from keras import layers, ops
 
+from deblur_zoo.layers.adaptive_filters import AdaptiveFilters
 from deblur_zoo.layers.resampling import double, interleave
 from deblur_zoo.models.deblurrer import check_whole_numbers
 from deblur_zoo.models.hourglass import Blocks
@@ -198,6 +199,10 @@ class Decoder(layers.Layer):
 
     def call(self, code, first, second, training=False):
         """From an encoder's outputs to float32 images (N, H, W, 3)."""
+        return self.last(self.features(code, first, second, training))
+
+    def features(self, code, first, second, training=False):
+        """The last layer's input."""
         features, outputs = code, []
         skips = {len(self.sequence) - 1: first, len(self.sequence) - 2: second}
         for i, (layer, blocks) in enumerate(zip(self.sequence, self.blocks, strict=True)):
@@ -210,7 +215,7 @@ class Decoder(layers.Layer):
                 features = features + skips[i]
             features = blocks(features, training=training)
             outputs.append(features)
-        return self.last(features)
+        return features
 
 
 class Generator(layers.Layer):
@@ -221,20 +226,29 @@ class Generator(layers.Layer):
         encoder_widths, decoder_widths: channels of the layers.
         keep_probability, starts_at_zero: see ``Decoder``.
         settings: further arguments of both.
+        filter_width: of adaptive filters on the last three channels of the input; 0: no filters.
     """
 
-    def __init__(self, channels, encoder_widths, decoder_widths, keep_probability, starts_at_zero, settings, **kwargs):
+    def __init__(self, channels, encoder_widths, decoder_widths, keep_probability, starts_at_zero, settings,
+                 filter_width=0, **kwargs):  # fmt: skip
         super().__init__(autocast=False, **kwargs)
         self.encoder = Encoder(channels, encoder_widths, **settings, name="encoder")
         self.decoder = Decoder(encoder_widths[-1], decoder_widths, keep_probability=keep_probability,
                                starts_at_zero=starts_at_zero, **settings, name="decoder")  # fmt: skip
+        self.filters = AdaptiveFilters(filter_width, settings["scale"], name="filters") if filter_width else None
 
     def build(self, input_shape):
         self.encoder.build(None)
         self.decoder.build(None)
+        if self.filters is not None:
+            self.filters.build((None, None, None, 3), (None, None, None, self.decoder.widths[-1]))
 
     def call(self, inputs, training=False):
-        return self.decoder(*self.encoder(inputs, training=training), training=training)
+        codes = self.encoder(inputs, training=training)
+        if self.filters is None:
+            return self.decoder(*codes, training=training)
+        features = self.decoder.features(*codes, training=training)
+        return self.decoder.last(features) + self.filters(inputs[..., -3:], features)
 
 
 @keras.saving.register_keras_serializable("deblur_zoo")

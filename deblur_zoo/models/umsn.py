@@ -23,6 +23,7 @@ Deviations from the paper:
 - ``channel_attention``, ours: gains per channel in the blocks of B-Net, before the last convolution.
 - ``image_skip``, ours: the residual has no tanh and no further head, and starts at zero, so a sharp face passes through
   unchanged from the first step.
+- ``filter_width``, ours: filters at full resolution add or remove detail; see ``layers.adaptive_filters``.
 """
 
 from collections.abc import Sequence
@@ -32,6 +33,7 @@ import keras
 from keras import ops
 
 from deblur_zoo.annotations import Tensor
+from deblur_zoo.layers.adaptive_filters import AdaptiveFilters
 from deblur_zoo.layers.mirror_padding import pad_to_multiple
 from deblur_zoo.layers.resampling import halve
 from deblur_zoo.models.deblurrer import Deblurrer, check_whole_numbers, crop
@@ -135,6 +137,9 @@ class BaseNetwork(Network):
         if settings["pooled"]:
             self.difference_half = NestedDifference(last_width, scale, nested, name="difference_half")
         self.output_head = ImageOutput(scale, settings["image_skip"], name="output_head")
+        self.filters = None
+        if settings["filter_width"]:
+            self.filters = AdaptiveFilters(settings["filter_width"], scale, name="filters")
 
     def call(self, images, maps, features):
         """Residuals for ``output_head.image``.
@@ -176,8 +181,11 @@ class BaseNetwork(Network):
         last = [self.last_transition(self.last(ops.concatenate([hidden, entry], axis=-1)))]
         if self.maps is not None:
             last += self.maps([hidden, *reversed(found)], doublings=[0] + [doublings] * len(found))
-        difference = self.difference(inputs, ops.concatenate(last, axis=-1))
-        return self.output_head(difference), residual_half
+        features = ops.concatenate(last, axis=-1)
+        residual = self.output_head(self.difference(inputs, features))
+        if self.filters is not None:
+            residual = residual - self.filters(images, features)
+        return residual, residual_half
 
 
 @keras.saving.register_keras_serializable("deblur_zoo")
@@ -203,6 +211,7 @@ class Umsn(Deblurrer):
         one_channel_maps: B-Net's head also reads a one-channel map of each block (published: yes).
         channel_attention: gains per channel in B-Net's blocks (published: no).
         image_skip: the residual starts at zero and is not refined (published: no).
+        filter_width: channels that choose the strength of adaptive filters; 0: no filters (published).
         semantic_maps: use S-Net and its maps (table VI also measures without).
         feature_networks: use F-Nets, which need ``semantic_maps`` (table VI also measures without).
         nested_residuals: subtract B-Net's features from a feature of its inputs (table VI also measures without).
@@ -229,6 +238,7 @@ class Umsn(Deblurrer):
         one_channel_maps: bool = True,
         channel_attention: bool = False,
         image_skip: bool = False,
+        filter_width: int = 0,
         semantic_maps: bool = True,
         feature_networks: bool = True,
         nested_residuals: bool = True,
@@ -248,6 +258,7 @@ class Umsn(Deblurrer):
         optional = {"growth": growth, "hidden_width": hidden_width}
         check_whole_numbers("Umsn", **counts)
         check_whole_numbers("Umsn", minimum=2, width=width)
+        check_whole_numbers("Umsn", minimum=0, filter_width=filter_width)
         check_whole_numbers("Umsn", **{key: value for key, value in optional.items() if value is not None})
         if normalization not in ("instance", None):
             raise ValueError(f"Umsn: normalization must be 'instance' or None, got {normalization!r}")
@@ -261,6 +272,7 @@ class Umsn(Deblurrer):
             "width": width,
             **counts,
             **optional,
+            "filter_width": filter_width,
             "normalization": normalization,
             **{name: bool(value) for name, value in flags.items()},
         }

@@ -50,43 +50,47 @@ def widen(narrow: keras.Model, wide: keras.Model) -> None:
         ValueError: missing or narrower layers, or layers whose inputs are concatenated from widened ones, so that the
             two outputs differ.
     """
-    sources, targets = dict(_layers_with_weights(narrow)), dict(_layers_with_weights(wide))
+    sources, targets = _own_weights(narrow), _own_weights(wide)
     if missing := sorted(sources.keys() - targets.keys()):
         raise ValueError(f"only the narrow network has the layer {missing[0]}")
-    for path, source in sources.items():
-        _fill(path, source, targets[path])
+    for path, (_, weights) in sources.items():
+        _fill(path, weights, *targets[path])
     _compare(narrow, wide)
 
 
-def _layers_with_weights(layer, path=""):
-    """(path, layer) of the layers that own weights, by attribute, so that the paths of two sizes agree."""
-    found = []
+def _own_weights(layer, path=""):
+    """{path: (layer, its own weights)} of all layers within, by attribute, so that the paths of two sizes agree."""
+    found = {}
     for name, value in sorted(vars(layer).items()):
-        if name.startswith("_"):
-            continue
-        items = enumerate(value) if isinstance(value, (list, tuple)) else [("", value)]
-        for index, item in items:
-            if isinstance(item, layers.Layer):
-                found += _layers_with_weights(item, f"{path}/{name}{index}")
-    own = {id(weight) for weight in layer.weights} - {id(weight) for _, inner in found for weight in inner.weights}
-    return [(path, layer), *found] if own and not found else found
+        if not name.startswith("_"):
+            found |= _within(value, f"{path}/{name}")
+    inner = {id(weight) for _, weights in found.values() for weight in weights}
+    own = [weight for weight in layer.weights if id(weight) not in inner]
+    return {**found, path: (layer, own)} if own else found
 
 
-def _fill(path, source, target):
-    axis = _OUTPUT_AXIS.get(type(target), -1)
-    filled = []
-    for old, new in zip(source.get_weights(), target.get_weights(), strict=True):
+def _within(value, path):
+    if isinstance(value, layers.Layer):
+        return _own_weights(value, path)
+    found = {}
+    for index, item in enumerate(value if isinstance(value, (list, tuple)) else ()):
+        found |= _within(item, f"{path}/{index}")
+    return found
+
+
+def _fill(path, sources, layer, targets):
+    axis = _OUTPUT_AXIS.get(type(layer), -1)
+    for source, target in zip(sources, targets, strict=True):
+        old, new = keras.ops.convert_to_numpy(source), np.array(keras.ops.convert_to_numpy(target))
         if old.ndim != new.ndim or any(a > b for a, b in zip(old.shape, new.shape, strict=True)):
             raise ValueError(f"{path} has the shape {new.shape}, too narrow for {old.shape}")
         if old.ndim == 4 and old.shape[:2] != new.shape[:2]:
             raise ValueError(f"{path} has kernels of {new.shape[:2]} pixels, the narrow network {old.shape[:2]}")
-        new = np.array(new)
         if new.ndim > 1:
             # What the old outputs take from the new inputs.
             np.moveaxis(new, axis, -1)[..., : old.shape[axis]] = 0
         new[tuple(slice(0, size) for size in old.shape)] = old
-        filled.append(new)
-    target.set_weights(filled)
+        target.assign(new)
 
 
 def _compare(narrow, wide):
