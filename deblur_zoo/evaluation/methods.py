@@ -15,6 +15,7 @@ from deblur_zoo.evaluation.protocol import as_float
 from deblur_zoo.exported import reader_of
 from deblur_zoo.files import pictures
 from deblur_zoo.files.checksum import sha256_of
+from deblur_zoo.zoo.presets import RUN_FILE
 
 CLASSICAL = {**BASELINES, "krishnan": KRISHNAN}
 BLURRED_INPUT, SHARP_INPUT = "blurred input", "sharp input"
@@ -69,7 +70,7 @@ def open_method(source, passes=1):
     name, _, path = str(source).partition("=")
     # Addresses of presets have a "=" too.
     if path and "://" not in name and not Path(source).exists():
-        is_model = Path(path, "config.json").is_file() or reader_of(path)
+        is_model = any(Path(path, file).is_file() for file in ("config.json", RUN_FILE)) or reader_of(path)
         return _model(path, passes, name) if is_model else _outputs(name, path)
     if source in CLASSICAL:
         baseline = CLASSICAL[source]

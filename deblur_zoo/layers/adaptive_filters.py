@@ -65,9 +65,14 @@ class AdaptiveFilters(layers.Layer):
     Args:
         width: channels of the hidden layer that computes the gates.
         scale: of the features; a power of two.
+
+    Raises:
+        ValueError: another scale.
     """
 
     def __init__(self, width, scale, **kwargs):
+        if scale & (scale - 1):
+            raise ValueError(f"adaptive filters need a scale that is a power of two, got {scale}")
         # The image stays float32 under mixed precision; the layers cast themselves.
         super().__init__(autocast=False, **kwargs)
         self.width, self.scale = width, scale

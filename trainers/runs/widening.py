@@ -99,5 +99,5 @@ def _compare(narrow, wide):
     if not difference <= TOLERANCE:
         raise ValueError(
             f"{type(wide).__name__} does not compute what the narrow network does (difference {difference:.2g}): some "
-            "layers take widened channels beside others"
+            "layers take widened channels beside others, or new layers change the output"
         )
