@@ -33,7 +33,6 @@ import numpy as np
 from deblur_zoo.video.frame_sequence import JUMP, OVERLAP, QUALITY, REVERSAL, Conditions, grow, same
 from deblur_zoo.video.frame_sum import FrameSum
 
-PREDEFINED_LENGTHS = (7, 9, 11, 15, 21)
 # Further reasons why a sequence ends or a frame is unused, besides the conditions.
 LONGEST, END, STILL = "longest", "end of the track", "hardly any motion"
 _USED, _UNDECIDED = 0, 1
@@ -64,10 +63,6 @@ class Average:
     @property
     def length(self):
         return self.last - self.first + 1
-
-    @property
-    def middle_number(self):
-        return (self.first + self.last) // 2
 
 
 def predefined_averages(frames, length, step=None, response="gamma", image=None, between=None):

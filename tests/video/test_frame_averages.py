@@ -11,7 +11,6 @@ import pytest
 from deblur_zoo.video.frame_averages import (
     END,
     LONGEST,
-    PREDEFINED_LENGTHS,
     STILL,
     VariableAverages,
     predefined_averages,
@@ -69,7 +68,7 @@ def ranges(averages, reversed=None):
 
 
 @pytest.mark.parametrize("response", ["gamma", "identity"])
-@pytest.mark.parametrize("length", PREDEFINED_LENGTHS)
+@pytest.mark.parametrize("length", [7, 9, 11, 15, 21])
 def test_predefined_averages_are_the_exact_means(length, response):
     frames = [Frame(2 * t, t % 7) for t in range(45)]
     averages = list(predefined_averages(iter(frames), length, response=response, image=picture))
@@ -86,7 +85,7 @@ def test_predefined_averages_by_another_step():
     frames = [np.full((2, 2), t, np.uint8) for t in range(20)]
     averages = list(predefined_averages(frames, 7, step=5, response="identity"))
     assert ranges(averages) == [(0, 6), (5, 11), (10, 16)]
-    assert [int(a.blurred[0, 0]) for a in averages] == [3, 8, 13] == [a.middle_number for a in averages]
+    assert [int(a.blurred[0, 0]) for a in averages] == [3, 8, 13]
     assert not list(predefined_averages(frames[:6], 7))
 
 
@@ -197,7 +196,7 @@ def test_steady_motion_forwards_and_backwards():
     assert [a.stop for a in averages if not a.reversed] == [OVERLAP] * 4 + [END] * 2
     for average in averages:
         np.testing.assert_array_equal(average.blurred, exact_mean(frames[average.first : average.last + 1], "gamma"))
-        assert average.middle is frames[average.middle_number]
+        assert average.middle is frames[(average.first + average.last) // 2]
     assert averager.used == 20 and not averager.dropped
     # With (3, 9) and (6, 12) and so on they have 6 frames in common of 8: alike at 0.75 and below.
     assert not ranges(VariableAverages(BY_OVERLAP, alike=0.75, image=picture)(frames), True)
