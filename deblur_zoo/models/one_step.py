@@ -14,7 +14,7 @@ Deviations from the paper:
   pixels, equivalent to a 1x1 convolution and depth-to-space. For small CPUs.
 - ``channel_attention``, ours: the concatenated branches are multiplied by a gain per channel, 1 + 2 tanh(z / 2) with
   z a linear function of their means over the image (simplified channel attention, Chen et al. 2022, bounded). A photo
-  has one blur kernel, which only the whole image reveals. Gains start at one.
+  has one blur kernel, which only the whole image reveals. Gains start at one. Features are clipped at 24.
 - ``image_skip``, ours: the network's output is added to the blurred image, and starts at zero, so a sharp face passes
   through unchanged from the first step.
 - ``filter_width``, ours: filters at full resolution add or remove detail; see ``layers.adaptive_filters``.
@@ -30,6 +30,10 @@ from deblur_zoo.annotations import Tensor
 from deblur_zoo.layers.adaptive_filters import AdaptiveFilters
 from deblur_zoo.layers.channel_attention import channel_attention
 from deblur_zoo.models.deblurrer import Deblurrer, check_whole_numbers
+
+
+# Features of faces stay below 18; without a limit, those of stripes and noise triple from module to module.
+LARGEST = 24.0
 
 
 @keras.saving.register_keras_serializable("deblur_zoo")
@@ -95,7 +99,8 @@ class InceptionModule(layers.Layer):
         branches = ops.concatenate(branches, axis=-1)
         if self.gains is not None:
             branches = channel_attention(branches, self.gains)
-        return features + self.merge(branches)
+        merged = features + self.merge(branches)
+        return merged if self.gains is None else ops.clip(merged, -LARGEST, LARGEST)
 
     def compute_output_shape(self, input_shape):
         return tuple(input_shape)
