@@ -31,7 +31,6 @@ from deblur_zoo.layers.adaptive_filters import AdaptiveFilters
 from deblur_zoo.layers.channel_attention import channel_attention
 from deblur_zoo.models.deblurrer import Deblurrer, check_whole_numbers
 
-
 # Features of faces stay below 18; without a limit, those of stripes and noise triple from module to module.
 LARGEST = 24.0
 
