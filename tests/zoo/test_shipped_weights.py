@@ -18,7 +18,7 @@ TRAINED = deblur_zoo.list_models(kind="deblurrer", trained=True)
 GAINS = {
     "enhancement_gan_lite": (2.25, 4.54, 5.10),
     "one_step_lite": (3.53, 5.16, 5.71),
-    "semantic_face_lite": (1.99, 4.15, 4.94),
+    "semantic_face_lite": (2.42, 4.44, 4.90),
     "two_step_gan_lite": (3.14, 5.12, 4.93),
     "umsn_lite": (2.66, 4.72, 5.45),
 }
