@@ -43,8 +43,8 @@ class Correction:
         size: the working size in pixels.
         crop: float32 (size, size, 3) in [0, 1], the blurred face.
         residual: float32 (size, size, 3), restored minus blurred, in [-1, 1].
-        strength: root mean square over the face, in [0, 1], of the residual's means over 4x4 pixels, in which noise that
-            the network removed hardly counts.
+        strength: root mean square over the face, in [0, 1], of the residual's means over 4x4 pixels. In these, noise
+            that the network removed hardly counts.
     """
 
     size: int
