@@ -18,9 +18,6 @@ from deblur_zoo.layers.mirror_padding import pad_to_multiple
 from deblur_zoo.models.fork_checked import ForkCheckedModel
 from deblur_zoo.models.from_preset import FromPreset
 
-# Root mean square.
-LARGEST_CHANGE = 0.25
-
 
 def check_whole_numbers(owner: str, minimum: int = 1, **values: Any) -> None:
     """Reject constructor arguments that are not whole numbers, or sequences of them, of at least ``minimum``.
@@ -66,26 +63,6 @@ def crop(features: Tensor, images: Tensor, divisor: int = 1) -> Tensor:
     return features[:, : sizes[0], : sizes[1], :]
 
 
-def plausible(restored: Tensor, images: Tensor) -> Tensor:
-    """Replace restored images that differ from the input by more than any blur does; then the network has failed.
-
-    It happens on pictures without a face: stripes, text, noise. Blur of up to 41 pixels changes a face by a root mean
-    square of up to 0.2, and a failed network by 0.3 and more.
-
-    Args:
-        restored, images: float (N, H, W, 3) in [0, 1].
-
-    Returns:
-        float32 (N, H, W, 3).
-    """
-    images = ops.cast(images, "float32")
-    difference = restored - images
-    change = ops.mean(ops.square(difference), axis=(1, 2, 3), keepdims=True)
-    # Arithmetic, since phones' GPUs cannot select: 1 up to a little below the limit, 0 from the limit.
-    share = ops.clip(1000.0 * (LARGEST_CHANGE**2 - change), 0.0, 1.0)
-    return images + share * difference
-
-
 class Deblurrer(FromPreset, ForkCheckedModel):
     """A model that maps blurred faces to restored ones.
 
@@ -123,14 +100,10 @@ class Deblurrer(FromPreset, ForkCheckedModel):
             training: leave the output unclipped, for losses.
 
         Returns:
-            float32 (N, H, W, 3); in [0, 1] unless ``training``. Of a network that adds to the image, an image is
-            returned unchanged if its result is implausible, see ``plausible``.
+            float32 (N, H, W, 3); in [0, 1] unless ``training``.
         """
         restored = self._restored(images, training)
-        if training:
-            return restored
-        restored = ops.clip(restored, 0.0, 1.0)
-        return plausible(restored, images) if self.adds_to_image else restored
+        return restored if training else ops.clip(restored, 0.0, 1.0)
 
     def training_outputs(self, images: Tensor, training: bool = True) -> dict[str, Tensor]:
         """The tensors that losses compare. Methods whose losses need more than the restored image return more.
@@ -150,11 +123,6 @@ class Deblurrer(FromPreset, ForkCheckedModel):
         images = ops.cast(images, "float32")
         restored = self.restore(pad_to_multiple(images, self.size_divisor), training=training)
         return ops.cast(crop(restored, images), "float32")
-
-    @property
-    def adds_to_image(self) -> bool:
-        """Whether the network's output is added to the blurred image."""
-        return bool(getattr(self, "settings", {}).get("image_skip", False))
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         return tuple(input_shape)

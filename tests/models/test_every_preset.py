@@ -79,13 +79,21 @@ def lite_scale(channels, width, blocks):
     )
 
 
+# Adaptive filters: 33 responses of 7x7 and their sums without biases; a hidden layer of 64 and its gains; the gates.
+def filters(channels):
+    return 49 * 3 * 33 + convolution(3, channels + 33, 64) + convolution(1, 64, 64) + convolution(1, 64, 33) + 33 * 3
+
+
 DOUBLE = convolution(4, 3, 3)
 PARAMETERS = {
     "one_step": (convolution(3, 3, 64) + 6 * inception(64, 5, 280) + convolution(1, 64, 3), 1_847_491),
     # Gains of channel attention: 96 to 96 in each of the 16 modules.
     "one_step_lite": (
-        convolution(12, 3, 96) + 16 * (inception(96, 3, 35) + convolution(1, 96, 96)) + convolution(4, 96, 3),
-        1_068_131,
+        convolution(12, 3, 96)
+        + 16 * (inception(96, 3, 35) + convolution(1, 96, 96))
+        + convolution(4, 96, 3)
+        + filters(96),
+        1_153_754,
     ),
     "face_parser": (PARSER, 2_950_091),
     # Coarse: 3 channels, then 3 and the doubled 3. Fine: 3 + 3 + 11, then 3 + 3 + 11 + 3.
@@ -96,8 +104,9 @@ PARAMETERS = {
     "semantic_face_lite": (
         (lite_scale(3, 28, 6) + DOUBLE + lite_scale(6, 28, 6))
         + PARSER_LITE
-        + (lite_scale(17, 64, 8) + DOUBLE + lite_scale(20, 64, 8)),
-        2_773_701,
+        + (lite_scale(17, 64, 8) + DOUBLE + lite_scale(20, 64, 8))
+        + filters(64),
+        2_840_892,
     ),
 }
 # Further methods have a file each.

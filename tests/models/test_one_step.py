@@ -142,13 +142,10 @@ def test_batch_independence(arguments):
 
 
 def test_padding_does_not_leak_into_a_size_that_divides():
-    # With small weights, so that the result is plausible.
     model = randomised(**LITE)
-    model.set_weights([weight / 4 for weight in model.get_weights()])
     batch = images(1, 16, 16, 3)
     direct = ops.convert_to_numpy(ops.clip(model.restore(batch), 0, 1))
-    assert np.abs(direct - batch).max() > 1e-3
-    np.testing.assert_allclose(restore(model, batch), direct, atol=1e-6)
+    np.testing.assert_array_equal(restore(model, batch), direct)
 
 
 def test_image_skip_starts_as_the_identity():
