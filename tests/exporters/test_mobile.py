@@ -63,8 +63,8 @@ def test_files_give_what_python_gives(path):
     face = pictures.read(FACE)
     expected = np.asarray(zoo.load(path.parent.parent.name)((face[None] / 255.0).astype(np.float32)))[0]
     found = compiled(path, face)
-    # On [0, 1]: weights of eleven bits, or everything of eight. What the network changes is far more.
-    tolerance = 0.005 if "float16" in path.stem else 0.06
+    # On [0, 1]: weights of eleven bits, or everything of eight, five times its root mean square (36 dB).
+    tolerance = 0.005 if "float16" in path.stem else 0.08
     assert np.abs(found - expected).max() < tolerance and np.abs(found - expected).mean() < tolerance / 5
     assert np.abs(expected - face / 255.0).mean() > 0.01
 
