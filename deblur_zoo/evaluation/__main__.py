@@ -73,22 +73,23 @@ def evaluate(arguments):
     _check_flags(arguments)
     try:
         with working("starting"):
-            from deblur_zoo.evaluation import comparison
+            from deblur_zoo.evaluation import comparison, protocols, runs
+            from deblur_zoo.evaluation.faces import Faces
     except ImportError as error:
         raise _not_installed(error) from None
     try:
         with working("reading faces"):
-            faces = comparison.Faces(FLAGS.faces, FLAGS.limit, FLAGS.labels) if FLAGS.faces else None
+            faces = Faces(FLAGS.faces, FLAGS.limit, FLAGS.labels) if FLAGS.faces else None
         named = command_line_tools.table("pairs") if {"chrysos", "pairs"} & set(FLAGS.protocol) else {}
         shards = [] if named else FLAGS.pairs
         test_sets = [
-            comparison.make_test_set(name, faces, FLAGS.kernels_per_size, FLAGS.sigma, named, FLAGS.kinds, shards)
+            protocols.make_test_set(name, faces, FLAGS.kernels_per_size, FLAGS.sigma, named, FLAGS.kinds, shards)
             for name in dict.fromkeys(FLAGS.protocol)
         ]
         if FLAGS.write_inputs:
             for test_set in test_sets:
                 folder = Path(FLAGS.write_inputs, test_set.name)
-                count = comparison.write_inputs(test_set, folder, FLAGS.batch_size, progress=True)
+                count = runs.write_inputs(test_set, folder, FLAGS.batch_size, progress=True)
                 print(f"wrote {count} pairs into {folder}")
             return 0
         with tempfile.TemporaryDirectory() as temporary:

@@ -9,17 +9,14 @@ from deblur_zoo.evaluation.methods import BLURRED_INPUT, Method, open_method
 from deblur_zoo.evaluation.protocols import TestSet, make_test_set
 from deblur_zoo.evaluation.report import Report, make_report
 from deblur_zoo.evaluation.report_measures import Chosen
-from deblur_zoo.evaluation.runs import run_all, write_inputs
+from deblur_zoo.evaluation.runs import run_all
 from deblur_zoo.evaluation.second_pass import by_second_pass
 from deblur_zoo.evaluation.speed import BATCH_SIZES, milliseconds_a_face
 from deblur_zoo.evaluation.verification import read_list, verify
 from deblur_zoo.files.command_line_tools import working
 
-__all__ = ["MEASURES", "Faces", "compare", "make_test_set", "write_inputs"]
-
 # Arguments of Chosen, beside those that compare derives from its own.
 MEASURES = ("identity_network", "gallery", "labels", "parser", "detection", "landmarks", "vgg_face")
-GROUP_PATTERN = r"[a-z]+_(?P<group>[a-z]+)_\d+"
 
 
 def compare(
@@ -31,7 +28,7 @@ def compare(
     batch_size: int = 16,
     verification: str | None = None,
     groups_faces: str | None = None,
-    group_pattern: str = GROUP_PATTERN,
+    group_pattern: str | None = None,
     second_pass: bool = False,
     speed: bool = False,
     contact_sheets: bool = True,
@@ -42,14 +39,15 @@ def compare(
 
     Args:
         sources: what to compare, each as for ``methods.open_method``.
-        test_sets: from ``make_test_set``.
+        test_sets: from ``protocols.make_test_set``.
         out: folder; measurements are kept in its ``measured`` and reused, contact sheets go to its ``sheets``.
         measures: keyword arguments of ``Chosen``, some of ``MEASURES``.
         passes: how many times each face goes through a model.
         batch_size: faces per forward pass.
         verification: a list of pairs of the first test set's faces in LFW's format, for ten-fold verification.
         groups_faces: folder of more crops whose names contain people's groups, for their gains.
-        group_pattern: regular expression of such a name without its ending, with a part ``(?P<group>...)``.
+        group_pattern: regular expression of such a name without its ending, with a part ``(?P<group>...)``; required
+            with ``groups_faces``.
         second_pass: also measure what a second pass gains or costs on the test set ``camera``.
         speed: also measure times.
         contact_sheets: also make contact sheets.

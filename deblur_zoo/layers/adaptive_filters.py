@@ -97,9 +97,8 @@ class AdaptiveFilters(layers.Layer):
     def call(self, image, features):
         """Float (N, H, W, 3) and (N, H / scale, W / scale, C) to float32 (N, H, W, 3)."""
         responses = self.responses(image)
-        strength = ops.average_pool(ops.abs(responses), self.scale, strides=self.scale)
         # Of the order of the features.
-        strength = 10 * ops.cast(strength, responses.dtype)
+        strength = 10 * ops.average_pool(ops.abs(responses), self.scale, strides=self.scale)
         hidden = ops.relu(self.mix(ops.concatenate([ops.cast(features, responses.dtype), strength], axis=-1)))
         gates = self.gates(channel_attention(hidden, self.gains))
         for _ in range(int(math.log2(self.scale))):

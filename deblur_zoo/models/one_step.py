@@ -152,9 +152,7 @@ class OneStep(Deblurrer):
     ) -> None:
         super().__init__(**kwargs)
         counts = {"width": width, "reduced_width": reduced_width, "modules": modules, "scale": scale}
-        for name, value in [*counts.items(), *(("kernel_sizes", size) for size in kernel_sizes)]:
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"OneStep: {name} must be whole numbers of at least 1, got {value!r}")
+        check_whole_numbers("OneStep", **counts, kernel_sizes=list(kernel_sizes))
         check_whole_numbers("OneStep", minimum=0, filter_width=filter_width)
         self.settings = {
             **counts,

@@ -181,10 +181,10 @@ class BaseNetwork(Network):
         last = [self.last_transition(self.last(ops.concatenate([hidden, entry], axis=-1)))]
         if self.maps is not None:
             last += self.maps([hidden, *reversed(found)], doublings=[0] + [doublings] * len(found))
-        features = ops.concatenate(last, axis=-1)
-        residual = self.output_head(self.difference(inputs, features))
+        read = ops.concatenate(last, axis=-1)
+        residual = self.output_head(self.difference(inputs, read))
         if self.filters is not None:
-            residual = residual - self.filters(images, features)
+            residual = residual - self.filters(images, read)
         return residual, residual_half
 
 
