@@ -14,11 +14,11 @@ from absl import flags
 
 from deblur_zoo import zoo
 from deblur_zoo.files import command_line_tools
+from deblur_zoo.files.atomic_folder import atomic_folder
 from deblur_zoo.files.checksum import sha256_of
 from deblur_zoo.files.command_line_tools import UsageError
 from deblur_zoo.zoo import presets
 from exporters import tflite_model
-from exporters.atomic_folder import atomic_folder
 from exporters.information import information
 from exporters.verify import VerificationError
 

@@ -10,7 +10,7 @@ import pathlib
 
 from absl import flags
 
-from exporters.atomic_folder import atomic_folder
+from deblur_zoo.files.atomic_folder import atomic_folder
 from exporters.format import Format
 from exporters.information import OUTPUTS
 from exporters.requirements import require_packages, require_tensorflow

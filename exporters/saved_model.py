@@ -26,9 +26,9 @@ from PIL import Image
 from deblur_zoo.exported.graph_operations import check_operations
 from deblur_zoo.exported.saved_model_folder import BYTES_SIGNATURE, FLOAT_SIGNATURE, INFORMATION_FILE, WARM_UP_FILE
 from deblur_zoo.faces.alignment import CROP_SIZE
+from deblur_zoo.files.atomic_folder import atomic_folder
 from deblur_zoo.files.checksum import sha256_of
 from deblur_zoo.serving import protocol
-from exporters.atomic_folder import atomic_folder
 from exporters.format import Format
 from exporters.information import OUTPUTS
 from exporters.requirements import require_tensorflow

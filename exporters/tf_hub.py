@@ -11,8 +11,8 @@ import gzip
 import pathlib
 import tarfile
 
+from deblur_zoo.files.atomic_folder import atomic_folder
 from exporters import hub_card, run_tf_hub, saved_model
-from exporters.atomic_folder import atomic_folder
 from exporters.format import Format
 from exporters.requirements import require_packages
 from exporters.verify import float_cases, verify

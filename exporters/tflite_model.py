@@ -15,8 +15,8 @@ import re
 import numpy as np
 from absl import flags
 
+from deblur_zoo.files.atomic_folder import atomic_folder
 from deblur_zoo.files.command_line_tools import UsageError
-from exporters.atomic_folder import atomic_folder
 from exporters.calibration import blurred_faces
 from exporters.format import Format
 from exporters.information import information as preset_information

@@ -5,15 +5,14 @@ A shard of pairs adds "blurred", the blurred version of "image". It can also be 
 TensorFlow is imported only when a shard is read or written.
 """
 
-import os
-import shutil
 import sys
-import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from google.protobuf.message import DecodeError
+
+from deblur_zoo.files.atomic_folder import atomic_folder
 
 ENDING = ".tfrecord"
 
@@ -108,21 +107,6 @@ def check_target(folder):
         raise FileExistsError(f"{folder} exists already; shards need a new or empty folder.")
 
 
-@contextmanager
-def _new_folder(target):
-    """A temporary folder that replaces ``target`` when the block succeeds."""
-    target = Path(target)
-    temporary = Path(tempfile.mkdtemp(prefix=".partial-", dir=target.absolute().parent))
-    try:
-        yield temporary
-        temporary.chmod(0o755)
-        if target.exists():
-            target.rmdir()
-        os.rename(temporary, target)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
 def write_shards(folder, names, data, label_data=None, shards=8):
     """Write faces-00000-of-00008.tfrecord and so on, atomically and in order.
 
@@ -138,7 +122,8 @@ def write_shards(folder, names, data, label_data=None, shards=8):
     check_target(folder)
     shards = min(shards, len(names))
     label_data = label_data or [None] * len(names)
-    with _new_folder(folder) as temporary:
+    # Only an empty folder is replaced.
+    with atomic_folder(folder, overwrite=True) as temporary:
         for shard in range(shards):
             with shard_writer(temporary / f"faces-{shard:05d}-of-{shards:05d}{ENDING}") as write:
                 for i in range(len(names) * shard // shards, len(names) * (shard + 1) // shards):

@@ -101,7 +101,7 @@ def _model(source, passes, name=None):
         name = name or (f"{model.name} ({file})" if model.name else file)
     return Method(
         name + (f", {passes} passes" if passes > 1 else ""),
-        restoring(pictures.repeated(model.run, passes)),
+        restoring(pictures.in_passes(model.run, passes)),
         {"weights": weights, "passes": passes},
         model.count_params() if keras_model else None,
         count_multiply_adds(model) if keras_model else None,

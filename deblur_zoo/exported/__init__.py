@@ -90,7 +90,7 @@ class ExportedDeblurrer:
         Raises:
             FileNotFoundError, ValueError: as ``Deblurrer.deblur``; or a size that the file does not take.
         """
-        return picture_files.restored(pictures, picture_files.repeated(self, passes), batch_size)
+        return picture_files.restored(pictures, picture_files.in_passes(self, passes), batch_size)
 
 
 def reader_of(path: StrPath) -> str | None:

@@ -30,12 +30,12 @@ __all__ = (
     "check_ending",
     "decode",
     "encode",
+    "in_passes",
     "list_pictures",
     "load",
     "load_to_restore",
     "read",
     "read_bytes",
-    "repeated",
     "restored",
     "to_uint8",
     "write",
@@ -49,6 +49,8 @@ _HOLD_PROFILE = {"RGB": ("PNG", "JPEG", "WEBP", "TIFF"), "L": ("PNG", "JPEG", "T
 MAXIMUM_RESTORED_PIXELS = 2048 * 2048
 # Rec. 601, the weights of Pillow's and OpenCV's conversions to grey.
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+# Of one pass, as a root mean square.
+_LARGEST_CHANGE = 0.25
 _ACCEPTED_ARRAYS = "arrays of shape (H, W), (H, W, C) or (N, H, W, C) with C = 1, 3 or 4"
 
 
@@ -204,8 +206,15 @@ def load_to_restore(source, maximum_pixels=MAXIMUM_RESTORED_PIXELS):
         ) from None
 
 
-def repeated(function, passes):
-    """A function that applies another one several times in succession.
+def in_passes(network, passes):
+    """A function that applies a network several times in succession.
+
+    A picture that a pass changes by a root mean square of more than 0.25 is returned as it was: blur of up to 41 pixels
+    changes a face by up to 0.16, so the network has failed, as it may on stripes or noise.
+
+    Args:
+        network: function of float32 (N, H, W, 3) in [0, 1] to the same.
+        passes: how many times.
 
     Raises:
         ValueError: ``passes`` is not a whole number of at least 1.
@@ -215,7 +224,9 @@ def repeated(function, passes):
 
     def apply(images):
         for _ in range(passes):
-            images = function(images)
+            result = network(images)
+            change = np.mean(np.square(result - images), axis=(1, 2, 3), keepdims=True)
+            images = np.where(change > _LARGEST_CHANGE**2, images, result)
         return images
 
     return apply

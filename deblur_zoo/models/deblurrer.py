@@ -138,14 +138,15 @@ class Deblurrer(FromPreset, ForkCheckedModel):
                 kind of blur.
 
         Returns:
-            uint8 array of the input's shape. Grey stays grey; an alpha channel is passed through.
+            uint8 array of the input's shape. Grey stays grey; an alpha channel is passed through. A picture on which
+            the network fails, such as stripes or noise, is returned unchanged; see ``pictures.in_passes``.
 
         Raises:
             FileNotFoundError: the file does not exist.
             ValueError: not an image, one that is too large (docs/pictures.md), an invalid shape, NaN, values out of
                 range, or ``passes`` that are not a whole number of at least 1.
         """
-        return picture_files.restored(pictures, picture_files.repeated(self.run, passes), batch_size)
+        return picture_files.restored(pictures, picture_files.in_passes(self.run, passes), batch_size)
 
     def run(self, images: Array) -> Array:
         """Restore a batch by the compiled network; see ``deblur_zoo.execution.run``.

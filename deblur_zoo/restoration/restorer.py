@@ -312,7 +312,7 @@ class Restorer:
         return np.concatenate([self._run(rgb[start : start + count]) for start in range(0, len(rgb), count)])
 
     def _run(self, rgb):
-        return picture_files.repeated(self.model.run, self.passes)(rgb)
+        return picture_files.in_passes(self.model.run, self.passes)(rgb)
 
 
 def _reason(error):

@@ -17,9 +17,6 @@ SIZES = (96, 128, 192, 256)
 SMALLEST = 64
 # Corrections are compared times size**-_PREFERENCE: at a size too large for the blur some of what changes is wrong.
 _PREFERENCE = 0.12
-# The network has failed on a crop that changes by more than this root mean square, in [0, 1], such as stripes or noise:
-# blur of up to 41 pixels changes a face by up to 0.16.
-_LARGEST = 0.25
 # The search ends where the correction falls to this share of the best one.
 _DECLINE = 0.85
 # Below this root mean square, in [0, 1], a correction says nothing about the size: a grey level.
@@ -67,7 +64,6 @@ def corrections_of(crops, restore):
         list of N Correction.
     """
     residuals = np.asarray(restore(crops), np.float32) - crops
-    residuals[np.mean(residuals**2, axis=(1, 2, 3)) > _LARGEST**2] = 0
     size = crops.shape[1]
     blocks, mask = _block_means(residuals), _block_means(face_mask(size)[None, ..., None])
     strengths = np.sqrt((blocks**2 * mask).sum(axis=(1, 2, 3)) / (3 * mask.sum()))

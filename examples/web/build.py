@@ -19,11 +19,11 @@ from absl import flags
 from deblur_zoo.exported import tflite_file
 from deblur_zoo.faces.alignment import canonical_points, similarity_transform
 from deblur_zoo.files import command_line_tools
+from deblur_zoo.files.atomic_folder import atomic_folder
 from deblur_zoo.files.checksum import sha256_of
 from deblur_zoo.files.command_line_tools import UsageError
 from deblur_zoo.restoration.photo import DEFAULT_PRESET
 from examples.make_example import PHOTO, POINTS
-from exporters.atomic_folder import atomic_folder
 
 FLAGS = flags.FLAGS
 FOLDER = Path(__file__).parent

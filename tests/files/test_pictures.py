@@ -345,3 +345,23 @@ def test_list_pictures(tmp_path):
         pictures.list_pictures(tmp_path / "absent")
     with pytest.raises(NotADirectoryError, match="is a file"):
         pictures.list_pictures(tmp_path / "b.png")
+
+
+def test_passes_follow_one_another():
+    images = np.full((1, 4, 4, 3), 0.5, np.float32)
+    np.testing.assert_allclose(pictures.in_passes(lambda batch: batch * 0.8, 3)(images), 0.256, atol=1e-6)
+
+
+def test_a_picture_that_a_pass_changes_too_much_is_left_alone():
+    """Changes by root mean squares of 0.24, 0.26 and 0, judged one by one and pass by pass."""
+    images = np.full((3, 4, 4, 3), 0.5, np.float32)
+    changes = np.array([0.24, -0.26, 0], np.float32)[:, None, None, None]
+    np.testing.assert_allclose(
+        pictures.in_passes(lambda batch: batch + changes, 2)(images)[:, 0, 0, 0], [0.98, 0.5, 0.5]
+    )
+
+
+@pytest.mark.parametrize("passes", [0, True, 1.5])
+def test_other_passes_are_rejected(passes):
+    with pytest.raises(ValueError, match="passes must be a whole number of at least 1"):
+        pictures.in_passes(lambda batch: batch, passes)

@@ -9,13 +9,7 @@ from deblur_zoo.faces.alignment import canonical_points
 from deblur_zoo.faces.detection import Face
 from deblur_zoo.restoration.face_mask import face_mask, weight_at
 from deblur_zoo.restoration.photo import DEFAULT_PRESET, PhotoOptions, restore_photo
-from deblur_zoo.restoration.working_size import (
-    NEGLIGIBLE,
-    best_corrections,
-    candidates,
-    corrections_of,
-    face_corrections,
-)
+from deblur_zoo.restoration.working_size import NEGLIGIBLE, best_corrections, candidates, face_corrections
 
 
 @pytest.mark.parametrize(
@@ -107,13 +101,6 @@ def test_the_mask_by_hand():
     np.testing.assert_allclose(weight_at(x, np.full(4, 0.5)), [1, 0, 0.5, 0], atol=1e-12)
     mask = face_mask(64)
     assert mask.shape == (64, 64) and np.array_equal(mask, mask[:, ::-1]) and mask[0].max() < 0.01
-
-
-def test_a_crop_that_changes_too_much_stays():
-    crops = np.full((2, 64, 64, 3), 0.5, np.float32)
-    found = corrections_of(crops, lambda images: images + np.array([0.2, 0.3], np.float32)[:, None, None, None])
-    np.testing.assert_allclose(found[0].residual, 0.2, atol=1e-6)
-    assert not found[1].residual.any() and found[1].strength == 0
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
 import pytest
 
-from exporters.atomic_folder import atomic_folder
+from deblur_zoo.files.atomic_folder import atomic_folder
 
 
 def content(folder):
