@@ -47,7 +47,9 @@ PARAMETERS = {
         + encoder_decoder(convolution, LITE, lambda width: 2 * gained(3, width, 4, 2))
         + dense_unit(64, 32, 4, 1, convolution(1, 64, 64))
         + encoder_decoder(convolution, LITE, lambda width: 2 * gained(3, width, 3, 1))
-        + convolution(4, 64, 3),
-        2_132_067,
+        + convolution(4, 64, 3)
+        # The adaptive filters on 64 channels: 49*3*33 + (9*97*64 + 64) + (64*64 + 64) + (64*33 + 33) + 33*3.
+        + 67_191,
+        2_199_258,
     ),
 }
