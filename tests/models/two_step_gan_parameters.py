@@ -72,5 +72,6 @@ DECODER_LITE = (
 )
 PARAMETERS = {
     "two_step_gan": (HOURGLASS + ENCODER + DECODER, 39_795_142),
-    "two_step_gan_lite": (HOURGLASS_LITE + ENCODER_LITE + DECODER_LITE, 4_636_134),
+    # The adaptive filters on 96 channels: 49*3*33 + (9*129*64 + 64) + (64*64 + 64) + (64*33 + 33) + 33*3.
+    "two_step_gan_lite": (HOURGLASS_LITE + ENCODER_LITE + DECODER_LITE + 85_623, 4_721_757),
 }

@@ -19,7 +19,7 @@ GAINS = {
     "enhancement_gan_lite": (2.93, 4.44, 5.37),
     "one_step_lite": (3.53, 5.16, 5.71),
     "semantic_face_lite": (2.42, 4.44, 4.90),
-    "two_step_gan_lite": (3.14, 5.12, 4.93),
+    "two_step_gan_lite": (3.09, 4.93, 4.93),
     "umsn_lite": (3.00, 5.00, 5.28),
 }
 
