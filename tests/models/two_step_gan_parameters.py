@@ -71,6 +71,6 @@ DECODER_LITE = (
     + convolution(1, 160, 96)
 )
 PARAMETERS = {
-    "two_step_gan": (HOURGLASS + ENCODER + DECODER, 39_795_142),
+    "two_step_gan_paper": (HOURGLASS + ENCODER + DECODER, 39_795_142),
     "two_step_gan_lite": (HOURGLASS_LITE + ENCODER_LITE + DECODER_LITE, 4_636_134),
 }
