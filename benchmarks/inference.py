@@ -1,6 +1,6 @@
 """Time per face of a preset, and its share of the machine's convolution rate.
 
-    python -m benchmarks.inference --presets umsn
+    python -m benchmarks.inference --presets umsn_paper
 
 Times, one face at a time in float32, each preset, compiled as in ``restoration``, and a plain chain of 3x3 convolutions
 from 192 to 192 channels on 64x64 pixels, scaled to as many multiply-adds. GFLOP/s count two operations per
@@ -21,7 +21,7 @@ from deblur_zoo.files import command_line_tools
 from deblur_zoo.zoo.multiply_adds import count_multiply_adds
 
 FLAGS = flags.FLAGS
-flags.DEFINE_list("presets", ["umsn"], "presets to time")
+flags.DEFINE_list("presets", ["umsn_paper"], "presets to time")
 flags.DEFINE_bool("beside_torch", False, "also time the layers of umsn in PyTorch")
 flags.DEFINE_integer("rounds", 10, "rounds of timing", lower_bound=1)
 flags.DEFINE_integer("crop_size", 128, "side of the faces in pixels", lower_bound=16)

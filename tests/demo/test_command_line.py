@@ -37,8 +37,8 @@ def test_wrong_calls(arguments, words):
 
 @pytest.mark.skipif(importlib.util.find_spec("gradio") is None, reason="Gradio is not installed")
 def test_a_preset_without_weights_is_refused():
-    done = run("--preset", "semantic_face")
-    assert done.returncode == 2 and "semantic_face is not a trained preset: " in done.stderr
+    done = run("--preset", "semantic_face_paper")
+    assert done.returncode == 2 and "semantic_face_paper is not a trained preset: " in done.stderr
 
 
 @pytest.mark.parametrize(("version", "accepted"), [("12.9.1", False), ("13.0.0", True)])

@@ -70,9 +70,9 @@ def test_files_give_what_python_gives(path):
 
 
 def test_the_command_refuses_a_preset_without_weights(tmp_path):
-    command = [sys.executable, "-m", "exporters.mobile", "--preset", "one_step", "--faces", str(tmp_path)]
+    command = [sys.executable, "-m", "exporters.mobile", "--preset", "one_step_paper", "--faces", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 2 and "trained preset" in done.stderr and "one_step" in done.stderr
+    assert done.returncode == 2 and "trained preset" in done.stderr and "one_step_paper" in done.stderr
 
 
 @pytest.mark.slow

@@ -123,7 +123,7 @@ def test_only_trained_presets_are_uploaded(tmp_path, tiny_preset):
     with pytest.raises(ValueError, match="hf://.* or kaggle://"):
         zoo.upload_preset(tiny_preset, "https://a/b")
     with pytest.raises(ValueError, match="not a preset with trained weights"):
-        zoo.upload_preset("one_step", "hf://a/b")
+        zoo.upload_preset("one_step_paper", "hf://a/b")
     config = json.loads((tiny_preset / "config.json").read_text())
     config["weights"]["sha256"] = "0" * 64
     (tiny_preset / "config.json").write_text(json.dumps(config))

@@ -33,7 +33,7 @@ FULL = (32, 64, 128, 256)
 LITE = (64, 96)
 PARAMETERS = {
     # Per level three RRRBs of four convolutions on each side; then three ResBlocks of three.
-    "enhancement_gan": (
+    "enhancement_gan_paper": (
         convolution(3, 3, 32)
         + encoder_decoder(normalised, FULL, lambda width: 6 * 4 * normalised(3, width, width))
         + dense_unit(32, 8, 5, 3, 0)

@@ -86,7 +86,7 @@ def filters(channels):
 
 DOUBLE = convolution(4, 3, 3)
 PARAMETERS = {
-    "one_step": (convolution(3, 3, 64) + 6 * inception(64, 5, 280) + convolution(1, 64, 3), 1_847_491),
+    "one_step_paper": (convolution(3, 3, 64) + 6 * inception(64, 5, 280) + convolution(1, 64, 3), 1_847_491),
     # Gains of channel attention: 96 to 96 in each of the 16 modules.
     "one_step_lite": (
         convolution(12, 3, 96)
@@ -97,7 +97,7 @@ PARAMETERS = {
     ),
     "face_parser": (PARSER, 2_950_091),
     # Coarse: 3 channels, then 3 and the doubled 3. Fine: 3 + 3 + 11, then 3 + 3 + 11 + 3.
-    "semantic_face": (
+    "semantic_face_paper": (
         (paper_scale(3) + DOUBLE + paper_scale(6)) + PARSER + (paper_scale(17) + DOUBLE + paper_scale(20)),
         9_883_773,
     ),
@@ -113,7 +113,7 @@ PARAMETERS = {
 for _path in sorted(Path(__file__).parent.glob("*_parameters.py")):
     PARAMETERS |= runpy.run_path(str(_path))["PARAMETERS"]
 # Networks that end in tanh cannot leave [0, 1].
-ENDS_IN_TANH = {"enhancement_gan", "umsn"}
+ENDS_IN_TANH = {"enhancement_gan_paper", "umsn_paper"}
 
 
 def test_every_preset_takes_part():
@@ -297,9 +297,9 @@ def test_mixed_precision(name):
         error = np.linalg.norm(rounded[key] - value) / np.linalg.norm(value)
         # bfloat16 rounds by up to 2**-9 = 0.2 % wherever a layer reads or writes, some 60 times one after the other,
         # errors that add like a random walk: 1.5 %. Networks with gains multiply features, and so errors, once more.
-        # umsn has twice as many, S-Net's before B-Net's, and its instance normalisation takes away the means that the
-        # rounding was in parts of.
-        assert 0 < error < (0.1 if name == "umsn" else 0.03), (key, error)
+        # umsn_paper has twice as many, S-Net's before B-Net's, and its instance normalisation takes away the means that
+        # the rounding was in parts of.
+        assert 0 < error < (0.1 if name == "umsn_paper" else 0.03), (key, error)
 
 
 @every_preset

@@ -60,7 +60,7 @@ def test_parts_have_the_published_sizes():
     assert heads == 4 * (block + doubling + numbers.convolution(3, 4, 16) + numbers.convolution(3, 16, 16) + ends)
 
 
-@pytest.mark.parametrize("name, gmac", [("umsn_parser", 34), ("umsn", 92)])
+@pytest.mark.parametrize("name, gmac", [("umsn_parser", 34), ("umsn_paper", 92)])
 def test_multiply_adds_are_the_published_ones(name, gmac):
     """34 for S-Net, and 58 for the rest, the F-Nets' heads included, which inference leaves out."""
     found = presets.read_json(zoo.hub_folder() / "index.json")["presets"][name]["gmac_128"]

@@ -71,7 +71,7 @@ DECODER_LITE = (
     + convolution(1, 160, 96)
 )
 PARAMETERS = {
-    "two_step_gan": (HOURGLASS + ENCODER + DECODER, 39_795_142),
+    "two_step_gan_paper": (HOURGLASS + ENCODER + DECODER, 39_795_142),
     # The adaptive filters on 96 channels: 49*3*33 + (9*129*64 + 64) + (64*64 + 64) + (64*33 + 33) + 33*3.
     "two_step_gan_lite": (HOURGLASS_LITE + ENCODER_LITE + DECODER_LITE + 85_623, 4_721_757),
 }

@@ -90,7 +90,7 @@ BASE_LITE = (
     + convolution(4, 64, 3)
 )
 PARAMETERS = {
-    "umsn": (PARSER + 4 * FEATURES + BASE, 13_818_512),
+    "umsn_paper": (PARSER + 4 * FEATURES + BASE, 13_818_512),
     # The adaptive filters on 64 channels: 49*3*33 + (9*97*64 + 64) + (64*64 + 64) + (64*33 + 33) + 33*3 = 67,191.
     "umsn_lite": (PARSER_LITE + 4 * FEATURES_LITE + BASE_LITE + 67_191, 1_744_629),
     "umsn_parser": (PARSER, 6_197_538),

@@ -132,8 +132,8 @@ def test_a_name_that_no_file_should_have_is_refused_before_anything_is_written(t
 
 def test_from_preset_takes_presets_of_its_class_alone():
     assert type(OneStep.from_preset("one_step_lite")) is OneStep
-    assert OneStep.from_preset("one_step", weights=False).name == "one_step"
-    for cls, source in ((OneStep, "umsn_lite"), (Parser, "one_step_lite"), (own_networks.Sharpen, "umsn")):
+    assert OneStep.from_preset("one_step_paper", weights=False).name == "one_step_paper"
+    for cls, source in ((OneStep, "umsn_lite"), (Parser, "one_step_lite"), (own_networks.Sharpen, "umsn_paper")):
         with pytest.raises(ValueError, match=rf"{source} .*not {cls.__name__}"):
             cls.from_preset(source)
 

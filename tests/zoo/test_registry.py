@@ -83,7 +83,7 @@ def test_the_face_parser_is_a_preset_of_its_own_kind(tmp_path):
     trained, untrained = zoo.list_models(trained=True), zoo.list_models(trained=False)
     assert "one_step_lite" in trained and "umsn_parser" in untrained
     assert sorted(trained + untrained) == zoo.list_models()
-    assert "face_parser" in zoo.list_models(kind="parser") and "one_step" not in zoo.list_models(kind="parser")
+    assert "face_parser" in zoo.list_models(kind="parser") and "one_step_paper" not in zoo.list_models(kind="parser")
     parser = zoo.load("face_parser", weights=False)
     assert parser.parse(np.zeros((5, 3), np.uint8)).shape == (5, 3)
     config = presets.save_preset(parser, tmp_path / "own", "own")
@@ -123,6 +123,29 @@ def test_untrained_models(hub, tiny_model):
 def test_a_wrong_name_lists_near_ones_that_load_and_what_else_is_accepted(hub, name, message):
     with pytest.raises(ValueError, match=message):
         zoo.load(name)
+
+
+@pytest.mark.parametrize(
+    "presets_of_method, listed",
+    [
+        ({"one_step_lite": True}, "is one_step_lite"),
+        ({"one_step_paper": False, "one_step_lite": True}, "are one_step_lite and one_step_paper (without weights)"),
+        (
+            {"one_step_lite": True, "one_step_small": True, "one_step_paper": False},
+            "are one_step_lite, one_step_paper (without weights) and one_step_small",
+        ),
+    ],
+)
+def test_a_method_without_a_preset_of_its_name_lists_its_presets(hub, presets_of_method, listed):
+    content = json.loads((hub / "index.json").read_text())
+    for name, trained in presets_of_method.items():
+        content["presets"][name] = {"class": "OneStep", "weights_sha256": "0" * 64 if trained else None}
+    # Its name begins like the method's, but it is of another.
+    content["presets"]["one_step_parser"] = {"class": "FaceParser", "weights_sha256": "0" * 64}
+    (hub / "index.json").write_text(json.dumps(content))
+    with pytest.raises(ValueError) as refused:
+        zoo.load("one_step")
+    assert str(refused.value) == f"There is no preset 'one_step'; of this method there {listed}."
 
 
 def test_wrong_sources(hub):

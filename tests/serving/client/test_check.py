@@ -195,7 +195,7 @@ def test_wrong_arguments(fake, free_port, golden_file):
         ((fake.rest,), {"protocol": "grpc"}, "does not speak gRPC"),
         ((fake.grpc,), {"protocol": "rest"}, "does not speak HTTP"),
         ((fake.rest, ["one_stp"]), {}, "one_stp"),
-        ((fake.rest, ["umsn"]), {}, "umsn has no golden outputs"),
+        ((fake.rest, ["umsn_paper"]), {}, "umsn_paper has no golden outputs"),
         ((fake.rest, ["a", "b"]), {"golden_file": golden_file}, "exactly one model"),
         ((fake.rest,), {"golden_file": golden_file}, "exactly one model"),
         ((fake.rest, ["a"]), {"golden_file": "absent.npz"}, "there is no absent.npz"),

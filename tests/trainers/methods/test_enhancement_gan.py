@@ -126,7 +126,7 @@ def test_terms_and_options_are_checked():
 
 def test_the_papers_recipe():
     """Sections 3.2 and 4.1."""
-    recipe = read_recipe(ROOT / "hub_models" / "enhancement_gan" / "recipe.json")
+    recipe = read_recipe(ROOT / "hub_models" / "enhancement_gan_paper" / "recipe.json")
     (stage,) = recipe["stages"]
     assert stage["losses"] == {"content": 1.0, "perceptual": 10.0, "adversarial": 1.0}
     assert stage["critic_losses"] == {"critic": 1.0, "gradient_penalty": 10.0} and stage["critic_steps"] == 5
@@ -157,10 +157,10 @@ def test_there_is_a_recipe_for_every_row():
 
 @pytest.mark.parametrize("name", ABLATIONS)
 def test_an_ablation_differs_from_the_paper_in_its_row_alone(name):
-    preset = read_recipe(ROOT / "hub_models" / "enhancement_gan" / "recipe.json")
+    preset = read_recipe(ROOT / "hub_models" / "enhancement_gan_paper" / "recipe.json")
     recipe = read_recipe(RECIPES / f"{name}.json")
     assert recipe["arguments"] == ABLATIONS[name]
-    config = presets.read_config(ROOT / "hub_models" / "enhancement_gan")
+    config = presets.read_config(ROOT / "hub_models" / "enhancement_gan_paper")
     model = presets.build_model({**config, "arguments": {**config["arguments"], **SMALL, **recipe["arguments"]}})
     assert model.count_params() > 0
     if name == "table_3_no_perceptual":
@@ -170,7 +170,7 @@ def test_an_ablation_differs_from_the_paper_in_its_row_alone(name):
 
 
 def test_the_recipes_critic_judges_its_crops():
-    recipe = read_recipe(ROOT / "hub_models" / "enhancement_gan" / "recipe.json")
+    recipe = read_recipe(ROOT / "hub_models" / "enhancement_gan_paper" / "recipe.json")
     critic = build_network({**recipe["critic"], "arguments": {"width": 4}}, recipe["precision"], 150)
     result = critic(np.zeros((2, 150, 150, 3), np.float32))
     # 150, 75, 38 and 19.

@@ -85,7 +85,7 @@ def test_options_are_checked():
 @pytest.mark.parametrize("path", ABLATIONS, ids=lambda path: path.stem)
 def test_every_ablation_is_a_recipe_of_a_model(path):
     recipe = read_recipe(path)
-    config = presets.read_config(ROOT / "hub_models" / "semantic_face")
+    config = presets.read_config(ROOT / "hub_models" / "semantic_face_paper")
     model = presets.build_model({**config, "arguments": {**config["arguments"], **SMALL, **recipe["arguments"]}})
     assert recipe["critic"]["class"] in classes.TRAINING_CLASSES
     for stage in recipe["stages"]:
@@ -99,7 +99,7 @@ def test_every_ablation_is_a_recipe_of_a_model(path):
 
 def test_ablations_differ_from_the_preset_as_the_tables_say():
     recipes = {path.stem: read_recipe(path) for path in ABLATIONS}
-    preset = read_recipe(ROOT / "hub_models" / "semantic_face" / "recipe.json")
+    preset = read_recipe(ROOT / "hub_models" / "semantic_face_paper" / "recipe.json")
     losses = {name: {stage["name"]: stage["losses"] for stage in recipe["stages"]} for name, recipe in recipes.items()}
     assert losses["table_2_labels_from_coarse"]["fine"] == {"content": 1.0}
     assert losses["table_4_adaptive_structural"]["fine"] == {"content": 1.0, "structural": 50.0}
@@ -142,7 +142,7 @@ def test_a_base_that_is_missing_or_circular(tmp_path):
 
 
 def test_changes_are_merged_into_the_base(tmp_path):
-    base = read_recipe(ROOT / "hub_models" / "semantic_face" / "recipe.json")
+    base = read_recipe(ROOT / "hub_models" / "semantic_face_paper" / "recipe.json")
     (tmp_path / "base.json").write_text(json.dumps(base))
     change = {"base": "base.json", "seed": 5, "data": {"noise": 0.5}, "critic": None,
               "stages": [{"name": "parser", "losses": {"parsing": None, "content": 2.0}}]}  # fmt: skip
@@ -156,7 +156,7 @@ def test_changes_are_merged_into_the_base(tmp_path):
 
 
 def test_the_recipes_critic_is_built():
-    recipe = read_recipe(ROOT / "hub_models" / "semantic_face" / "recipe.json")
+    recipe = read_recipe(ROOT / "hub_models" / "semantic_face_paper" / "recipe.json")
     specification = {**recipe["critic"], "arguments": {"width": 4, "depth": 2}}
     critic = build_network(specification, "mixed_bfloat16", 16)
     assert critic.built and critic(np.zeros((2, 16, 16, 3), np.float32)).shape == (2, 1)

@@ -19,7 +19,7 @@ from trainers.runs.preparation import build_network
 from trainers.runs.recipe import read_recipe
 
 ROOT = Path(__file__).resolve().parents[3]
-PRESET = ROOT / "hub_models" / "two_step_gan"
+PRESET = ROOT / "hub_models" / "two_step_gan_paper"
 ABLATIONS = sorted((ROOT / "trainers" / "recipes" / "two_step_gan").glob("*.json"))
 SMALL = {"hourglass_widths": [4, 4], "hourglass_levels": 1, "first_kernel": 3, "encoder_widths": [4, 6, 8],
          "decoder_widths": [6, 4]}  # fmt: skip

@@ -18,7 +18,7 @@ from trainers.runs.recipe import read_recipe
 
 ROOT = Path(__file__).resolve().parents[3]
 RECIPES = sorted((ROOT / "trainers" / "recipes" / "umsn").glob("*.json"))
-PRESETS = [ROOT / "hub_models" / name / "recipe.json" for name in ("umsn", "umsn_lite")]
+PRESETS = [ROOT / "hub_models" / name / "recipe.json" for name in ("umsn_paper", "umsn_lite")]
 SMALL = {"width": 8, "growth": 4, "blocks": 1, "last_width": 4, "feature_width": 4, "feature_blocks": 1,
          "parser_width": 4}  # fmt: skip
 # Confidence of each class, and of each of its channels.
@@ -182,7 +182,7 @@ def test_options_are_checked():
 @pytest.mark.parametrize("path", [*PRESETS, *RECIPES], ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_every_recipe_is_of_a_model_and_its_training_networks(path):
     recipe = read_recipe(path)
-    name = path.parent.name if path in PRESETS else "umsn"
+    name = path.parent.name if path in PRESETS else "umsn_paper"
     config = presets.read_config(ROOT / "hub_models" / name)
     arguments = {**config["arguments"], **SMALL, **recipe["arguments"], "hidden_width": 4}
     model = presets.build_model({**config, "arguments": arguments})
@@ -202,7 +202,7 @@ def test_every_recipe_is_of_a_model_and_its_training_networks(path):
 
 def test_ladder_of_table_6_has_equal_parameters():
     """B-Net and F-Nets; S-Net, which some rows do not have, is not counted."""
-    config = presets.read_config(ROOT / "hub_models" / "umsn")
+    config = presets.read_config(ROOT / "hub_models" / "umsn_paper")
     counts = {}
     for path in RECIPES:
         arguments = read_recipe(path)["arguments"]
