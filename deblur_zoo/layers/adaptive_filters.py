@@ -94,6 +94,10 @@ class AdaptiveFilters(layers.Layer):
         self.gates.build((*positions, self.width))
         self.sums.build((*image_shape[:-1], self.count))
 
+    def input_parts(self):
+        """Concatenated inputs, for ``trainers.runs.widening``."""
+        return {"mix": [self.mix.kernel.shape[-2] - self.count, self.count]}
+
     def call(self, image, features):
         """Float (N, H, W, 3) and (N, H / scale, W / scale, C) to float32 (N, H, W, 3)."""
         responses = self.responses(image)

@@ -90,6 +90,15 @@ class InceptionModule(layers.Layer):
             self.gains.build((input_shape[0], branch_channels))
         self.merge.build((*input_shape[:-1], branch_channels))
 
+    def input_parts(self):
+        """Concatenated inputs, for ``trainers.runs.widening``."""
+        branches = [self.reduced_width] * len(self.branches)
+        return {"merge": branches, "gains": branches}
+
+    def output_parts(self):
+        """Outputs that match concatenated features, for ``trainers.runs.widening``."""
+        return {"gains": [self.reduced_width] * len(self.branches)}
+
     def call(self, features):
         branches = []
         for reduce, branch in zip(self.reductions, self.branches, strict=True):

@@ -3,8 +3,12 @@
 Net2Net copies channels at random and divides the weights that read them. Here the new channels keep their random
 initial kernels, and the existing channels ignore them at first: the wide network computes the same function as the
 narrow one, and the new channels differ from the first step on.
+
+A layer whose parts concatenate features says so: ``input_parts()`` and ``output_parts()`` return {name of an inner
+layer: the numbers of channels that are concatenated}.
 """
 
+from itertools import accumulate
 from pathlib import Path
 
 import keras
@@ -53,32 +57,54 @@ def widen(narrow: keras.Model, wide: keras.Model) -> None:
     sources, targets = _own_weights(narrow), _own_weights(wide)
     if missing := sorted(sources.keys() - targets.keys()):
         raise ValueError(f"only the narrow network has the layer {missing[0]}")
+    narrow_parts, wide_parts = _parts(narrow), _parts(wide)
     for path, (_, weights) in sources.items():
-        _fill(path, weights, *targets[path])
+        pairs = zip(narrow_parts.get(path, (None, None)), wide_parts.get(path, (None, None)), strict=True)
+        _fill(path, weights, *targets[path], *[_positions(*pair) if pair[0] else None for pair in pairs])
     _compare(narrow, wide)
 
 
-def _own_weights(layer, path=""):
-    """{path: (layer, its own weights)} of all layers within, by attribute, so that the paths of two sizes agree."""
-    found = {}
-    for name, value in sorted(vars(layer).items()):
-        if not name.startswith("_"):
-            found |= _within(value, f"{path}/{name}")
-    inner = {id(weight) for _, weights in found.values() for weight in weights}
-    own = [weight for weight in layer.weights if id(weight) not in inner]
-    return {**found, path: (layer, own)} if own else found
-
-
-def _within(value, path):
-    if isinstance(value, layers.Layer):
-        return _own_weights(value, path)
-    found = {}
-    for index, item in enumerate(value if isinstance(value, (list, tuple)) else ()):
-        found |= _within(item, f"{path}/{index}")
+def _own_weights(model):
+    """{path: (layer, its own weights)} of all layers."""
+    found, seen = {}, set()
+    # The innermost first.
+    for path, layer in reversed(list(_layers(model))):
+        own = [weight for weight in layer.weights if id(weight) not in seen]
+        seen |= {id(weight) for weight in own}
+        if own:
+            found[path] = layer, own
     return found
 
 
-def _fill(path, sources, layer, targets):
+def _parts(model):
+    """{path of a layer: (parts of its inputs, parts of its outputs)}, None where nothing is concatenated."""
+    found = {}
+    for path, layer in _layers(model):
+        for place, method in enumerate(("input_parts", "output_parts")):
+            for name, parts in getattr(layer, method, dict)().items():
+                found.setdefault(f"{path}/{name}", [None, None])[place] = parts
+    return found
+
+
+def _layers(value, path=""):
+    """(path, layer) of all layers within, by attribute, so that the paths of two sizes agree."""
+    if isinstance(value, layers.Layer):
+        yield path, value
+        for name, inner in sorted(vars(value).items()):
+            if not name.startswith("_"):
+                yield from _layers(inner, f"{path}/{name}")
+    elif isinstance(value, (list, tuple)):
+        for index, inner in enumerate(value):
+            yield from _layers(inner, f"{path}/{index}")
+
+
+def _positions(narrow, wide):
+    """Where concatenated channels of a narrow network are in a wide one."""
+    starts = accumulate(wide[:-1], initial=0)
+    return np.concatenate([start + np.arange(count) for start, count in zip(starts, narrow, strict=True)])
+
+
+def _fill(path, sources, layer, targets, inputs, outputs):
     axis = _OUTPUT_AXIS.get(type(layer), -1)
     for source, target in zip(sources, targets, strict=True):
         old, new = keras.ops.convert_to_numpy(source), np.array(keras.ops.convert_to_numpy(target))
@@ -86,10 +112,15 @@ def _fill(path, sources, layer, targets):
             raise ValueError(f"{path} has the shape {new.shape}, too narrow for {old.shape}")
         if old.ndim == 4 and old.shape[:2] != new.shape[:2]:
             raise ValueError(f"{path} has kernels of {new.shape[:2]} pixels, the narrow network {old.shape[:2]}")
+        places = [np.arange(size) for size in old.shape]
+        if outputs is not None:
+            places[axis if new.ndim > 1 else 0] = outputs
         if new.ndim > 1:
+            if inputs is not None:
+                places[-3 - axis] = inputs
             # What the old outputs take from the new inputs.
-            np.moveaxis(new, axis, -1)[..., : old.shape[axis]] = 0
-        new[tuple(slice(0, size) for size in old.shape)] = old
+            np.moveaxis(new, axis, -1)[..., places[axis]] = 0
+        new[np.ix_(*places)] = old
         target.assign(new)
 
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from deblur_zoo.models.enhancement_gan import EnhancementGan
 from deblur_zoo.models.one_step import OneStep
 from deblur_zoo.models.semantic_face import SemanticFace
 from trainers.runs.widening import TOLERANCE, widen
@@ -63,8 +64,19 @@ def test_what_cannot_be_widened(wide, words):
         widen(built(SemanticFace(**NARROW)), built(wide()))
 
 
-def test_concatenated_branches_are_refused():
-    narrow = OneStep(width=4, reduced_width=2, modules=2, kernel_sizes=(1, 3), scale=2)
-    wide = OneStep(width=6, reduced_width=3, modules=2, kernel_sizes=(1, 3), scale=2)
+def test_concatenated_features_stay_apart():
+    """Branches side by side, and the filters' strengths behind the features."""
+    settings = dict(modules=2, kernel_sizes=(1, 3), scale=2, image_skip=True, channel_attention=True, filter_width=3)
+    narrow = built(OneStep(width=4, reduced_width=2, **settings))
+    wide = built(OneStep(width=7, reduced_width=3, **{**settings, "filter_width": 5}), 1)
+    expected = outputs(narrow)
+    assert np.abs(outputs(wide) - expected).max() > 10 * TOLERANCE
+    widen(narrow, wide)
+    np.testing.assert_allclose(outputs(wide), expected, atol=1e-5)
+
+
+def test_other_concatenated_features_are_refused():
+    settings = dict(blocks=1, enhancement_blocks=1, dense_depth=3, dense_blocks=1, normalization=None)
+    narrow, wide = (EnhancementGan(widths=(width, 6), growth=width, **settings) for width in (3, 4))
     with pytest.raises(ValueError, match="beside others"):
         widen(built(narrow), built(wide))
