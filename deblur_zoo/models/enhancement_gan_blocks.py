@@ -200,6 +200,12 @@ class DenseBlock(layers.Layer):
         if self.gains is not None:
             self.gains.build((None, input_shape[-1]))
 
+    def input_parts(self):
+        """Concatenated inputs, for ``trainers.runs.widening``."""
+        parts = [self.last.filters, *(group.convolution.filters for group in self.dense)]
+        dense = {f"dense/{i}/convolution": parts[: i + 1] for i in range(len(self.dense))}
+        return {**dense, "last": parts}
+
     def call(self, features):
         stack = features
         for group in self.dense:
@@ -253,6 +259,10 @@ class DRDBU(layers.Layer):
         for i, (unit, merge) in enumerate(zip(self.units, self.merges, strict=True)):
             unit.build(input_shape)
             merge.build((*positions, (i + 2) * width))
+
+    def input_parts(self):
+        """Concatenated inputs, for ``trainers.runs.widening``."""
+        return {f"merges/{i}": [merge.filters] * (i + 2) for i, merge in enumerate(self.merges)}
 
     def call(self, features):
         outputs, hidden = [features], features

@@ -3,8 +3,9 @@
 import keras
 import numpy as np
 import pytest
-from keras import ops
+from keras import layers, ops
 
+from deblur_zoo.models.deblurrer import Deblurrer
 from deblur_zoo.models.enhancement_gan import EnhancementGan
 from deblur_zoo.models.one_step import OneStep
 from deblur_zoo.models.semantic_face import SemanticFace
@@ -64,19 +65,46 @@ def test_what_cannot_be_widened(wide, words):
         widen(built(SemanticFace(**NARROW)), built(wide()))
 
 
-def test_concatenated_features_stay_apart():
-    """Branches side by side, and the filters' strengths behind the features."""
-    settings = dict(modules=2, kernel_sizes=(1, 3), scale=2, image_skip=True, channel_attention=True, filter_width=3)
-    narrow = built(OneStep(width=4, reduced_width=2, **settings))
-    wide = built(OneStep(width=7, reduced_width=3, **{**settings, "filter_width": 5}), 1)
+ONE_STEP = dict(modules=2, kernel_sizes=(1, 3), scale=2, image_skip=True, channel_attention=True)
+ENHANCEMENT = dict(blocks=1, enhancement_blocks=1, dense_depth=3, dense_blocks=1, normalization=None, scale=2,
+                   channel_attention=True)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("narrow", "wide"),
+    [
+        # Branches side by side, and the filters' strengths behind the features.
+        (
+            lambda: OneStep(width=4, reduced_width=2, filter_width=3, **ONE_STEP),
+            lambda: OneStep(width=7, reduced_width=3, filter_width=5, **ONE_STEP),
+        ),
+        # Dense blocks, and the dense unit's outputs.
+        (
+            lambda: EnhancementGan(widths=(3, 4), growth=2, filter_width=3, **ENHANCEMENT),
+            lambda: EnhancementGan(widths=(4, 6), growth=3, filter_width=4, **ENHANCEMENT),
+        ),
+    ],
+)
+def test_concatenated_features_stay_apart(narrow, wide):
+    narrow, wide = built(narrow()), built(wide(), 1)
     expected = outputs(narrow)
     assert np.abs(outputs(wide) - expected).max() > 10 * TOLERANCE
     widen(narrow, wide)
     np.testing.assert_allclose(outputs(wide), expected, atol=1e-5)
 
 
+class Beside(Deblurrer):
+    """Does not say that it concatenates."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.parts = [layers.Conv2D(width, 1), layers.Conv2D(width, 1)]
+        self.merge = layers.Conv2D(3, 1)
+
+    def restore(self, images, training=False):
+        return self.merge(ops.concatenate([part(images) for part in self.parts], axis=-1))
+
+
 def test_other_concatenated_features_are_refused():
-    settings = dict(blocks=1, enhancement_blocks=1, dense_depth=3, dense_blocks=1, normalization=None)
-    narrow, wide = (EnhancementGan(widths=(width, 6), growth=width, **settings) for width in (3, 4))
     with pytest.raises(ValueError, match="beside others"):
-        widen(built(narrow), built(wide))
+        widen(built(Beside(2)), built(Beside(3)))
