@@ -13,14 +13,14 @@ def doubled(images):
 
 def test_calling_and_deblurring_without_a_file():
     model = ExportedDeblurrer(doubled, {"preset": "some"})
-    batch = np.full((3, 2, 5, 3), 40, np.uint8)
-    np.testing.assert_array_equal(model.deblur(batch, batch_size=2), np.full_like(batch, 80))
-    np.testing.assert_array_equal(model.deblur(batch[0, ..., 0]), np.full((2, 5), 80))
-    np.testing.assert_allclose(model(batch / 255.0), 80 / 255, rtol=1e-6)
+    batch = np.full((3, 2, 5, 3), 20, np.uint8)
+    np.testing.assert_array_equal(model.deblur(batch, batch_size=2), np.full_like(batch, 40))
+    np.testing.assert_array_equal(model.deblur(batch[0, ..., 0]), np.full((2, 5), 40))
+    np.testing.assert_allclose(model(batch / 255.0), 40 / 255, rtol=1e-6)
     assert model.run(batch / 255.0).dtype == np.float32
     with pytest.raises(ValueError, match=r"shape \(N, H, W, 3\)"):
         model(np.zeros((1, 0, 5, 3)))
-    np.testing.assert_array_equal(model.deblur(batch, passes=2), np.full_like(batch, 160))
+    np.testing.assert_array_equal(model.deblur(batch, passes=2), np.full_like(batch, 80))
     with pytest.raises(ValueError, match="at least 1"):
         model.deblur(batch, passes=0)
     with pytest.raises(TypeError, match=r"not uint8: divide by 255.*\.deblur\(\)"):

@@ -127,18 +127,15 @@ def randomise(model):
         if weight.path.endswith(("gamma", "moving_variance")):
             weight.assign(random.uniform(0.5, 1.5, weight.shape))
         elif len(weight.shape) != 0:
-            weight.assign(random.normal(scale=1 / np.sqrt(max(1, np.prod(weight.shape[:-1]))), size=weight.shape))
+            # Else the 33 filters saturate every pixel.
+            scale = 0.25 if "/filters/" in weight.path else 1
+            weight.assign(random.normal(scale=scale / np.sqrt(max(1, np.prod(weight.shape[:-1]))), size=weight.shape))
     return model
 
 
 @functools.cache
 def small_model(name):
-    model = randomise(presets.build_model(small_config(name)))
-    for variable in model.trainable_variables:
-        # Else the 33 filters saturate a pixel.
-        if "/filters/" in variable.path:
-            variable.assign(0.5 * variable)
-    return model
+    return randomise(presets.build_model(small_config(name)))
 
 
 def images(*shape, seed=1):

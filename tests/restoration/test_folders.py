@@ -24,10 +24,10 @@ def by_hand(model, pixels):
     return np.rint(np.asarray(model(pixels[None].astype(np.float32) / 255))[0] * 255).astype(np.uint8)
 
 
-class Negative:
+class Folded:
     """A stand-in for a network, whose results are known; records the shapes of its batches."""
 
-    name = "negative"
+    name = "folded"
 
     def __init__(self):
         self.batches = []
@@ -35,7 +35,11 @@ class Negative:
     def run(self, rgb):
         assert rgb.dtype == np.float32
         self.batches.append(rgb.shape[:3])
-        return 1 - rgb
+        return np.abs(rgb - 50 / 255)
+
+
+def folded(pixels):
+    return np.abs(pixels.astype(int) - 50).astype(np.uint8)
 
 
 def test_restore_is_what_the_model_makes_of_each_picture(tiny_model):
@@ -76,8 +80,8 @@ def test_a_picture_alone_and_in_a_batch_give_the_same(tiny_model):
 @pytest.mark.parametrize("shape", [(1, 1), (1, 1, 3), (2, 5, 1), (4, 3, 4), (3, 1, 9, 4), (2, 6, 6, 1)])
 def test_every_shape_comes_back(shape):
     pixels = random_pixels(*shape)
-    restored = crops(Negative()).restore(pixels).pixels
-    expected = 255 - pixels
+    restored = crops(Folded()).restore(pixels).pixels
+    expected = folded(pixels)
     if shape[-1] == 4:
         expected[..., 3] = pixels[..., 3]
     np.testing.assert_array_equal(restored, expected)
@@ -96,11 +100,11 @@ def test_a_preset_by_directory(tiny_preset, tiny_model):
 @pytest.mark.parametrize("batch_size", [0, -1, 1.5, "2"])
 def test_batch_size_is_checked(batch_size):
     with pytest.raises(ValueError, match="batch_size"):
-        crops(Negative(), batch_size=batch_size)
+        crops(Folded(), batch_size=batch_size)
 
 
 def test_batches_shrink_for_large_pictures():
-    model = Negative()
+    model = Folded()
     crops(model, batch_size=4).restore(np.zeros((3, 300, 600, 1), np.uint8))
     # 4 * 256 * 256 pixels hold one picture of 300 * 600, and not two.
     assert model.batches == [(1, 300, 600)] * 3
@@ -111,29 +115,29 @@ def test_batches_shrink_for_large_pictures():
 def test_restore_file(tmp_path):
     pixels = random_pixels(6, 5, 3)
     pictures.write(tmp_path / "in.png", pixels)
-    restorer = crops(Negative())
+    restorer = crops(Folded())
     assert restorer.restore_file(tmp_path / "in.png", tmp_path / "out.webp") == tmp_path / "out.webp"
-    np.testing.assert_array_equal(pictures.read(tmp_path / "out.webp"), 255 - pixels)
+    np.testing.assert_array_equal(pictures.read(tmp_path / "out.webp"), folded(pixels))
     (tmp_path / "folder").mkdir()
     assert restorer.restore_file(tmp_path / "in.png", tmp_path / "folder") == tmp_path / "folder" / "in.png"
-    np.testing.assert_array_equal(pictures.read(tmp_path / "folder" / "in.png"), 255 - pixels)
+    np.testing.assert_array_equal(pictures.read(tmp_path / "folder" / "in.png"), folded(pixels))
 
 
 def test_restore_file_protects_its_input(tmp_path):
     pictures.write(tmp_path / "in.png", random_pixels(6, 5, 3))
     (tmp_path / "link").symlink_to(tmp_path)
-    restorer = crops(Negative())
+    restorer = crops(Folded())
     for target in (tmp_path / "in.png", tmp_path, tmp_path / "link" / "in.png"):
         with pytest.raises(ValueError, match="own result"):
             restorer.restore_file(tmp_path / "in.png", target)
     np.testing.assert_array_equal(pictures.read(tmp_path / "in.png"), random_pixels(6, 5, 3))
     restorer.restore_file(tmp_path / "in.png", tmp_path / "in.png", overwrite=True)
-    np.testing.assert_array_equal(pictures.read(tmp_path / "in.png"), 255 - random_pixels(6, 5, 3))
+    np.testing.assert_array_equal(pictures.read(tmp_path / "in.png"), folded(random_pixels(6, 5, 3)))
 
 
 def test_restore_file_checks_the_ending_before_it_works(tmp_path):
     pictures.write(tmp_path / "in.png", random_pixels(6, 5, 3))
-    model = Negative()
+    model = Folded()
     with pytest.raises(ValueError, match="out.txt' must end in"):
         crops(model).restore_file(tmp_path / "in.png", tmp_path / "out.txt")
     assert model.batches == []
@@ -155,16 +159,16 @@ def folder(tmp_path):
 
 
 def test_restore_folder(folder, tmp_path):
-    model, calls = Negative(), []
+    model, calls = Folded(), []
     report = crops(model, batch_size=4).restore_folder(folder, tmp_path / "out", lambda *call: calls.append(call))
     written = sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.*"))
     assert written == ["alpha.tiff", "grey.webp", *(f"people/a/{i}.png" for i in range(5)), "photo.jpg"]
     assert sorted(report.restored) == sorted(tmp_path / "out" / name for name in written)
     for index in range(5):
         result = pictures.read(tmp_path / "out" / "people" / "a" / f"{index}.png")
-        np.testing.assert_array_equal(result, 255 - random_pixels(6, 5, 3, seed=index))
+        np.testing.assert_array_equal(result, folded(random_pixels(6, 5, 3, seed=index)))
     np.testing.assert_array_equal(
-        pictures.read(tmp_path / "out" / "grey.webp")[..., 0], 255 - random_pixels(7, 3, seed=9)
+        pictures.read(tmp_path / "out" / "grey.webp")[..., 0], folded(random_pixels(7, 3, seed=9))
     )
     alpha = pictures.read(tmp_path / "out" / "alpha.tiff")
     np.testing.assert_array_equal(alpha[..., 3], random_pixels(6, 5, 4, seed=10)[..., 3])
@@ -179,7 +183,7 @@ def test_pictures_of_many_sizes_do_not_pile_up(tmp_path, monkeypatch):
     (tmp_path / "in").mkdir()
     for index in range(12):
         pictures.write(tmp_path / "in" / f"{index:02}.png", np.zeros((256, 256 - index), np.uint8))
-    model, done_when_read, load = Negative(), [], pictures.load
+    model, done_when_read, load = Folded(), [], pictures.load
     monkeypatch.setattr(pictures, "load", lambda *args: done_when_read.append(len(model.batches)) or load(*args))
     crops(model, batch_size=2).restore_folder(tmp_path / "in", tmp_path / "out")
     # Four batches of two 256x256 pictures may wait; the ninth picture pushes the first one out.
@@ -189,18 +193,18 @@ def test_pictures_of_many_sizes_do_not_pile_up(tmp_path, monkeypatch):
 def test_restore_folder_protects_its_input(folder, tmp_path):
     before = {path: path.read_bytes() for path in folder.rglob("*.*")}
     with pytest.raises(ValueError, match="is read and would be overwritten"):
-        crops(Negative()).restore_folder(folder, folder)
+        crops(Folded()).restore_folder(folder, folder)
     assert {path: path.read_bytes() for path in folder.rglob("*.*")} == before
-    report = crops(Negative()).restore_folder(folder, folder, overwrite=True)
+    report = crops(Folded()).restore_folder(folder, folder, overwrite=True)
     assert len(report.restored) == 8
-    np.testing.assert_array_equal(pictures.read(folder / "people/a/0.png"), 255 - random_pixels(6, 5, 3))
+    np.testing.assert_array_equal(pictures.read(folder / "people/a/0.png"), folded(random_pixels(6, 5, 3)))
 
 
 def test_results_within_the_source_are_not_read_again(folder):
     for _ in range(2):
-        report = crops(Negative()).restore_folder(folder, folder / "restored", overwrite=True)
+        report = crops(Folded()).restore_folder(folder, folder / "restored", overwrite=True)
         assert len(report.restored) == 8 and len(report.failed) == 1
-    np.testing.assert_array_equal(pictures.read(folder / "restored/people/a/0.png"), 255 - random_pixels(6, 5, 3))
+    np.testing.assert_array_equal(pictures.read(folder / "restored/people/a/0.png"), folded(random_pixels(6, 5, 3)))
 
 
 def test_a_result_that_would_replace_another_input_is_refused(tmp_path):
@@ -208,11 +212,11 @@ def test_a_result_that_would_replace_another_input_is_refused(tmp_path):
     for place in ("a", "a/a"):
         pictures.write(tmp_path / place / "x.png", random_pixels(2, 2))
     with pytest.raises(ValueError, match="is read and would be overwritten"):
-        crops(Negative()).restore_folder(tmp_path / "a", tmp_path)
+        crops(Folded()).restore_folder(tmp_path / "a", tmp_path)
 
 
 def test_results_that_are_no_picture_are_reported(folder, tmp_path):
-    class Broken(Negative):
+    class Broken(Folded):
         def run(self, rgb):
             return super().run(rgb) * (np.nan if rgb.shape[1] == 7 else 1)
 
@@ -222,7 +226,7 @@ def test_results_that_are_no_picture_are_reported(folder, tmp_path):
 
 
 def test_folders_that_cannot_be_used(folder, tmp_path):
-    restorer = crops(Negative())
+    restorer = crops(Folded())
     with pytest.raises(FileNotFoundError, match="no folder"):
         restorer.restore_folder(tmp_path / "absent", tmp_path / "out")
     with pytest.raises(NotADirectoryError, match="need a folder"):
@@ -244,7 +248,7 @@ def test_one_bad_file_fails_alone(tmp_path):
     (source / "broken.png").symlink_to("absent.png")
     os.mkfifo(source / "pipe.png")
     Image.new("1", (2049, 2048)).save(source / "large.png")
-    report = crops(Negative()).restore_folder(source, tmp_path / "out")
+    report = crops(Folded()).restore_folder(source, tmp_path / "out")
     failed = {path.name: reason for path, reason in report.failed}
     assert failed.keys() == {"loop.png", "broken.png", "pipe.png", "large.png"}
     for name, words in {
@@ -257,7 +261,7 @@ def test_one_bad_file_fails_alone(tmp_path):
     assert sorted(os.fsencode(path.name) for path in (tmp_path / "out").iterdir()) == sorted(
         [b"a.png", b"z.png", long.encode(), b"\xff.png"]
     )
-    assert crops(Negative(), maximum_pixels=2049 * 2048).restore(source / "large.png").pixels.shape == (2048, 2049)
+    assert crops(Folded(), maximum_pixels=2049 * 2048).restore(source / "large.png").pixels.shape == (2048, 2049)
 
 
 def test_a_picture_for_which_the_memory_does_not_suffice_fails_alone(tmp_path):
@@ -268,7 +272,7 @@ def test_a_picture_for_which_the_memory_does_not_suffice_fails_alone(tmp_path):
     class ResourceExhaustedError(Exception):
         pass
 
-    class Hungry(Negative):
+    class Hungry(Folded):
         def run(self, rgb):
             if rgb.shape[1] == 7:
                 raise ResourceExhaustedError("OOM when allocating tensor")
@@ -290,7 +294,7 @@ def test_a_result_that_cannot_be_written_fails_alone_but_a_full_disk_ends_the_ru
             return write_bytes(path, data)
 
         monkeypatch.setattr(Path, "write_bytes", write)
-        return crops(Negative()).restore_folder(folder, tmp_path / "out")
+        return crops(Folded()).restore_folder(folder, tmp_path / "out")
 
     report = failing(errno.EINVAL)
     assert len(report.restored) == 7
@@ -305,7 +309,7 @@ def test_linked_folders_are_restored_and_other_files_named(folder, tmp_path, cap
     pictures.write(tmp_path / "disk" / "far.png", random_pixels(6, 5, 3))
     (folder / "linked").symlink_to(tmp_path / "disk")
     (folder / "IMG_1.CR2").touch()
-    report = crops(Negative()).restore_folder(folder, tmp_path / "out")
+    report = crops(Folded()).restore_folder(folder, tmp_path / "out")
     assert tmp_path / "out" / "linked" / "far.png" in report.restored
     assert "1 .cr2" in caplog.text and "IMG_1.CR2" in caplog.text
 
@@ -315,7 +319,7 @@ def test_a_file_keeps_its_colour_profile(colour_profiles, tmp_path):
     profile = colour_profiles.rgb_profile(colour_profiles.DISPLAY_P3, 2.2)
     Image.new("RGB", (8, 8), (255, 0, 0)).save(tmp_path / "in" / "a.png", icc_profile=profile)
 
-    class Same(Negative):
+    class Same(Folded):
         def run(self, rgb):
             return rgb
 
@@ -331,7 +335,7 @@ def test_a_file_keeps_its_colour_profile(colour_profiles, tmp_path):
 
 
 def test_pictures_that_the_model_does_not_take_fail_alone(folder, tmp_path):
-    class OneSize(Negative):
+    class OneSize(Folded):
         def run(self, rgb):
             if rgb.shape[1:3] != (6, 5):
                 raise RuntimeError(f"takes 6x5, not {rgb.shape[1]}x{rgb.shape[2]}\nand more of no use")
@@ -355,7 +359,7 @@ def test_a_photo_that_may_not_be_read_fails_alone(tmp_path, monkeypatch):
 
     for name in ("a.png", "b.png", "c.png"):
         pictures.write(tmp_path / name, random_pixels(6, 5, 3))
-    restorer = Restorer(Negative())
+    restorer = Restorer(Folded())
     monkeypatch.setattr(restorer, "restore", restore)
     monkeypatch.setattr(os, "access", lambda path, mode: path.name != "b.png" and access(path, mode))
     report = restorer.restore_folder(tmp_path, tmp_path / "out")
