@@ -80,9 +80,10 @@ def _parts(model):
     """{path of a layer: (parts of its inputs, parts of its outputs)}, None where nothing is concatenated."""
     found = {}
     for path, layer in _layers(model):
-        for place, method in enumerate(("input_parts", "output_parts")):
-            for name, parts in getattr(layer, method, dict)().items():
-                found.setdefault(f"{path}/{name}", [None, None])[place] = parts
+        inputs = layer.input_parts() if hasattr(layer, "input_parts") else {}
+        outputs = layer.output_parts() if hasattr(layer, "output_parts") else {}
+        for name in inputs | outputs:
+            found[f"{path}/{name}"] = inputs.get(name), outputs.get(name)
     return found
 
 
