@@ -100,9 +100,9 @@ def _layers(value, path=""):
 
 
 def _positions(narrow, wide):
-    """Where concatenated channels of a narrow network are in a wide one."""
-    starts = accumulate(wide[:-1], initial=0)
-    return np.concatenate([start + np.arange(count) for start, count in zip(starts, narrow, strict=True)])
+    """Where concatenated channels of a narrow network are in a wide one, which may have more parts at the end."""
+    starts = accumulate(wide, initial=0)
+    return np.concatenate([start + np.arange(count) for start, count in zip(starts, narrow, strict=False)])
 
 
 def _fill(path, sources, layer, targets, inputs, outputs):

@@ -78,6 +78,11 @@ ENHANCEMENT = dict(blocks=1, enhancement_blocks=1, dense_depth=3, dense_blocks=1
             lambda: OneStep(width=4, reduced_width=2, filter_width=3, **ONE_STEP),
             lambda: OneStep(width=7, reduced_width=3, filter_width=5, **ONE_STEP),
         ),
+        # One more branch.
+        (
+            lambda: OneStep(width=4, reduced_width=2, **ONE_STEP),
+            lambda: OneStep(width=5, reduced_width=3, **{**ONE_STEP, "kernel_sizes": (1, 3, 5)}),
+        ),
         # Dense blocks, and the dense unit's outputs.
         (
             lambda: EnhancementGan(widths=(3, 4), growth=2, filter_width=3, **ENHANCEMENT),
