@@ -128,11 +128,11 @@ def test_a_wrong_name_lists_near_ones_that_load_and_what_else_is_accepted(hub, n
 @pytest.mark.parametrize(
     "presets_of_method, listed",
     [
-        ({"one_step_lite": True}, "is one_step_lite"),
-        ({"one_step_paper": False, "one_step_lite": True}, "are one_step_lite and one_step_paper (without weights)"),
+        ({"one_step_lite": True}, "one_step_lite"),
+        ({"one_step_paper": False, "one_step_lite": True}, "one_step_lite and one_step_paper (without weights)"),
         (
             {"one_step_lite": True, "one_step_small": True, "one_step_paper": False},
-            "are one_step_lite, one_step_paper (without weights) and one_step_small",
+            "one_step_lite, one_step_paper (without weights) and one_step_small",
         ),
     ],
 )
@@ -145,7 +145,7 @@ def test_a_method_without_a_preset_of_its_name_lists_its_presets(hub, presets_of
     (hub / "index.json").write_text(json.dumps(content))
     with pytest.raises(ValueError) as refused:
         zoo.load("one_step")
-    assert str(refused.value) == f"There is no preset 'one_step'; of this method there {listed}."
+    assert str(refused.value) == f"There is no preset 'one_step'; this method has {listed}."
 
 
 def test_wrong_sources(hub):
