@@ -1,15 +1,13 @@
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
 from deblur_zoo.blur.kernel_sizes import parse_sizes
 from deblur_zoo.blur.kernels import KernelBank, make_bank
+from tests.commands import run_python
 
 
 def run(*arguments):
-    return subprocess.run([sys.executable, "-m", "deblur_zoo.blur", *arguments], capture_output=True, text=True)
+    return run_python("-m", "deblur_zoo.blur", *arguments)
 
 
 def test_writes_the_bank(tmp_path):

@@ -1,21 +1,15 @@
 """The command ``python -m deblur_zoo.data``."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from PIL import Image
 
 from deblur_zoo.data.face_store import load_faces
-
-ROOT = Path(__file__).parents[2]
+from tests.commands import run_python
 
 
 def command(*arguments):
-    call = [sys.executable, "-m", "deblur_zoo.data", *map(str, arguments)]
-    return subprocess.run(call, capture_output=True, text=True, cwd=ROOT, timeout=120)
+    return run_python("-m", "deblur_zoo.data", *arguments)
 
 
 @pytest.fixture

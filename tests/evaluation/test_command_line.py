@@ -1,8 +1,6 @@
 """The command: its files, and one sentence and code 2 on bad input. Run in this process; one test starts another."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import keras
@@ -20,6 +18,7 @@ from deblur_zoo.files.command_line_tools import UsageError
 from deblur_zoo.models.one_step import OneStep
 from deblur_zoo.zoo import registry
 from deblur_zoo.zoo.presets import save_preset
+from tests.commands import run_python
 
 ROOT = Path(__file__).parents[2]
 
@@ -194,10 +193,7 @@ def test_bad_flags_are_refused(run, preset, faces, tmp_path, arguments, sentence
 def test_one_sentence_and_code_2(faces, tmp_path):
     wrong = tmp_path / "wrong.keras"
     wrong.write_text("not a network")
-    done = subprocess.run(
-        [sys.executable, "-m", "deblur_zoo.evaluation", "--preset", "one_step_lite", "--faces", faces,
-         "--identity_network", wrong, "--out", tmp_path / "out"],
-        cwd=ROOT, capture_output=True, text=True,
-    )  # fmt: skip
+    flags = ("--identity_network", wrong, "--out", tmp_path / "out")
+    done = run_python("-m", "deblur_zoo.evaluation", "--preset", "one_step_lite", "--faces", faces, *flags)
     assert done.returncode == 2 and "wrong.keras" in done.stderr.splitlines()[-1]
     assert not (tmp_path / "out").exists()

@@ -1,5 +1,3 @@
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +8,7 @@ from skimage.metrics import peak_signal_noise_ratio
 from deblur_zoo.blur.kernels import random_kernel
 from deblur_zoo.files import pictures
 from examples import gallery, make_example
+from tests.commands import run_python
 
 ROOT = Path(__file__).parents[2]
 
@@ -88,7 +87,6 @@ def test_the_picture_in_the_documents_is_the_one_of_these_scenes():
     ],
 )
 def test_bad_flags_give_one_sentence_and_code_2(tmp_path, arguments, sentence):
-    command = [sys.executable, "-m", "examples.gallery", *(word.replace("OUT", str(tmp_path)) for word in arguments)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    done = run_python("-m", "examples.gallery", *(word.replace("OUT", str(tmp_path)) for word in arguments))
     assert done.returncode == 2 and sentence in done.stderr.splitlines()[-1]
     assert list(tmp_path.iterdir()) == []

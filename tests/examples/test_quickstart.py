@@ -2,11 +2,11 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.commands import run_python
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOK = ROOT / "examples" / "quickstart.ipynb"
@@ -19,9 +19,7 @@ def test_its_cells_run_as_one_program():
     code = "\n".join("".join(cell["source"]) for cell in cells)
     assert "assert after > before + 2" in code
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=NOTEBOOK.parent, env=environment, capture_output=True, text=True, timeout=900
-    )
+    done = run_python("-c", code, cwd=NOTEBOOK.parent, env=environment)
     assert done.returncode == 0, done.stderr[-2000:]
     assert "one_step_lite (deblurrer)" in done.stdout
 

@@ -1,6 +1,4 @@
 import pathlib
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -8,6 +6,7 @@ import pytest
 
 from deblur_zoo.models.one_step import OneStep
 from deblur_zoo.zoo.presets import save_preset
+from tests.commands import run_python
 
 if keras.backend.backend() != "tensorflow":
     pytest.skip("SavedModels are written by the TensorFlow backend", allow_module_level=True)
@@ -17,12 +16,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 def run(*arguments, code=None):
     """The command, or a small program around it."""
     program = ["-m", "exporters"] if code is None else ["-c", code]
-    return subprocess.run(
-        [sys.executable, *program, *map(str, arguments)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
+    return run_python(*program, *arguments)
 
 
 @pytest.fixture(scope="module")

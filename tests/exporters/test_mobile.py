@@ -2,8 +2,6 @@
 
 import hashlib
 import inspect
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +13,7 @@ from deblur_zoo.exported import tflite_file
 from deblur_zoo.files import pictures
 from deblur_zoo.restoration import Restorer
 from deblur_zoo.zoo import presets
+from tests.commands import run_python
 
 litert = pytest.importorskip("ai_edge_litert.compiled_model", reason="LiteRT is not installed")
 
@@ -70,8 +69,7 @@ def test_files_give_what_python_gives(path):
 
 
 def test_the_command_refuses_a_preset_without_weights(tmp_path):
-    command = [sys.executable, "-m", "exporters.mobile", "--preset", "one_step_paper", "--faces", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = run_python("-m", "exporters.mobile", "--preset", "one_step_paper", "--faces", tmp_path)
     assert done.returncode == 2 and "trained preset" in done.stderr and "one_step_paper" in done.stderr
 
 

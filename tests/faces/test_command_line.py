@@ -9,18 +9,13 @@ from skimage.data import astronaut
 
 from deblur_zoo.faces import journal
 from deblur_zoo.files import pictures
+from tests.commands import run_python
 
 ROOT = Path(__file__).parents[2]
 
 
 def command(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "deblur_zoo.faces", *map(str, arguments)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=200,
-    )
+    return run_python("-m", "deblur_zoo.faces", *arguments)
 
 
 # One process for all wrong calls, since each start of Python takes long on a busy machine.

@@ -14,10 +14,15 @@ import deblur_zoo
 from deblur_zoo.files import pictures
 from deblur_zoo.restoration.photo import DEFAULT_PRESET
 from deblur_zoo.restoration.restorer import Restorer
+from tests.commands import run_python
 
 
 def run(*arguments):
-    """The command as a user starts it, without what the tests tell TensorFlow."""
+    return run_python("-m", "deblur_zoo", *arguments)
+
+
+def run_as_a_user(*arguments):
+    """In a new process, without what the tests tell TensorFlow."""
     command = [sys.executable, "-m", "deblur_zoo", *map(str, arguments)]
     environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
@@ -37,7 +42,7 @@ def folder(tmp_path):
 
 def test_help_is_quick_and_lists_the_flags():
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
-    result = run("--help")
+    result = run_as_a_user("--help")
     # Processor time, which a busy machine does not change. Importing TensorFlow alone takes longer.
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < 1.5
     assert result.returncode == 0
@@ -105,7 +110,7 @@ def test_a_file_over_itself(folder, tiny_preset, tiny_model):
 
 def test_a_folder_with_an_unreadable_file(folder, tiny_preset, tiny_model, tmp_path):
     (folder / "bad.png").write_text("no picture")
-    result = run(folder, "--output", tmp_path / "out", "--preset", tiny_preset, "--batch_size=2", "--crops")
+    result = run_as_a_user(folder, "--output", tmp_path / "out", "--preset", tiny_preset, "--batch_size=2", "--crops")
     assert result.returncode == 1
     assert result.stdout.startswith(f"Restored 2 pictures in {tmp_path / 'out'} with tiny in ")
     # Neither TensorFlow's messages nor a progress bar, which is for terminals.

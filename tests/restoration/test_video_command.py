@@ -1,8 +1,6 @@
 """`deblur-zoo` with videos: arguments, folders, what it says, and Ctrl-C."""
 
 import os
-import subprocess
-import sys
 
 import pytest
 from skimage.data import astronaut
@@ -14,6 +12,7 @@ from deblur_zoo.restoration.photo import PhotoOptions
 from deblur_zoo.restoration.restorer import Restorer
 from deblur_zoo.restoration.video_command import is_video, restore_videos
 from tests import written_clips as clips
+from tests.commands import run_python
 
 
 def frames(count):
@@ -21,20 +20,9 @@ def frames(count):
     return count * [clips.subsampled(clips.from_rgb(astronaut()[30:222, 130:322].astype(float)))]
 
 
-def command(*arguments, **options):
-    return subprocess.Popen(
-        [sys.executable, "-m", "deblur_zoo", *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        **options,
-    )
-
-
 def run(*arguments, **options):
-    process = command(*arguments, **options)
-    out, err = process.communicate(timeout=300)
-    return process.returncode, out, err
+    done = run_python("-m", "deblur_zoo", *arguments, **options)
+    return done.returncode, done.stdout, done.stderr
 
 
 def test_the_command(tmp_path, tiny_preset):

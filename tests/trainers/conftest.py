@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.commands import run_python
+
 ROOT = Path(__file__).resolve().parents[2]
 ARGUMENTS = {
     "width": 6, "reduced_width": 4, "modules": 1, "kernel_sizes": (1, 3), "scale": 2, "image_skip": True,
@@ -60,6 +62,8 @@ class Workplace(SimpleNamespace):
         """Run a command in a process of its own and give what it left."""
         environment = {**os.environ, "KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu"}
         environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+        if backend == "tensorflow":
+            return run_python(*script, *arguments, cwd=folder, env=environment, timeout=500)
         command = [sys.executable, *script, *map(str, arguments)]
         return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=500)
 

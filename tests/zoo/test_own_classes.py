@@ -1,7 +1,6 @@
 """Presets of classes that are not the zoo's, ``from_preset``, and configs that name what nobody has imported."""
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import deblur_zoo
 from deblur_zoo.models.deblurrer import Deblurrer
 from deblur_zoo.models.one_step import OneStep
 from deblur_zoo.models.parser import Parser
+from tests.commands import run_python
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -30,7 +30,7 @@ def python(code, *folders):
     """Run code in a process of its own that imports from the repository and from folders."""
     paths = [str(path) for path in (ROOT, *folders)]
     code = f"import sys; sys.path[:0] = {paths!r}\n{code}"
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    return run_python("-c", code)
 
 
 def test_an_own_class_is_saved_and_loaded(tmp_path):

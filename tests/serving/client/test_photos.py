@@ -1,7 +1,5 @@
 """Whole photos: faces are found and blended back here, and a model on a server restores them."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +9,7 @@ from PIL import Image
 from deblur_zoo.files import pictures
 from deblur_zoo.restoration.restorer import Restorer
 from deblur_zoo.serving.client import Client
+from tests.commands import run_python
 
 PHOTO = Path(__file__).resolve().parents[3] / "examples" / "astronaut_blurred.jpg"
 PROTOCOLS = ("rest", "grpc")
@@ -63,8 +62,7 @@ def photos(tmp_path, colour_profiles):
 
 
 def run(*arguments):
-    command = [sys.executable, "-m", "deblur_zoo.serving.client", "--photos", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+    return run_python("-m", "deblur_zoo.serving.client", "--photos", *arguments)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

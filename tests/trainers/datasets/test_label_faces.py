@@ -9,6 +9,7 @@ import pytest
 from deblur_zoo.face_classes import COMPONENTS, UNKNOWN, FaceClass
 from deblur_zoo.files import pictures
 from deblur_zoo.files.resumable_folder import read_report
+from tests.commands import run_python
 from tests.trainers.datasets import toy_mesh as toy
 from trainers.datasets.labelling import COLUMNS, combine, label_batch, label_folders, list_faces
 from trainers.datasets.mesh_labels import mesh_labels
@@ -208,13 +209,8 @@ def test_a_parser_preset_from_the_command_line(folders, tmp_path):
     model = FaceParser(widths=(4, 6), scale=1, name="tiny_parser")
     model.build()
     save_preset(model, tmp_path / "parser", "tiny_parser", paper={"title": "A paper"}, license={"code": "Apache-2.0"})
-    done = subprocess.run(
-        [
-            sys.executable, "-m", "trainers.datasets.label_faces", "--faces", str(folders[0]), "--parser",
-            str(tmp_path / "parser"), "--out", str(tmp_path / "out"), "--size", "32", "--threshold", "1",
-        ],
-        cwd=ROOT, capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
+    flags = ("--parser", tmp_path / "parser", "--out", tmp_path / "out", "--size", 32, "--threshold", 1)
+    done = run_python("-m", "trainers.datasets.label_faces", "--faces", folders[0], *flags)
     assert done.returncode == 0, done.stderr
     assert "3  labels from parser" in done.stdout and done.stderr == ""
     assert (pictures.read(tmp_path / "out/a/more/2.png") == UNKNOWN).all()

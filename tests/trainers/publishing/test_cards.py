@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 
 from deblur_zoo import zoo
 from deblur_zoo.zoo import presets, registry
+from tests.commands import run_python
 from trainers.publishing import cards
 from trainers.publishing.model_card import make_card, published
 
@@ -96,7 +96,6 @@ def test_without_the_extra_a_sentence_says_how_to_get_it(hub, monkeypatch):
 
 
 def test_the_command_says_what_it_accepts():
-    command = [sys.executable, "-m", "trainers.publishing.cards", "--presets", "umsn_parser"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    done = run_python("-m", "trainers.publishing.cards", "--presets", "umsn_parser")
     assert done.returncode == 2
     assert "'umsn_parser'; accepted: enhancement_gan_lite" in done.stderr
