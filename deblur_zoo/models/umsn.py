@@ -37,7 +37,7 @@ from deblur_zoo.layers.adaptive_filters import AdaptiveFilters
 from deblur_zoo.layers.mirror_padding import pad_to_multiple
 from deblur_zoo.layers.resampling import halve
 from deblur_zoo.models.deblurrer import Deblurrer, check_whole_numbers, crop
-from deblur_zoo.models.umsn_blocks import DenseBlock, Network, OneChannelMaps, Transition, stem
+from deblur_zoo.models.umsn_blocks import DenseBlock, Network, OneChannelMaps, Transition, dense_parts, stem
 from deblur_zoo.models.umsn_heads import Doubling, ImageOutput, NestedDifference
 from deblur_zoo.models.umsn_parser import CLASS_NAMES, SemanticNetwork, parsing_outputs
 
@@ -63,6 +63,15 @@ class FeatureNetwork(Network):
         self.first = DenseBlock(growth, 3 * growth, **common, name="first")
         self.blocks = [DenseBlock(width, 3 * width, **dilated, **common) for _ in range(count)]
         self.transitions = [Transition(width, **common) for _ in range(count + 1)]
+        self.channels, self.width = channels, width
+
+    def input_parts(self):
+        """Concatenated inputs, for ``trainers.runs.widening``."""
+        parts = dense_parts("first", "transitions/0", [self.channels], self.first.convolutions[-1].filters)
+        for i in range(len(self.blocks)):
+            inputs = [self.width] * (2 if 0 < i == len(self.blocks) - 1 else 1)
+            parts |= dense_parts(f"blocks/{i}", f"transitions/{i + 1}", inputs, self.width)
+        return parts
 
     def call(self, inputs):
         features = inputs if self.stem is None else self.stem(inputs)
@@ -140,6 +149,24 @@ class BaseNetwork(Network):
         self.filters = None
         if settings["filter_width"]:
             self.filters = AdaptiveFilters(settings["filter_width"], scale, name="filters")
+
+    def input_parts(self):
+        """Concatenated inputs, for ``trainers.runs.widening``. Only without a half size and one-channel maps."""
+        settings, width = self.settings, self.settings["width"]
+        if settings["pooled"] or settings["one_channel_maps"]:
+            return {}
+        growth = self.last.convolutions[-1].filters
+        entry = width - growth if settings["scale"] > 1 else 3 + CLASSES * settings["semantic_maps"]
+        parts = dense_parts("first", "first_transition", [entry], self.first.convolutions[-1].filters)
+        beside = [width // 2]
+        if self.merge is not None:
+            features = CLASSES * [settings["feature_width"]]
+            parts |= {f"merge/{layer}": features for layer in ("convolutions/0", "shortcut")}
+            beside = 2 * beside
+        for i in range(len(self.transitions)):
+            parts |= dense_parts(f"blocks/{i}", f"transitions/{i}", [width] if i else beside, growth)
+        parts |= dense_parts(f"blocks/{len(self.transitions)}", "doubling/transition", [width, *beside], growth)
+        return parts | dense_parts("last", "last_transition", [width, entry], growth)
 
     def call(self, images, maps, features):
         """Residuals for ``output_head.image``.

@@ -151,6 +151,22 @@ class DenseBlock(layers.Layer):
         return ops.concatenate([features, result], axis=-1) if self.dense else result
 
 
+def dense_parts(block, transition, parts, growth):
+    """Channels that are concatenated before the layers of a dense block and its transition.
+
+    Args:
+        block: the block's attribute, such as "blocks/0".
+        transition: that of the transition that reads its output.
+        parts: channels of each part of the block's input.
+        growth: channels that the block adds.
+
+    Returns:
+        {layer: parts of its input}, for ``input_parts``.
+    """
+    own = {f"{block}/{layer}": parts for layer in ("convolutions/0", "shortcut")}
+    return own | {f"{transition}/convolution": [*parts, growth]}
+
+
 def carry_through(shape, dtype=None):
     """Initial kernel (1, 1, C, F) that passes on the first F channels, with a little of the others."""
     channels, filters = shape[2:]

@@ -9,6 +9,7 @@ from deblur_zoo.models.deblurrer import Deblurrer
 from deblur_zoo.models.enhancement_gan import EnhancementGan
 from deblur_zoo.models.one_step import OneStep
 from deblur_zoo.models.semantic_face import SemanticFace
+from deblur_zoo.models.umsn import Umsn
 from trainers.runs.widening import TOLERANCE, widen
 
 NARROW = dict(
@@ -68,6 +69,8 @@ def test_what_cannot_be_widened(wide, words):
 ONE_STEP = dict(modules=2, kernel_sizes=(1, 3), scale=2, image_skip=True, channel_attention=True)
 ENHANCEMENT = dict(blocks=1, enhancement_blocks=1, dense_depth=3, dense_blocks=1, normalization=None, scale=2,
                    channel_attention=True)  # fmt: skip
+UMSN = dict(blocks=1, feature_blocks=2, scale=2, pooled=False, dilated=False, normalization=None,
+            one_channel_maps=False, channel_attention=True, image_skip=True, parser_width=4)  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -87,6 +90,15 @@ ENHANCEMENT = dict(blocks=1, enhancement_blocks=1, dense_depth=3, dense_blocks=1
         (
             lambda: EnhancementGan(widths=(3, 4), growth=2, filter_width=3, **ENHANCEMENT),
             lambda: EnhancementGan(widths=(4, 6), growth=3, filter_width=4, **ENHANCEMENT),
+        ),
+        # Dense blocks again, and the features of four networks.
+        (
+            lambda: Umsn(width=6, growth=2, last_width=3, feature_width=3, filter_width=3, **UMSN),
+            lambda: Umsn(width=10, growth=4, last_width=5, feature_width=4, filter_width=4, **UMSN),
+        ),
+        (
+            lambda: Umsn(width=6, growth=2, last_width=3, **{**UMSN, "scale": 1, "feature_networks": False}),
+            lambda: Umsn(width=10, growth=4, last_width=5, **{**UMSN, "scale": 1, "feature_networks": False}),
         ),
     ],
 )
