@@ -35,9 +35,10 @@ def normalised(size, channels, filters):
     return size * size * channels * filters + 4 * filters
 
 
-# An Inception module of one_step: reductions to 32, branches whose squared sizes sum to `squares`, 1x1 merge.
-def inception(width, sizes, squares):
-    return sizes * convolution(1, width, 32) + squares * 32 * 32 + sizes * 32 + convolution(1, sizes * 32, width)
+# An Inception module of one_step: reductions, branches whose squared sizes sum to `squares`, 1x1 merge.
+def inception(width, sizes, squares, reduced=32):
+    branches = sizes * convolution(1, width, reduced) + squares * reduced * reduced + sizes * reduced
+    return branches + convolution(1, sizes * reduced, width)
 
 
 # P of Shen et al.: six convolutions down, five steps of a transposed 4x4 (no bias) and a 3x3 up, 3x3 to 11 classes.
@@ -85,29 +86,31 @@ def filters(channels):
 
 
 DOUBLE = convolution(4, 3, 3)
+
+
+def small_semantic_face(width):
+    coarse = lite_scale(3, 28, 6) + DOUBLE + lite_scale(6, 28, 6)
+    return coarse + PARSER_LITE + (lite_scale(17, width, 8) + DOUBLE + lite_scale(20, width, 8)) + filters(width)
+
+
+# At 1/4: gains of channel attention in each of the 16 modules.
+def small_one_step(width, reduced):
+    module = inception(width, 3, 35, reduced) + convolution(1, width, width)
+    return convolution(12, 3, width) + 16 * module + convolution(4, width, 3) + filters(width)
+
+
 PARAMETERS = {
     "one_step_paper": (convolution(3, 3, 64) + 6 * inception(64, 5, 280) + convolution(1, 64, 3), 1_847_491),
-    # Gains of channel attention: 96 to 96 in each of the 16 modules.
-    "one_step_lite": (
-        convolution(12, 3, 96)
-        + 16 * (inception(96, 3, 35) + convolution(1, 96, 96))
-        + convolution(4, 96, 3)
-        + filters(96),
-        1_153_754,
-    ),
+    "one_step": (small_one_step(192, 64), 4_308_794),
+    "one_step_lite": (small_one_step(96, 32), 1_153_754),
     "face_parser": (PARSER, 2_950_091),
     # Coarse: 3 channels, then 3 and the doubled 3. Fine: 3 + 3 + 11, then 3 + 3 + 11 + 3.
     "semantic_face_paper": (
         (paper_scale(3) + DOUBLE + paper_scale(6)) + PARSER + (paper_scale(17) + DOUBLE + paper_scale(20)),
         9_883_773,
     ),
-    "semantic_face_lite": (
-        (lite_scale(3, 28, 6) + DOUBLE + lite_scale(6, 28, 6))
-        + PARSER_LITE
-        + (lite_scale(17, 64, 8) + DOUBLE + lite_scale(20, 64, 8))
-        + filters(64),
-        2_840_892,
-    ),
+    "semantic_face": (small_semantic_face(128), 7_659_452),
+    "semantic_face_lite": (small_semantic_face(64), 2_840_892),
 }
 # Further methods have a file each.
 for _path in sorted(Path(__file__).parent.glob("*_parameters.py")):
