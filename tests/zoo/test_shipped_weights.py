@@ -17,7 +17,9 @@ TRAINED = deblur_zoo.list_models(kind="deblurrer", trained=True)
 # preset without a row one that is a loss.
 GAINS = {
     "enhancement_gan_lite": (2.93, 4.44, 5.37),
+    "one_step": (3.94, 5.25, 5.83),
     "one_step_lite": (3.53, 5.16, 5.71),
+    "semantic_face": (2.93, 4.79, 5.10),
     "semantic_face_lite": (2.42, 4.44, 4.90),
     "two_step_gan_lite": (3.09, 4.93, 4.93),
     "umsn_lite": (3.00, 5.00, 5.28),
