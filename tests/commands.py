@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 
 
-def run_python(*arguments, cwd=ROOT, env=None, timeout=300, check=False):
+def run_python(*arguments, cwd=ROOT, env=None, timeout=300):
     """As ``subprocess.run([sys.executable, *arguments], capture_output=True, text=True)``, with Keras on TensorFlow.
 
     Args:
@@ -27,7 +27,6 @@ def run_python(*arguments, cwd=ROOT, env=None, timeout=300, check=False):
         cwd: folder to run in.
         env: the environment; default: that of the tests.
         timeout: seconds after which the command is killed.
-        check: raise CalledProcessError unless the exit code is 0.
     """
     arguments = [str(argument) for argument in arguments]
     env = dict(os.environ if env is None else env)
@@ -39,15 +38,12 @@ def run_python(*arguments, cwd=ROOT, env=None, timeout=300, check=False):
         code = _server().ask({"arguments": arguments, "cwd": str(cwd), "env": env, "timeout": timeout, **files})
         if code is None:
             raise subprocess.TimeoutExpired(arguments, timeout, out.read_bytes(), error.read_bytes())
-        done = subprocess.CompletedProcess(arguments, code, out.read_text(), error.read_text())
-    if check:
-        done.check_returncode()
-    return done
+        return subprocess.CompletedProcess(arguments, code, out.read_text(), error.read_text())
 
 
 class _Server:
     def __init__(self):
-        environment = {**os.environ, "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
+        environment = {**os.environ, "KERAS_BACKEND": "tensorflow"}
         command = [sys.executable, "-m", "tests.commands"]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
         self.process = subprocess.Popen(command, cwd=ROOT, env=environment, text=True, **pipes)
@@ -64,6 +60,9 @@ def _server():
 
 def _serve():
     """Answer requests with exit codes, null after a timeout; returns in a forked process, with what it is to run."""
+    from deblur_zoo.files import tensorflow_messages
+
+    tensorflow_messages.quieten()
     import cv2  # noqa: F401
     import keras  # noqa: F401
     import PIL.Image  # noqa: F401
