@@ -156,7 +156,7 @@ class BaseNetwork(Network):
         if settings["pooled"] or settings["one_channel_maps"]:
             return {}
         growth = self.last.convolutions[-1].filters
-        entry = width - growth if settings["scale"] > 1 else 3 + CLASSES * settings["semantic_maps"]
+        entry = self.stem.filters if self.stem is not None else 3 + CLASSES * settings["semantic_maps"]
         parts = dense_parts("first", "first_transition", [entry], self.first.convolutions[-1].filters)
         beside = [width // 2]
         if self.merge is not None:

@@ -68,7 +68,9 @@ def test_the_report_has_a_line_for_each_photo(result, tmp_path):
     assert second == {"photo": "b.png", "error": "damaged"}
     assert (first["photo"], first["result"]) == (str(tmp_path / "in.png"), str(tmp_path / "a.png"))
     assert (first["width"], first["height"]) == (200, 100)
-    assert first["seconds"]["detection"] == 0.25 and first["seconds"]["writing"] > 0
+    assert first["seconds"]["detection"] == 0.25
+    # Writing may take less than the millisecond that it is rounded to.
+    assert first["seconds"]["writing"] == round(result.seconds["writing"], 3) and result.seconds["writing"] > 0
     left, right = first["faces"]
     assert left["box"] == [20, 10, 90, 80] and len(left["points"]) == 5 and left["confidence"] == 0.9877
     assert left["restored"] and not right["restored"] and (left["sharpness"], left["blur"]) == (25, 9.5)
