@@ -35,27 +35,20 @@ def run_python(*arguments, cwd=ROOT, env=None, timeout=300):
     with tempfile.TemporaryDirectory() as folder:
         out, error = Path(folder, "out"), Path(folder, "error")
         files = {"out": str(out), "error": str(error)}
-        code = _server().ask({"arguments": arguments, "cwd": str(cwd), "env": env, "timeout": timeout, **files})
+        request = {"arguments": arguments, "cwd": str(cwd), "env": env, "timeout": timeout, **files}
+        print(json.dumps(request), file=_server().stdin, flush=True)
+        code = json.loads(_server().stdout.readline())
         if code is None:
             raise subprocess.TimeoutExpired(arguments, timeout, out.read_bytes(), error.read_bytes())
         return subprocess.CompletedProcess(arguments, code, out.read_text(), error.read_text())
 
 
-class _Server:
-    def __init__(self):
-        environment = {**os.environ, "KERAS_BACKEND": "tensorflow"}
-        command = [sys.executable, "-m", "tests.commands"]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        self.process = subprocess.Popen(command, cwd=ROOT, env=environment, text=True, **pipes)
-
-    def ask(self, request):
-        print(json.dumps(request), file=self.process.stdin, flush=True)
-        return json.loads(self.process.stdout.readline())
-
-
 @functools.cache
 def _server():
-    return _Server()
+    environment = {**os.environ, "KERAS_BACKEND": "tensorflow"}
+    command = [sys.executable, "-m", "tests.commands"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    return subprocess.Popen(command, cwd=ROOT, env=environment, text=True, **pipes)
 
 
 def _serve():

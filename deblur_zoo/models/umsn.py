@@ -37,7 +37,15 @@ from deblur_zoo.layers.adaptive_filters import AdaptiveFilters
 from deblur_zoo.layers.mirror_padding import pad_to_multiple
 from deblur_zoo.layers.resampling import halve
 from deblur_zoo.models.deblurrer import Deblurrer, check_whole_numbers, crop
-from deblur_zoo.models.umsn_blocks import DenseBlock, Network, OneChannelMaps, Transition, dense_parts, stem
+from deblur_zoo.models.umsn_blocks import (
+    DenseBlock,
+    Network,
+    OneChannelMaps,
+    Transition,
+    block_parts,
+    dense_parts,
+    stem,
+)
 from deblur_zoo.models.umsn_heads import Doubling, ImageOutput, NestedDifference
 from deblur_zoo.models.umsn_parser import CLASS_NAMES, SemanticNetwork, parsing_outputs
 
@@ -63,14 +71,14 @@ class FeatureNetwork(Network):
         self.first = DenseBlock(growth, 3 * growth, **common, name="first")
         self.blocks = [DenseBlock(width, 3 * width, **dilated, **common) for _ in range(count)]
         self.transitions = [Transition(width, **common) for _ in range(count + 1)]
-        self.channels, self.width = channels, width
 
     def input_parts(self):
         """Concatenated inputs, for ``trainers.runs.widening``."""
-        parts = dense_parts("first", "transitions/0", [self.channels], self.first.convolutions[-1].filters)
+        channels, width = 4 if self.stem is None else self.stem.filters, self.transitions[0].convolution.filters
+        parts = dense_parts("first", "transitions/0", [channels], self.first.convolutions[-1].filters)
         for i in range(len(self.blocks)):
-            inputs = [self.width] * (2 if 0 < i == len(self.blocks) - 1 else 1)
-            parts |= dense_parts(f"blocks/{i}", f"transitions/{i + 1}", inputs, self.width)
+            inputs = [width] * (2 if 0 < i == len(self.blocks) - 1 else 1)
+            parts |= dense_parts(f"blocks/{i}", f"transitions/{i + 1}", inputs, width)
         return parts
 
     def call(self, inputs):
@@ -160,8 +168,7 @@ class BaseNetwork(Network):
         parts = dense_parts("first", "first_transition", [entry], self.first.convolutions[-1].filters)
         beside = [width // 2]
         if self.merge is not None:
-            features = CLASSES * [settings["feature_width"]]
-            parts |= {f"merge/{layer}": features for layer in ("convolutions/0", "shortcut")}
+            parts |= block_parts("merge", CLASSES * [settings["feature_width"]])
             beside = 2 * beside
         for i in range(len(self.transitions)):
             parts |= dense_parts(f"blocks/{i}", f"transitions/{i}", [width] if i else beside, growth)

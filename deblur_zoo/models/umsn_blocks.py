@@ -151,20 +151,25 @@ class DenseBlock(layers.Layer):
         return ops.concatenate([features, result], axis=-1) if self.dense else result
 
 
-def dense_parts(block, transition, parts, growth):
-    """Channels that are concatenated before the layers of a dense block and its transition.
+def block_parts(block, parts):
+    """{layer: channels of each part of its input} of those that read a ``DenseBlock``'s input, for ``input_parts``.
 
     Args:
         block: the block's attribute, such as "blocks/0".
-        transition: that of the transition that reads its output.
         parts: channels of each part of the block's input.
-        growth: channels that the block adds.
-
-    Returns:
-        {layer: parts of its input}, for ``input_parts``.
     """
-    own = {f"{block}/{layer}": parts for layer in ("convolutions/0", "shortcut")}
-    return own | {f"{transition}/convolution": [*parts, growth]}
+    return {f"{block}/{layer}": parts for layer in ("convolutions/0", "shortcut")}
+
+
+def dense_parts(block, transition, parts, growth):
+    """As ``block_parts``, with the transition that reads the block's input beside its result.
+
+    Args:
+        block, parts: as for ``block_parts``.
+        transition: the transition's attribute.
+        growth: channels that the block adds.
+    """
+    return block_parts(block, parts) | {f"{transition}/convolution": [*parts, growth]}
 
 
 def carry_through(shape, dtype=None):
