@@ -129,7 +129,8 @@ def test_document_of_all_presets(run, faces, tmp_path, tiny_model, monkeypatch):
             "training": weights and {"steps": 20, "faces": 40, "hours": 0.1, "device": "a chip"},
         }  # fmt: skip
     (hub / "index.json").write_text(json.dumps({"format_version": 1, "presets": entries}))
-    for module in (registry, zoo):
+    # `zoo` first: it imports the name lazily, and would keep the replacement.
+    for module in (zoo, registry):
         monkeypatch.setattr(module, "hub_folder", lambda: hub)
     people.mkdir()
     for index in range(6):

@@ -28,7 +28,8 @@ def hub(tmp_path, tiny_model, monkeypatch):
         "alone": {"kind": "parser"},
     }
     (folder / "index.json").write_text(json.dumps({"format_version": 1, "presets": entries}))
-    for module in (registry, zoo):
+    # `zoo` first: it imports the name lazily, and would keep the replacement.
+    for module in (zoo, registry):
         monkeypatch.setattr(module, "hub_folder", lambda: folder)
     return folder
 
@@ -129,10 +130,10 @@ def test_a_wrong_name_lists_near_ones_that_load_and_what_else_is_accepted(hub, n
     "presets_of_method, listed",
     [
         ({"one_step_lite": True}, "one_step_lite"),
-        ({"one_step_paper": False, "one_step_lite": True}, "one_step_lite and one_step_paper (without weights)"),
+        ({"one_step_paper": False, "one_step_lite": True}, "one_step_lite, one_step_paper (without weights)"),
         (
             {"one_step_lite": True, "one_step_small": True, "one_step_paper": False},
-            "one_step_lite, one_step_paper (without weights) and one_step_small",
+            "one_step_lite, one_step_paper (without weights), one_step_small",
         ),
     ],
 )
@@ -145,7 +146,7 @@ def test_a_method_without_a_preset_of_its_name_lists_its_presets(hub, presets_of
     (hub / "index.json").write_text(json.dumps(content))
     with pytest.raises(ValueError) as refused:
         zoo.load("one_step")
-    assert str(refused.value) == f"There is no preset 'one_step'; this method has {listed}."
+    assert str(refused.value) == f"There is no preset 'one_step'; available for this method: {listed}."
 
 
 def test_wrong_sources(hub):

@@ -55,7 +55,8 @@ def hub(tmp_path, monkeypatch):
         (folder / name / "README.md").write_text("an old card")
     index = {"format_version": 1, "presets": {name: PUBLISHED[name] for name in ("face_parser", "umsn_lite")}}
     (folder / "index.json").write_text(json.dumps(index))
-    for module in (registry, zoo):
+    # `zoo` first: it imports the name lazily, and would keep the replacement.
+    for module in (zoo, registry):
         monkeypatch.setattr(module, "hub_folder", lambda: folder)
     return folder
 
