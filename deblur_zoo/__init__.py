@@ -1,6 +1,6 @@
 """Five published methods for removing motion blur from face photos, in Keras 3, loaded by name.
 
-    deblur_zoo.load("one_step_lite").deblur("face.jpg")
+    deblur_zoo.load("one_step").deblur("face.jpg")
 
 The packages of the library and the names listed in ``__init__.pyi`` are imported on first use: importing this one
 imports neither Keras nor TensorFlow.

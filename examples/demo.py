@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from deblur_zoo.files import command_line_tools, pictures
 from deblur_zoo.files.command_line_tools import UsageError
+from deblur_zoo.restoration.photo import DEFAULT_PRESET
 from deblur_zoo.restoration.restorer import Restorer
 
 FLAGS = flags.FLAGS
@@ -111,7 +112,7 @@ def demo(arguments):
 
 
 def main():
-    flags.DEFINE_string("preset", "one_step_lite", "name of a preset, its folder or a URI")
+    flags.DEFINE_string("preset", DEFAULT_PRESET, "name of a preset, its folder or a URI")
     flags.DEFINE_string("out", "demo", "folder to write")
     command_line_tools.run(demo, "examples.demo")
 

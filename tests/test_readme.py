@@ -23,8 +23,8 @@ def test_the_table_of_presets_is_the_index():
 
 
 def test_the_one_liner_names_a_preset_with_weights():
-    assert 'deblur_zoo.load("one_step_lite")' in README
-    assert zoo.load("one_step_lite").name == "one_step_lite"
+    assert 'deblur_zoo.load("one_step")' in README
+    assert zoo.load("one_step").name == "one_step"
 
 
 def test_examples_name_presets_that_load():

@@ -18,7 +18,7 @@ from deblur_zoo.restoration.tiles import add_background, photo_scale, restore_ti
 from deblur_zoo.restoration.working_size import SHARP, Correction, face_corrections
 
 # What restores unless another is asked for: the best preset that takes less than 0.1 s for a face on two cores.
-DEFAULT_PRESET = "one_step_lite"
+DEFAULT_PRESET = "one_step"
 FACES = ("all", "largest", "centre")
 BACKGROUNDS = ("keep", "restore")
 # The longer side of the restored copy in which faces that blur hides are looked for.

@@ -1,8 +1,8 @@
 """The registry: a preset's name, a directory or a URI to a model with verified weights.
 
     list_models()              the names
-    describe("one_step_lite")  parameters, multiply-adds, training, measured quality
-    load("one_step_lite")      the model
+    describe("one_step")       parameters, multiply-adds, training, measured quality
+    load("one_step")           the model
 
 Presets are in the package ``hub_models``: ``index.json`` and a directory for each.
 """

@@ -22,7 +22,6 @@ from deblur_zoo.files import command_line_tools
 from deblur_zoo.files.atomic_folder import atomic_folder
 from deblur_zoo.files.checksum import sha256_of
 from deblur_zoo.files.command_line_tools import UsageError
-from deblur_zoo.restoration.photo import DEFAULT_PRESET
 from examples.make_example import PHOTO, POINTS
 
 FLAGS = flags.FLAGS
@@ -122,7 +121,7 @@ def run(arguments):
 
 
 def main():
-    flags.DEFINE_string("preset", DEFAULT_PRESET, "preset's name, or a folder with config.json and weights")
+    flags.DEFINE_string("preset", "one_step_lite", "preset's name, or a folder with config.json and weights")
     flags.DEFINE_string("out", "dist/web", "folder to write")
     command_line_tools.run(run, "python -m examples.web.build")
 

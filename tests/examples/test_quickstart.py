@@ -21,7 +21,7 @@ def test_its_cells_run_as_one_program():
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = run_python("-c", code, cwd=NOTEBOOK.parent, env=environment)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert "one_step_lite (deblurrer)" in done.stdout
+    assert "one_step (deblurrer)" in done.stdout
 
 
 @pytest.mark.slow
