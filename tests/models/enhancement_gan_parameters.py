@@ -29,8 +29,22 @@ def gained(size, width, convolutions, gains):
     return convolutions * convolution(size, width, width) + gains * convolution(1, width, width)
 
 
+# At 1/4. One RRRB on each side, with two gains; one dense block an RRDB; one ResBlock on each side, with gains; the
+# adaptive filters.
+def small(widths, growth):
+    width = widths[0]
+    filters = 49 * 3 * 33 + convolution(3, 33 + width, 64) + convolution(1, 64, 64) + convolution(1, 64, 33) + 33 * 3
+    return (
+        convolution(12, 3, width)
+        + encoder_decoder(convolution, widths, lambda width: 2 * gained(3, width, 4, 2))
+        + dense_unit(width, growth, 4, 1, convolution(1, width, width))
+        + encoder_decoder(convolution, widths, lambda width: 2 * gained(3, width, 3, 1))
+        + convolution(4, width, 3)
+        + filters
+    )
+
+
 FULL = (32, 64, 128, 256)
-LITE = (64, 96)
 PARAMETERS = {
     # Per level three RRRBs of four convolutions on each side; then three ResBlocks of three.
     "enhancement_gan_paper": (
@@ -41,15 +55,6 @@ PARAMETERS = {
         + convolution(3, 32, 3),
         34_996_355,
     ),
-    # One RRRB on each side, with two gains; one dense block an RRDB; one ResBlock on each side, with gains.
-    "enhancement_gan_lite": (
-        convolution(12, 3, 64)
-        + encoder_decoder(convolution, LITE, lambda width: 2 * gained(3, width, 4, 2))
-        + dense_unit(64, 32, 4, 1, convolution(1, 64, 64))
-        + encoder_decoder(convolution, LITE, lambda width: 2 * gained(3, width, 3, 1))
-        + convolution(4, 64, 3)
-        # The adaptive filters on 64 channels: 49*3*33 + (9*97*64 + 64) + (64*64 + 64) + (64*33 + 33) + 33*3.
-        + 67_191,
-        2_199_258,
-    ),
+    "enhancement_gan": (small((128, 192), 64), 8_564_538),
+    "enhancement_gan_lite": (small((64, 96), 32), 2_199_258),
 }

@@ -52,26 +52,30 @@ DECODER = (
     + (layer(4, 512, 256) + layer(4, 256, 128) + layer(4, 128, 64) + convolution(4, 64, 3))
     + (convolution(1, 1024, 512) + convolution(1, 512, 256))
 )
-# At a quarter of the resolution; three levels, four blocks a place.
-HOURGLASS_LITE = (
-    (convolution(12, 3, 96) + 4 * lite_block(96))
-    + (3 + 3 + 3 + 1) * 4 * lite_block(96)
-    + (4 * lite_block(96) + convolution(1, 96, 96) + convolution(4, 96, 3))
-)
-# Five blocks after each layer of encoder and decoder but the last.
-BLOCKS_LITE = 5 * (lite_block(96) + lite_block(128) + lite_block(160))
-ENCODER_LITE = (
-    (convolution(12, 6, 96) + convolution(4, 96, 128) + convolution(4, 128, 160) + convolution(1, 160, 160))
-    + BLOCKS_LITE
-    + convolution(1, 96, 160)
-)
-DECODER_LITE = (
-    (convolution(1, 160, 160) + convolution(4, 160, 128) + convolution(4, 128, 96) + convolution(4, 96, 3))
-    + BLOCKS_LITE
-    + convolution(1, 160, 96)
-)
+# At a quarter of the resolution: three levels, four blocks a place; five blocks after each layer of encoder and decoder
+# but the last; the adaptive filters. Widths of the hourglass and the generator's layers.
+def small(width, one, two, three):
+    filters = 49 * 3 * 33 + convolution(3, 33 + width, 64) + convolution(1, 64, 64) + convolution(1, 64, 33) + 33 * 3
+    hourglass = (
+        (convolution(12, 3, width) + 4 * lite_block(width))
+        + (3 + 3 + 3 + 1) * 4 * lite_block(width)
+        + (4 * lite_block(width) + convolution(1, width, width) + convolution(4, width, 3))
+    )
+    blocks = 5 * (lite_block(one) + lite_block(two) + lite_block(three))
+    encoder = (
+        (convolution(12, 6, one) + convolution(4, one, two) + convolution(4, two, three) + convolution(1, three, three))
+        + blocks
+        + convolution(1, one, three)
+    )
+    decoder = (
+        (convolution(1, three, three) + convolution(4, three, two) + convolution(4, two, one) + convolution(4, one, 3))
+        + blocks
+        + convolution(1, three, one)
+    )
+    return hourglass + encoder + decoder + filters
+
+
 PARAMETERS = {
     "two_step_gan_paper": (HOURGLASS + ENCODER + DECODER, 39_795_142),
-    # The adaptive filters on 96 channels: 49*3*33 + (9*129*64 + 64) + (64*64 + 64) + (64*33 + 33) + 33*3.
-    "two_step_gan_lite": (HOURGLASS_LITE + ENCODER_LITE + DECODER_LITE + 85_623, 4_721_757),
+    "two_step_gan_lite": (small(96, 96, 128, 160), 4_721_757),
 }
