@@ -10,6 +10,8 @@ from tests import colour_profiles as module_of_profiles
 # Before any test imports TensorFlow, whose messages hide the report of a failure; and so that the commands that tests
 # start are as quiet as for a user who has not set it.
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+# Optimising the small networks of tests takes JAX longer than running them.
+os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
 
 TINY = {"width": 8, "reduced_width": 4, "modules": 1, "kernel_sizes": [1, 3], "scale": 2, "image_skip": True}
 
