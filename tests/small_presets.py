@@ -43,7 +43,6 @@ SMALL = {
         "feature_blocks": min(2, arguments["feature_blocks"]),
         "parser_width": 4,
     },
-    "FourClassParser": lambda arguments: {"width": 4},
     "TwoStepGan": lambda arguments: {
         "hourglass_widths": narrow(arguments["hourglass_widths"]),
         "hourglass_blocks": 1,

@@ -17,4 +17,3 @@ from .parser import Parser as Parser
 from .semantic_face import SemanticFace as SemanticFace
 from .two_step_gan import TwoStepGan as TwoStepGan
 from .umsn import Umsn as Umsn
-from .umsn_parser import FourClassParser as FourClassParser

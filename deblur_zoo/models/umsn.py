@@ -47,7 +47,7 @@ from deblur_zoo.models.umsn_blocks import (
     stem,
 )
 from deblur_zoo.models.umsn_heads import Doubling, ImageOutput, NestedDifference
-from deblur_zoo.models.umsn_parser import CLASS_NAMES, SemanticNetwork, parsing_outputs
+from deblur_zoo.models.umsn_parser import CLASS_NAMES, SemanticNetwork
 
 CLASSES = len(CLASS_NAMES)
 
@@ -365,14 +365,18 @@ class Umsn(Deblurrer):
         return {name: crop(value, images, 2 if name.endswith("half") else 1) for name, value in outputs.items()}
 
     def parse(self, images: Tensor, training: bool = False) -> dict[str, Tensor]:
-        """The parser's logits for float32 images of any size, as in ``FourClassParser.training_outputs``.
+        """The parser's logits for float32 images (N, H, W, 3) of any size.
+
+        Returns:
+            dict of float32 logits: "parsing_logits" (N, H, W, 4), "parsing_logits_half" (N, H // 2, W // 2, 4).
 
         Raises:
             ValueError: the model has no parser.
         """
         if self.parser is None:
             raise ValueError("Umsn: without semantic_maps there is no parser")
-        return parsing_outputs(self.parser, images, training)
+        logits, logits_half = self.parser(pad_to_multiple(images, self.parser.size_divisor), training=training)
+        return {"parsing_logits": crop(logits, images), "parsing_logits_half": crop(logits_half, images, 2)}
 
     def class_features(self, images: Sequence[Tensor], maps: Tensor) -> Tensor:
         """The F-Nets' features for one image per class, used in pre-training.

@@ -1,4 +1,4 @@
-"""The segmentation network S-Net of ``umsn`` (Yasarla et al. 2020, section III-A), alone as a preset of kind "parser".
+"""The segmentation network S-Net of ``umsn`` (Yasarla et al. 2020, section III-A), the part ``parser`` of ``Umsn``.
 
 It follows the authors' published network: its inputs are the image and a half-size copy, its outputs maps of four
 classes at both sizes. A dense block at full size; at half, quarter and again half size six blocks with batch
@@ -13,16 +13,9 @@ Deviations from the paper:
 - ``dilated=False``, ours: plain convolutions, for networks that work on a small scale.
 """
 
-from typing import Any
-
-import keras
 from keras import layers, ops
 
-from deblur_zoo.annotations import Tensor
-from deblur_zoo.layers.mirror_padding import pad_to_multiple
 from deblur_zoo.layers.resampling import double, halve
-from deblur_zoo.models.deblurrer import check_whole_numbers, crop
-from deblur_zoo.models.parser import Parser
 from deblur_zoo.models.umsn_blocks import SLOPE, DenseBlock, Network, OneChannelMaps, Transition, stem
 
 # The classes in the order of the channels; "components" are brows, eyes, nose, lips and teeth.
@@ -101,55 +94,3 @@ class SemanticNetwork(Network):
         maps = self.maps([x7, x6, x5, x4, x3, x2, x1], doublings=(0, 1, 2, 2, 2, 2, 1))
         features = ops.leaky_relu(self.head(ops.concatenate([last, *maps], axis=-1)), SLOPE)
         return self.logits(features), logits_half
-
-
-@keras.saving.register_keras_serializable("deblur_zoo")
-class FourClassParser(Parser):
-    """Labels every pixel of a face with one of ``CLASS_NAMES``. ``Umsn.parser`` is the same network, so that
-    ``umsn.parser.set_weights(four_class_parser.parser.get_weights())`` transfers the weights.
-
-    Args:
-        width: channels of the blocks (published: 64).
-        scale: the network works at 1/scale of height and width (published: 1).
-        dilated: dilated convolutions in the blocks (published: yes).
-        synchronized: batch statistics over all replicas.
-
-    Raises:
-        ValueError: invalid arguments.
-    """
-
-    class_names = CLASS_NAMES
-
-    def __init__(
-        self, width: int = 64, scale: int = 1, dilated: bool = True, synchronized: bool = False, **kwargs: Any
-    ) -> None:
-        super().__init__(**kwargs)
-        check_whole_numbers("FourClassParser", width=width, scale=scale)
-        self.settings = {
-            "width": width,
-            "scale": scale,
-            "dilated": bool(dilated),
-            "synchronized": bool(synchronized),
-        }
-        self.parser = SemanticNetwork(**self.settings, name="parser")
-        self.size_divisor = self.parser.size_divisor
-
-    def build(self, input_shape: Any = None) -> None:
-        """Create all weights by running on a small image."""
-        if not self.built:
-            self.parser(ops.zeros((1, self.size_divisor, self.size_divisor, 3)))
-            self.built = True
-
-    def training_outputs(self, images: Tensor, training: bool = True) -> dict[str, Tensor]:
-        """Inputs of the parsing loss. Arguments as for calling it.
-
-        Returns:
-            dict of float32 logits: "parsing_logits" (N, H, W, 4), "parsing_logits_half" (N, H // 2, W // 2, 4).
-        """
-        return parsing_outputs(self.parser, ops.cast(images, "float32"), training)
-
-
-def parsing_outputs(network, images, training):
-    """A ``SemanticNetwork``'s logits for float32 images of any size, as in ``FourClassParser.training_outputs``."""
-    logits, logits_half = network(pad_to_multiple(images, network.size_divisor), training=training)
-    return {"parsing_logits": crop(logits, images), "parsing_logits_half": crop(logits_half, images, 2)}

@@ -9,7 +9,6 @@ import importlib
 CLASSES = {
     "EnhancementGan": "deblur_zoo.models.enhancement_gan",
     "FaceParser": "deblur_zoo.models.face_parser",
-    "FourClassParser": "deblur_zoo.models.umsn_parser",
     "OneStep": "deblur_zoo.models.one_step",
     "SemanticFace": "deblur_zoo.models.semantic_face",
     "TwoStepGan": "deblur_zoo.models.two_step_gan",

@@ -52,6 +52,8 @@ DECODER = (
     + (layer(4, 512, 256) + layer(4, 256, 128) + layer(4, 128, 64) + convolution(4, 64, 3))
     + (convolution(1, 1024, 512) + convolution(1, 512, 256))
 )
+
+
 # At a quarter of the resolution: three levels, four blocks a place; five blocks after each layer of encoder and decoder
 # but the last; the adaptive filters. Widths of the hourglass and the generator's layers.
 def small(width, one, two, three):

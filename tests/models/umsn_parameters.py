@@ -76,22 +76,33 @@ BASE = (
     + (convolution(3, 3, 16) + convolution(3, 192, 16))
     + (convolution(3, 16, 3) + convolution(7, 3, 8) + convolution(3, 8, 3))
 )
-GAINS = convolution(1, 72, 72)
-# Blocks of 24 more channels, 72 inside; the stem gives 48 channels. No half size, and nothing after the residual.
-BASE_LITE = (
-    convolution(8, 7, 48)
-    + (biased_block(48, 24, 72) + GAINS + convolution(1, 72, 36))
-    + biased_block(4 * 12, 36, 72, 1)
-    + (biased_block(36 + 36, 24, 72) + GAINS + convolution(1, 96, 72))
-    + 3 * (biased_block(72, 24, 72) + GAINS + convolution(1, 96, 72))
-    + (biased_block(72 + 36 + 36, 24, 72) + GAINS + convolution(1, 168, 72))
-    + (biased_block(72 + 48, 24, 72) + GAINS + convolution(1, 144, 64))
-    + (convolution(8, 7, 64) + convolution(3, 64, 64))
-    + convolution(4, 64, 3)
-)
+
+
+# Blocks of a third more channels, thrice as wide inside; the stem gives two thirds. No half size, and after the
+# residual only the adaptive filters.
+def small_base(width, last):
+    growth, half, gains = width // 3, width // 2, convolution(1, width, width)
+    filters = 49 * 3 * 33 + convolution(3, 33 + last, 64) + convolution(1, 64, 64) + convolution(1, 64, 33) + 33 * 3
+
+    def block(channels, out):
+        return biased_block(channels, growth, width) + gains + convolution(1, channels + growth, out)
+
+    return (
+        convolution(8, 7, 2 * growth)
+        + block(2 * growth, half)
+        + biased_block(4 * 12, half, width, 1)
+        + block(half + half, width)
+        + 3 * block(width, width)
+        + block(width + half + half, width)
+        + block(width + 2 * growth, last)
+        + (convolution(8, 7, last) + convolution(3, last, last))
+        + convolution(4, last, 3)
+        + filters
+    )
+
+
 PARAMETERS = {
     "umsn_paper": (PARSER + 4 * FEATURES + BASE, 13_818_512),
-    # The adaptive filters on 64 channels: 49*3*33 + (9*97*64 + 64) + (64*64 + 64) + (64*33 + 33) + 33*3 = 67,191.
-    "umsn_lite": (PARSER_LITE + 4 * FEATURES_LITE + BASE_LITE + 67_191, 1_744_629),
-    "umsn_parser": (PARSER, 6_197_538),
+    "umsn": (PARSER_LITE + 4 * FEATURES_LITE + small_base(144, 128), 4_885_933),
+    "umsn_lite": (PARSER_LITE + 4 * FEATURES_LITE + small_base(72, 64), 1_744_629),
 }

@@ -82,7 +82,7 @@ def test_every_preset_of_the_hub_is_as_its_index_says():
 def test_the_face_parser_is_a_preset_of_its_own_kind(tmp_path):
     """Saved and loaded like a deblurrer, and labels a picture."""
     trained, untrained = zoo.list_models(trained=True), zoo.list_models(trained=False)
-    assert "one_step_lite" in trained and "umsn_parser" in untrained
+    assert "one_step_lite" in trained and "umsn_paper" in untrained
     assert sorted(trained + untrained) == zoo.list_models()
     assert "face_parser" in zoo.list_models(kind="parser") and "one_step_paper" not in zoo.list_models(kind="parser")
     parser = zoo.load("face_parser", weights=False)

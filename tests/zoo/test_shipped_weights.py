@@ -23,6 +23,7 @@ GAINS = {
     "semantic_face": (2.93, 4.79, 5.10),
     "semantic_face_lite": (2.42, 4.44, 4.90),
     "two_step_gan_lite": (3.09, 4.93, 4.93),
+    "umsn": (3.63, 5.33, 5.22),
     "umsn_lite": (3.00, 5.00, 5.28),
 }
 

@@ -1,4 +1,4 @@
-"""How umsn is trained (Yasarla et al. 2020, sections III-D to IV-A), and its parser alone. Runs on every backend.
+"""How umsn is trained (Yasarla et al. 2020, sections III-D to IV-A). Runs on every backend.
 
 Images at half size are compared with the truth's means of 2x2 pixels, labels with every second pixel's.
 """
@@ -38,25 +38,6 @@ def parsing_cost(labels, outputs):
         ops.mean(parsing.cross_entropy(truth, outputs[f"parsing_logits{scale}"], from_logits=True))
         for scale, truth in scales.items()
     )
-
-
-@register_method("umsn_parser")
-class FourClassParserMethod(Method):
-    """Cross-entropy of a four-class parser at both sizes.
-
-    Options:
-        clear_share: share of the pictures that it sees sharp; 1 is the paper's first stage.
-    """
-
-    accepted = ("parsing",)
-    needs_labels = True
-    defaults = {"clear_share": 1.0}
-
-    def outputs(self, model, batch):
-        return model.training_outputs(parser_pictures(batch, self.options["clear_share"]), training=True)
-
-    def terms(self, batch, outputs, trainer):
-        return {"parsing": parsing_cost(batch["labels"], outputs)}
 
 
 @register_method("umsn")

@@ -3,7 +3,7 @@
 import numpy as np
 
 from deblur_zoo.data.face_store import central_crop
-from deblur_zoo.metrics.parsing import COMPONENTS, UMSN_CLASSES, component_scores, confusion, group_scores
+from deblur_zoo.metrics.parsing import COMPONENTS, component_scores, confusion
 from trainers.validation.model_runner import run_on_faces
 from trainers.validation.pictures import chosen_faces, strip
 
@@ -13,9 +13,6 @@ COLOURS[:11] = [
     (0, 0, 0), (244, 196, 160), (120, 70, 20), (170, 110, 40), (40, 120, 255), (90, 200, 255), (250, 220, 60),
     (220, 40, 60), (255, 255, 255), (255, 120, 140), (90, 40, 130),
 ]  # fmt: skip
-
-# A representative label for each of the four classes of Yasarla et al. 2020, for parsers with only these.
-OF_FOUR_CLASSES = np.array([members[0] for members in UMSN_CLASSES.values()], np.uint8)
 
 
 class ParsingDevelopmentSet:
@@ -43,41 +40,30 @@ class ParsingDevelopmentSet:
         self.batch_size = batch_size
 
     def _parse(self, model, faces):
-        """The labels found, uint8 (N, S, S), and whether the parser knows the four classes alone."""
-        probabilities = run_on_faces(model, faces, self.batch_size)
-        found = np.argmax(probabilities, axis=-1).astype(np.uint8)
-        four = probabilities.shape[-1] == len(OF_FOUR_CLASSES)
-        return (OF_FOUR_CLASSES[found] if four else found), four
+        """The labels found, uint8 (N, S, S)."""
+        return np.argmax(run_on_faces(model, faces, self.batch_size), axis=-1).astype(np.uint8)
 
     def confusion(self, model):
         """Pixels by true and by predicted class, see ``deblur_zoo.metrics.parsing.confusion``."""
-        return self._confusion(model)[0]
-
-    def _confusion(self, model):
-        found, four = self._parse(model, self.faces)
-        return confusion(self.labels, found), four
+        return confusion(self.labels, self._parse(model, self.faces))
 
     def measure(self, model):
         """F-scores over all pixels of all faces.
 
         Args:
-            model: a FaceParser or FourClassParser.
+            model: a FaceParser.
 
         Returns:
-            dict with "mean_f_score" over the components, and "f_" with each component's name; for a four-class parser
-            over the four classes, "f_class-1" and so on. Components or classes absent from all labels are left out,
-            since labels may not cover them, as a face mesh does not cover hair.
+            dict with "mean_f_score" over the components, and "f_" with each component's name. Components absent from
+            all labels are left out, since labels may not cover them, as a face mesh does not cover hair.
         """
-        counts, four = self._confusion(model)
-        if four:
-            scores, rows = group_scores(counts), UMSN_CLASSES
-        else:
-            scores, rows = component_scores(counts), {name: (label,) for name, label in COMPONENTS.items()}
-        scores = {f"f_{name}": scores[name] for name, labels in rows.items() if counts[list(labels)].any()}
+        counts = self.confusion(model)
+        scores = component_scores(counts)
+        scores = {f"f_{name}": scores[name] for name, label in COMPONENTS.items() if counts[label].any()}
         return {"mean_f_score": float(np.mean(list(scores.values()))), **scores}
 
     def strip(self, model):
         """A few faces, image | predicted labels | true labels: uint8 (H, W, 3)."""
         few = chosen_faces(len(self.faces))
-        found, _ = self._parse(model, self.faces[few])
+        found = self._parse(model, self.faces[few])
         return strip({"picture": self.faces[few], "found": COLOURS[found], "given": COLOURS[self.labels[few]]})

@@ -12,7 +12,7 @@ from deblur_zoo.models.umsn import Umsn
 from deblur_zoo.models.umsn_confidence import UmsnTrainingNetworks
 from deblur_zoo.zoo import presets
 from trainers.methods.registry import method_class
-from trainers.methods.umsn import CLASS_OF_LABEL, FourClassParserMethod, UmsnMethod, parser_pictures
+from trainers.methods.umsn import CLASS_OF_LABEL, UmsnMethod, parser_pictures
 from trainers.runs.preparation import build_network
 from trainers.runs.recipe import read_recipe
 
@@ -81,13 +81,12 @@ def test_classes_of_the_labels():
     assert CLASS_OF_LABEL[:11].tolist() == expected and CLASS_OF_LABEL[255] == 255
 
 
-@pytest.mark.parametrize("method_type", [UmsnMethod, FourClassParserMethod])
-def test_parsing_term_counts_known_pixels_at_both_sizes(batch, method_type):
+def test_parsing_term_counts_known_pixels_at_both_sizes(batch):
     logits = {
         "parsing_logits": np.zeros((2, 8, 8, 4), np.float32),
         "parsing_logits_half": np.zeros((2, 4, 4, 4), np.float32),
     }
-    method = method_type({"parsing": 1.0})
+    method = UmsnMethod({"parsing": 1.0})
     assert method.needs_labels
     assert float(method.terms(batch, logits, None)["parsing"]) == pytest.approx(2 * math.log(4), rel=1e-5)
     # The eye of the first picture is of the third class, found at full size alone.

@@ -18,7 +18,7 @@ PUBLISHED = published()
 
 
 def test_there_are_published_presets():
-    assert {"one_step_lite", "face_parser"} <= set(PUBLISHED) and "umsn_parser" not in PUBLISHED
+    assert {"one_step_lite", "face_parser"} <= set(PUBLISHED) and "umsn_paper" not in PUBLISHED
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -97,6 +97,6 @@ def test_without_the_extra_a_sentence_says_how_to_get_it(hub, monkeypatch):
 
 
 def test_the_command_says_what_it_accepts():
-    done = run_python("-m", "trainers.publishing.cards", "--presets", "umsn_parser")
+    done = run_python("-m", "trainers.publishing.cards", "--presets", "umsn_paper")
     assert done.returncode == 2
-    assert "'umsn_parser'; accepted: enhancement_gan_lite" in done.stderr
+    assert "'umsn_paper'; accepted: enhancement_gan" in done.stderr

@@ -136,26 +136,6 @@ def test_parser_is_measured_by_f_scores():
     assert (found[:4] == COLOURS[1]).all() and (found[4:] == COLOURS[0]).all()
 
 
-class FourClasses(Parser):
-    """Reddish pixels are of the small components, all others hair."""
-
-    def call(self, images, training=False):
-        red = images[..., :1]
-        return ops.concatenate([0 * red, 0 * red, red, 1 - red], axis=-1)
-
-
-def test_four_class_parser_is_measured_by_the_papers_classes():
-    faces = np.zeros((1, 8, 8, 3), np.uint8)
-    faces[:, :4, :, 0] = 255
-    labels = np.full((1, 8, 8), 255, np.uint8)
-    # Of four rows called components, an eye and a nose are right and one row is skin; of four called hair, one is.
-    labels[:, 0], labels[:, 1], labels[:, 2], labels[:, 4], labels[:, 5] = 4, 6, 1, 10, 7
-    scores = ParsingDevelopmentSet(faces, labels, crop_size=8, batch_size=1).measure(FourClasses())
-    # Components: 2 rows right, 1 too many, 1 too few. Hair: 1 right, 1 too many. No background in the labels.
-    expected = {"f_class-2": 0.0, "f_class-3": pytest.approx(4 / 6), "f_class-4": pytest.approx(2 / 3)}
-    assert scores == {"mean_f_score": pytest.approx((4 / 6 + 2 / 3) / 3), **expected}
-
-
 def test_development_set_by_kind():
     store = FaceStore(faces_of(2), ["a", "b"])
     assert development_set("deblurrer", store, standard_test_bank(), 32).score == "psnr"
