@@ -57,7 +57,7 @@ DECODER = (
 # At a quarter of the resolution: three levels, four blocks a place; five blocks after each layer of encoder and decoder
 # but the last; the adaptive filters. Widths of the hourglass and the generator's layers.
 def small(width, one, two, three):
-    filters = 49 * 3 * 33 + convolution(3, 33 + width, 64) + convolution(1, 64, 64) + convolution(1, 64, 33) + 33 * 3
+    filters = 49 * 3 * 33 + convolution(3, 33 + one, 64) + convolution(1, 64, 64) + convolution(1, 64, 33) + 33 * 3
     hourglass = (
         (convolution(12, 3, width) + 4 * lite_block(width))
         + (3 + 3 + 3 + 1) * 4 * lite_block(width)
@@ -79,5 +79,6 @@ def small(width, one, two, three):
 
 PARAMETERS = {
     "two_step_gan_paper": (HOURGLASS + ENCODER + DECODER, 39_795_142),
+    "two_step_gan": (small(192, 160, 160, 192), 11_648_029),
     "two_step_gan_lite": (small(96, 96, 128, 160), 4_721_757),
 }

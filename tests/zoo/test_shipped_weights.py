@@ -22,6 +22,7 @@ GAINS = {
     "one_step_lite": (3.53, 5.16, 5.71),
     "semantic_face": (2.93, 4.79, 5.10),
     "semantic_face_lite": (2.42, 4.44, 4.90),
+    "two_step_gan": (3.37, 5.15, 5.00),
     "two_step_gan_lite": (3.09, 4.93, 4.93),
     "umsn": (3.63, 5.33, 5.22),
     "umsn_lite": (3.00, 5.00, 5.28),
