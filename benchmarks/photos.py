@@ -98,7 +98,7 @@ def rendered(crop, size, seed, larger=None, out_of_focus=False):
     return photo, canonical_points(size, (side - size) / 2) + (left, top), (left, top, side)
 
 
-def measure(model, crop, larger, scene, size, kernel, seed, detector):
+def measure(restore, crop, larger, scene, size, kernel, seed, detector):
     """The figures of one photo, as a dict."""
     photo, points, (left, top, side) = rendered(crop, size, seed, larger, scene == "portrait")
     moving = np.ones(photo.shape[:2] + (1,), np.float32)
@@ -106,7 +106,7 @@ def measure(model, crop, larger, scene, size, kernel, seed, detector):
         moving[:] = 0
         moving[top : top + side, left : left + side] = face_mask(side)[..., None]
     given = blurred(photo, kernel, seed, moving)
-    result = restore_photo(given, model.run, detector=detector)
+    result = restore_photo(given, restore, detector=detector)
     eyes = np.linalg.norm(points[0] - points[1])
     errors = [np.linalg.norm(face.points - points, axis=1).mean() / eyes for face in result.faces]
     inside = np.zeros(photo.shape[:2], bool)
@@ -120,7 +120,7 @@ def measure(model, crop, larger, scene, size, kernel, seed, detector):
     always = np.nan
     if FLAGS.always and error < 0.5:
         with mock.patch("deblur_zoo.restoration.photo._trust", lambda *arguments: 1.0):
-            always = gain(~inside, restore_photo(given, model.run, detector=detector).pixels)
+            always = gain(~inside, restore_photo(given, restore, detector=detector).pixels)
     return {
         "found": error < 0.5,
         "wrong": sum(value >= 0.5 for value in errors),
@@ -147,7 +147,8 @@ def main(arguments):
         crops, larger = list(itertools.islice(itertools.cycle(public_crops()), FLAGS.photos)), 1.25
     if any(crop.shape[0] != crop.shape[1] or len(crop) < CROP_SIZE for crop in crops) or not crops:
         raise UsageError(f"--crops must hold aligned faces of at least {CROP_SIZE} pixels")
-    model, detector = deblur_zoo.load(FLAGS.preset, kind="deblurrer"), Detector((1280,), 0.0)
+    restore = pictures.in_passes(deblur_zoo.load(FLAGS.preset, kind="deblurrer").run, 1)
+    detector = Detector((1280,), 0.0)
     settings = [
         (scene, size, kernel)
         for scene in FLAGS.scenes
@@ -159,7 +160,7 @@ def main(arguments):
     print(head + "always | lowest | " * FLAGS.always + " | ".join(STAGES) + " |")
     print("|" + "---|" * (9 + 2 * FLAGS.always + len(STAGES)))
     for setting in tqdm(settings, disable=None):
-        rows = [measure(model, crop, larger, *setting, seed, detector) for seed, crop in enumerate(crops)]
+        rows = [measure(restore, crop, larger, *setting, seed, detector) for seed, crop in enumerate(crops)]
         found = [row for row in rows if row["found"]]
         cells = [*setting, f"{len(found)} of {len(rows)}", sum(row["wrong"] for row in rows)]
         for name, text in (("error", "{:.1%}"), ("inside", "{:+.2f}")):

@@ -63,7 +63,7 @@ def shrunk(photo, face, size):
     return small, Face((face.box + 0.5) * scale - 0.5, (face.points + 0.5) * scale - 0.5, face.confidence)
 
 
-def measure(model, photo, face, kernel_size, seed):
+def measure(restore, photo, face, kernel_size, seed):
     """Gains of the chosen and the best size in dB, the chosen size (None if left alone), and the PSNR after in dB."""
     given = blurred(photo, kernel_size, seed)
     truth, _ = align(photo, face.points, int(size_of(face.points)))
@@ -77,9 +77,9 @@ def measure(model, photo, face, kernel_size, seed):
         crop, matrix = align(given, face.points, size)
         crop = crop[None].astype(np.float32) / 255
         result = given.copy()
-        add_correction(result, given, (model.run(crop) - crop)[0], matrix)
+        add_correction(result, given, (restore(crop) - crop)[0], matrix)
         gains.append(psnr(result) - before)
-    restored = restore_photo(given, model.run, PhotoOptions(background="keep"), lambda _: [face])
+    restored = restore_photo(given, restore, PhotoOptions(background="keep"), lambda _: [face])
     chosen, after = restored.faces[0], psnr(restored.pixels)
     return after - before, max(gains), chosen.working_size if chosen.restored else None, after
 
@@ -88,7 +88,7 @@ def main(arguments):
     require_flags(arguments, "photos")
     require_folders("photos")
     sizes, kernels = whole_numbers("face_sizes"), whole_numbers("kernels")
-    model = deblur_zoo.load(FLAGS.preset, kind="deblurrer")
+    restore = pictures.in_passes(deblur_zoo.load(FLAGS.preset, kind="deblurrer").run, 1)
     found = list(faces_of(FLAGS.photos, FLAGS.faces, Detector()))
     rows = {}
     for seed, (photo, face) in enumerate(found):
@@ -96,7 +96,7 @@ def main(arguments):
             view = shrunk(photo, face, size)
             for kernel in kernels if view else ():
                 if kernel <= LARGEST_BLUR * size:
-                    rows.setdefault((size, kernel), []).append(measure(model, *view, kernel, seed))
+                    rows.setdefault((size, kernel), []).append(measure(restore, *view, kernel, seed))
     print("| face | kernel | faces | left alone | chosen size | gain | best size gains more | within 0.3 dB |")
     print("|---|---|---|---|---|---|---|---|")
     for (size, kernel), values in sorted(rows.items()):
