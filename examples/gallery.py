@@ -1,4 +1,4 @@
-"""Draw the gallery of the README: a public-domain face, blurred in three ways, and every preset's restoration.
+"""Draw the gallery of the README: a public-domain face, blurred in three ways, and each method's restoration.
 
     python -m examples.gallery --out docs/gallery.png
 
@@ -21,7 +21,6 @@ from deblur_zoo.faces import align
 from deblur_zoo.files import command_line_tools
 from deblur_zoo.files import pictures as picture_files
 from deblur_zoo.files.command_line_tools import UsageError
-from deblur_zoo.zoo.presets import read_config
 from examples.demo import psnr
 from examples.make_example import POINTS
 
@@ -160,10 +159,9 @@ def make(arguments):
         raise UsageError(f"--out must end in .png, got {out}")
     if not os.path.isdir(os.path.dirname(os.path.abspath(out))):
         raise UsageError(f"the folder of --out does not exist: {out}")
-    names = zoo.list_models(kind="deblurrer")
-    presets = presets or [name for name in names if read_config(zoo.preset_folder(name))["weights"]]
+    trained = zoo.list_models(kind="deblurrer", trained=True)
     try:
-        sheet, measured = gallery(presets)
+        sheet, measured = gallery(presets or [name for name in trained if not name.endswith("_lite")])
     except ValueError as error:
         raise UsageError(str(error)) from None
     picture_files.write(out, sheet)
@@ -175,7 +173,7 @@ def make(arguments):
 
 def main():
     flags.DEFINE_string("out", "docs/gallery.png", "image file to write")
-    flags.DEFINE_list("presets", [], "presets to show, separated by commas; default: every deblurrer with weights")
+    flags.DEFINE_list("presets", [], "presets to show, separated by commas; default: that of each method's name")
     command_line_tools.run(make, "examples.gallery")
 
 
