@@ -332,7 +332,7 @@ def _find(source):
     if isinstance(source, str) and not any(separator in text for separator in "/\\"):
         own = _of_method(source, entries)
         if own:
-            raise ValueError(f"There is no preset {source!r}; available for this method: {', '.join(own)}.")
+            raise ValueError(f"There is no preset {source!r}; the presets of this method are {', '.join(own)}.")
         # Those that load, first of all.
         known = list_models(trained=True) or sorted(entries)
         near = difflib.get_close_matches(source, known, n=3, cutoff=0.4)

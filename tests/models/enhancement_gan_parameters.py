@@ -1,9 +1,6 @@
 """Parameters of enhancement_gan's presets by hand, for test_every_preset.py."""
 
-
-def convolution(size, channels, filters):
-    """Parameters of a convolution with biases."""
-    return size * size * channels * filters + filters
+from tests.models.layer_counts import adaptive_filters, convolution
 
 
 def normalised(size, channels, filters):
@@ -33,14 +30,13 @@ def gained(size, width, convolutions, gains):
 # adaptive filters.
 def small(widths, growth):
     width = widths[0]
-    filters = 49 * 3 * 33 + convolution(3, 33 + width, 64) + convolution(1, 64, 64) + convolution(1, 64, 33) + 33 * 3
     return (
         convolution(12, 3, width)
         + encoder_decoder(convolution, widths, lambda width: 2 * gained(3, width, 4, 2))
         + dense_unit(width, growth, 4, 1, convolution(1, width, width))
         + encoder_decoder(convolution, widths, lambda width: 2 * gained(3, width, 3, 1))
         + convolution(4, width, 3)
-        + filters
+        + adaptive_filters(width)
     )
 
 

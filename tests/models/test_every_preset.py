@@ -20,14 +20,10 @@ from keras import layers, ops
 
 from deblur_zoo import zoo
 from deblur_zoo.zoo import presets
+from tests.models.layer_counts import adaptive_filters, convolution
 from tests.small_presets import SMALL, small_config
 
 INDEX = presets.read_json(zoo.hub_folder() / "index.json")["presets"]
-
-
-def convolution(size, channels, filters):
-    """Parameters of a convolution with biases."""
-    return size * size * channels * filters + filters
 
 
 def normalised(size, channels, filters):
@@ -81,22 +77,19 @@ def lite_scale(channels, width, blocks):
 
 
 # Adaptive filters: 33 responses of 7x7 and their sums without biases; a hidden layer of 64 and its gains; the gates.
-def filters(channels):
-    return 49 * 3 * 33 + convolution(3, channels + 33, 64) + convolution(1, 64, 64) + convolution(1, 64, 33) + 33 * 3
-
-
 DOUBLE = convolution(4, 3, 3)
 
 
 def small_semantic_face(width):
     coarse = lite_scale(3, 28, 6) + DOUBLE + lite_scale(6, 28, 6)
-    return coarse + PARSER_LITE + (lite_scale(17, width, 8) + DOUBLE + lite_scale(20, width, 8)) + filters(width)
+    fine = lite_scale(17, width, 8) + DOUBLE + lite_scale(20, width, 8)
+    return coarse + PARSER_LITE + fine + adaptive_filters(width)
 
 
 # At 1/4: gains of channel attention in each of the 16 modules.
 def small_one_step(width, reduced):
     module = inception(width, 3, 35, reduced) + convolution(1, width, width)
-    return convolution(12, 3, width) + 16 * module + convolution(4, width, 3) + filters(width)
+    return convolution(12, 3, width) + 16 * module + convolution(4, width, 3) + adaptive_filters(width)
 
 
 PARAMETERS = {
@@ -342,6 +335,7 @@ OTHER_BACKEND = """
 import sys
 import numpy as np, keras
 from deblur_zoo.zoo import presets
+from tests.models.layer_counts import adaptive_filters, convolution
 from tests.small_presets import SMALL, small_config
 for name, folder in zip(sys.argv[1::2], sys.argv[2::2]):
     model = presets.build_model(presets.read_config(folder))

@@ -1,9 +1,6 @@
 """Parameters of two_step_gan's presets by hand, for test_every_preset.py."""
 
-
-def convolution(size, channels, filters):
-    """Parameters of a convolution with biases."""
-    return size * size * channels * filters + filters
+from tests.models.layer_counts import adaptive_filters, convolution
 
 
 def unit(size, channels, filters):
@@ -57,7 +54,6 @@ DECODER = (
 # At a quarter of the resolution: three levels, four blocks a place; five blocks after each layer of encoder and decoder
 # but the last; the adaptive filters. Widths of the hourglass and the generator's layers.
 def small(width, one, two, three):
-    filters = 49 * 3 * 33 + convolution(3, 33 + one, 64) + convolution(1, 64, 64) + convolution(1, 64, 33) + 33 * 3
     hourglass = (
         (convolution(12, 3, width) + 4 * lite_block(width))
         + (3 + 3 + 3 + 1) * 4 * lite_block(width)
@@ -74,7 +70,7 @@ def small(width, one, two, three):
         + blocks
         + convolution(1, three, one)
     )
-    return hourglass + encoder + decoder + filters
+    return hourglass + encoder + decoder + adaptive_filters(one)
 
 
 PARAMETERS = {

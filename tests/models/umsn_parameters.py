@@ -1,9 +1,6 @@
 """Parameters of umsn's presets by hand, for test_every_preset.py."""
 
-
-def convolution(size, channels, filters):
-    """Parameters of a convolution with biases."""
-    return size * size * channels * filters + filters
+from tests.models.layer_counts import adaptive_filters, convolution
 
 
 def dense_block(channels, growth, hidden, inner=1):
@@ -82,7 +79,6 @@ BASE = (
 # residual only the adaptive filters.
 def small_base(width, last):
     growth, half, gains = width // 3, width // 2, convolution(1, width, width)
-    filters = 49 * 3 * 33 + convolution(3, 33 + last, 64) + convolution(1, 64, 64) + convolution(1, 64, 33) + 33 * 3
 
     def block(channels, out):
         return biased_block(channels, growth, width) + gains + convolution(1, channels + growth, out)
@@ -97,7 +93,7 @@ def small_base(width, last):
         + block(width + 2 * growth, last)
         + (convolution(8, 7, last) + convolution(3, last, last))
         + convolution(4, last, 3)
-        + filters
+        + adaptive_filters(last)
     )
 
 

@@ -146,7 +146,7 @@ def test_a_method_without_a_preset_of_its_name_lists_its_presets(hub, presets_of
     (hub / "index.json").write_text(json.dumps(content))
     with pytest.raises(ValueError) as refused:
         zoo.load("one_step")
-    assert str(refused.value) == f"There is no preset 'one_step'; available for this method: {listed}."
+    assert str(refused.value) == f"There is no preset 'one_step'; the presets of this method are {listed}."
 
 
 def test_wrong_sources(hub):
