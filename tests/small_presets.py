@@ -4,6 +4,7 @@ A new class joins by a row in ``SMALL``, here or in a ``*_parameters.py`` of tes
 """
 
 import functools
+import json
 import runpy
 from pathlib import Path
 
@@ -59,3 +60,14 @@ for _path in sorted(Path(__file__).parent.glob("models/*_parameters.py")):
 def small_config(name):
     config = presets.read_config(zoo.hub_folder() / name)
     return {**config, "arguments": {**config["arguments"], **SMALL[config["class"]](config["arguments"])}}
+
+
+@functools.cache
+def same_at_test_width():
+    """Each preset of the hub to the first one that has the same network at test width."""
+    first, result = {}, {}
+    for name in sorted(presets.read_json(zoo.hub_folder() / "index.json")["presets"]):
+        config = small_config(name)
+        key = json.dumps([config["class"], config["arguments"]], sort_keys=True)
+        result[name] = first.setdefault(key, name)
+    return result

@@ -21,7 +21,7 @@ from keras import layers, ops
 from deblur_zoo import zoo
 from deblur_zoo.zoo import presets
 from tests.models.layer_counts import adaptive_filters, convolution
-from tests.small_presets import SMALL, small_config
+from tests.small_presets import SMALL, same_at_test_width, small_config
 
 INDEX = presets.read_json(zoo.hub_folder() / "index.json")["presets"]
 
@@ -191,10 +191,10 @@ def assert_all_receive_gradients(model, batch):
         assert size > 1e-5 * np.median(sizes), f"{variable.path}: gradient of {size}, others of {np.median(sizes)}"
 
 
-every_preset = pytest.mark.parametrize("name", sorted(INDEX))
+every_preset = pytest.mark.parametrize("name", sorted(set(same_at_test_width().values())))
 
 
-@every_preset
+@pytest.mark.parametrize("name", sorted(INDEX))
 def test_parameters_by_hand(name):
     """The index's number; test_registry.py counts the model's."""
     worked, number = PARAMETERS[name]
@@ -233,26 +233,26 @@ def test_every_weight_receives_a_gradient(name):
     assert_all_receive_gradients(small_model(name), images(2, 32, 32))
 
 
-@every_preset
-def test_each_stage_of_the_recipe_reaches_the_parts_that_it_trains(name):
-    """A stage's "train" names parts of the model; a stage without it trains everything."""
-    path = zoo.hub_folder() / name / "recipe.json"
-    stages = presets.read_json(path)["stages"] if path.is_file() else []
-    if not any("train" in stage for stage in stages):
-        pytest.skip(f"no stage of {name} names the parts that it trains")
-    model = presets.build_model(small_config(name))
-    for stage in stages:
-        parts = stage.get("train")
-        randomise(model)
-        if parts is not None:
-            for layer in model.layers:
-                layer.trainable = False
-            for part in parts:
-                # A network beside the model, that is trained with it and not shipped.
-                if part != "auxiliary":
-                    getattr(model, part).trainable = True
-        assert_all_receive_gradients(model, images(2, 32, 32))
-        model.trainable = True
+def trained_parts():
+    """What the stages of all recipes train: a preset, and the names of parts of its model."""
+    for name, first in same_at_test_width().items():
+        path = zoo.hub_folder() / name / "recipe.json"
+        for stage in presets.read_json(path)["stages"] if path.is_file() else []:
+            if "train" in stage:
+                yield first, tuple(stage["train"])
+
+
+@pytest.mark.parametrize("name, parts", sorted(set(trained_parts())))
+def test_each_stage_of_a_recipe_reaches_the_parts_that_it_trains(name, parts):
+    """A stage without "train" trains everything, as the test above."""
+    model = randomise(presets.build_model(small_config(name)))
+    for layer in model.layers:
+        layer.trainable = False
+    for part in parts:
+        # A network beside the model, that is trained with it and not shipped.
+        if part != "auxiliary":
+            getattr(model, part).trainable = True
+    assert_all_receive_gradients(model, images(2, 32, 32))
 
 
 @every_preset
