@@ -20,7 +20,7 @@ from deblur_zoo.annotations import StrPath
 from deblur_zoo.files import hubs
 from deblur_zoo.files.downloads import fetch
 from deblur_zoo.zoo import keras_file, presets
-from deblur_zoo.zoo.classes import CLASSES, class_named
+from deblur_zoo.zoo.classes import class_named
 from deblur_zoo.zoo.presets import save_preset
 from deblur_zoo.zoo.weights import load_weights, save_weights_float16
 
@@ -330,22 +330,9 @@ def _find(source):
             "saved .keras models and exported SavedModels, .tflite and .onnx files."
         )
     if isinstance(source, str) and not any(separator in text for separator in "/\\"):
-        own = _of_method(source, entries)
-        if own:
-            raise ValueError(f"There is no preset {source!r}; the presets of this method are {', '.join(own)}.")
         # Those that load, first of all.
         known = list_models(trained=True) or sorted(entries)
         near = difflib.get_close_matches(source, known, n=3, cutoff=0.4)
         names = f"near names: {', '.join(near)}" if near else f"the names are {', '.join(known) or '(none)'}"
         raise ValueError(f"There is no preset {source!r}; {names}; {accepted}.")
     raise FileNotFoundError(f"There is no directory {path}.")
-
-
-def _of_method(method, entries):
-    """The presets of a method, and which of them have no weights."""
-    # A method is named after the module of its class.
-    return [
-        name if entry.get("weights_sha256") else f"{name} (without weights)"
-        for name, entry in sorted(entries.items())
-        if CLASSES.get(str(entry.get("class"))) == f"deblur_zoo.models.{method}"
-    ]

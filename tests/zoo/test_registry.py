@@ -126,29 +126,6 @@ def test_a_wrong_name_lists_near_ones_that_load_and_what_else_is_accepted(hub, n
         zoo.load(name)
 
 
-@pytest.mark.parametrize(
-    "presets_of_method, listed",
-    [
-        ({"one_step_lite": True}, "one_step_lite"),
-        ({"one_step_paper": False, "one_step_lite": True}, "one_step_lite, one_step_paper (without weights)"),
-        (
-            {"one_step_lite": True, "one_step_small": True, "one_step_paper": False},
-            "one_step_lite, one_step_paper (without weights), one_step_small",
-        ),
-    ],
-)
-def test_a_method_without_a_preset_of_its_name_lists_its_presets(hub, presets_of_method, listed):
-    content = json.loads((hub / "index.json").read_text())
-    for name, trained in presets_of_method.items():
-        content["presets"][name] = {"class": "OneStep", "weights_sha256": "0" * 64 if trained else None}
-    # Its name begins like the method's, but it is of another.
-    content["presets"]["one_step_parser"] = {"class": "FaceParser", "weights_sha256": "0" * 64}
-    (hub / "index.json").write_text(json.dumps(content))
-    with pytest.raises(ValueError) as refused:
-        zoo.load("one_step")
-    assert str(refused.value) == f"There is no preset 'one_step'; the presets of this method are {listed}."
-
-
 def test_wrong_sources(hub):
     with pytest.raises(FileNotFoundError, match="no directory .*absent"):
         zoo.load(hub / "absent")
