@@ -20,6 +20,7 @@ from deblur_zoo.evaluation.methods import open_method
 from deblur_zoo.files import command_line_tools
 from deblur_zoo.files.atomic_file import atomic_path
 from deblur_zoo.files.command_line_tools import UsageError
+from deblur_zoo.files.json_files import read_object
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list("preset", [], "what to compare, as for `deblur-zoo-eval`")
@@ -60,9 +61,9 @@ def _count(out):
 
 def _read(path):
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except ValueError:
-        raise UsageError(f"{path} is not JSON") from None
+        return read_object(Path(path))
+    except ValueError as error:
+        raise UsageError(f"{path} cannot be read: {error}") from None
 
 
 if __name__ == "__main__":
