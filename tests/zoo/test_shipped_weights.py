@@ -1,4 +1,4 @@
-"""Every trained preset restores faces that it has not seen, fills no picture with noise and gives its golden outputs."""
+"""Every trained preset restores faces it has not seen, fills no picture with noise, and gives its golden outputs."""
 
 import functools
 import json
