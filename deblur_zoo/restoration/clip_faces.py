@@ -9,7 +9,7 @@ import numpy as np
 from deblur_zoo.annotations import Array
 from deblur_zoo.restoration.blur_size import fit_blur
 from deblur_zoo.restoration.face_crop import crop_of, size_of
-from deblur_zoo.restoration.working_size import SHARP, face_corrections
+from deblur_zoo.restoration.working_size import face_corrections
 
 # A face is looked at closely in at most so many frames, spread evenly over them all.
 _MOST_SAMPLES = 8
@@ -29,7 +29,7 @@ _NEWEST = 0.2
 class _Sample:
     size: float
     working_size: int
-    strength: float
+    blurred: bool
     blur: float
 
 
@@ -64,7 +64,7 @@ class Survey:
 
     @property
     def _blurred(self):
-        return [sample for sample in self.samples if sample.strength >= SHARP]
+        return [sample for sample in self.samples if sample.blurred]
 
     @property
     def blurred(self) -> bool:
@@ -87,7 +87,7 @@ def _sample(pixels, points, restore):
     size = size_of(points)
     (correction,) = face_corrections(lambda _, side: crop_of(pixels, points, side), [size], restore)
     blur = fit_blur(correction.crop, correction.residual).length * size / correction.size
-    return _Sample(size, correction.size, correction.strength, blur)
+    return _Sample(size, correction.size, correction.blurred, blur)
 
 
 class BlendedFace:

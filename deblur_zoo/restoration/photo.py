@@ -15,7 +15,7 @@ from deblur_zoo.restoration.blur_size import fit_blur, mismatch
 from deblur_zoo.restoration.face_crop import crop_of, matrix_of, size_of
 from deblur_zoo.restoration.face_search import find_faces
 from deblur_zoo.restoration.tiles import add_background, photo_scale, restore_tiled, shrunk
-from deblur_zoo.restoration.working_size import SHARP, Correction, face_corrections
+from deblur_zoo.restoration.working_size import Correction, face_corrections
 
 # What restores unless another is asked for: the best preset that takes less than 0.1 s for a face on two cores.
 DEFAULT_PRESET = "one_step"
@@ -164,7 +164,7 @@ def restore_photo(
     progress(_FACES_RESTORED)
     result = pixels.copy()
     if options.background == "restore" and options.strength > 0:
-        blurred = [index for index, face in enumerate(faces) if face.sharpness < _decibels(SHARP)]
+        blurred = [index for index, correction in enumerate(corrections) if correction.blurred]
         if blurred:
             scale = min(1.0, float(np.median([faces[index].working_size / faces[index].size for index in blurred])))
             rest = 1 - _FACES_RESTORED
@@ -209,7 +209,7 @@ def _decibels(strength):
 
 
 def _describe(face: Face, size: float, correction: Correction, options: PhotoOptions) -> PhotoFace:
-    blurred = correction.strength >= SHARP
+    blurred = correction.blurred
     return PhotoFace(
         box=face.box,
         points=face.points,

@@ -7,6 +7,7 @@ which: it hardly touches blur that is too large or too small for it, so the size
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from deblur_zoo.restoration.face_mask import face_mask
@@ -21,8 +22,14 @@ _PREFERENCE = 0.12
 _DECLINE = 0.85
 # Below this root mean square, in [0, 1], a correction says nothing about the size: a grey level.
 NEGLIGIBLE = 1 / 255
-# Faces whose correction is smaller than this root mean square, in [0, 1], are sharp and left alone.
-SHARP = 1.5 / 255
+# A face is sharp, and left alone, below both: `python -m benchmarks.working_size` has the error rates. A correction of
+# this root mean square, in [0, 1], restores a blur that has left no detail.
+_STRONG = 2.0 / 255
+# Slight blur has left detail, and a correction that amplifies it by this root mean square restores it. Removing noise
+# makes the same correction negative.
+_SHARPENING = 0.35 / 255
+# Detail is what a Gaussian of this sigma in pixels removes.
+_DETAIL = 1.0
 
 
 def candidates(face_size):
@@ -45,12 +52,20 @@ class Correction:
         residual: float32 (size, size, 3), restored minus blurred, in [-1, 1].
         strength: root mean square over the face, in [0, 1], of the residual's means over 4x4 pixels. In these, noise
             that the network removed hardly counts.
+        sharpening: how much of the residual amplifies the face's own detail: its projection on that, as a root mean
+            square over the face in [-1, 1]. Negative where the network smooths.
     """
 
     size: int
     crop: np.ndarray
     residual: np.ndarray
     strength: float
+    sharpening: float
+
+    @property
+    def blurred(self):
+        """Whether the face needs it."""
+        return self.strength >= _STRONG or self.sharpening >= _SHARPENING
 
 
 def corrections_of(crops, restore):
@@ -68,8 +83,16 @@ def corrections_of(crops, restore):
     blocks, mask = _block_means(residuals), _block_means(face_mask(size)[None, ..., None])
     strengths = np.sqrt((blocks**2 * mask).sum(axis=(1, 2, 3)) / (3 * mask.sum()))
     return [
-        Correction(size, *parts, float(strength)) for *parts, strength in zip(crops, residuals, strengths, strict=True)
+        Correction(size, crop, residual, float(strength), _sharpening(crop, residual))
+        for crop, residual, strength in zip(crops, residuals, strengths, strict=True)
     ]
+
+
+def _sharpening(crop, residual):
+    weights = face_mask(len(crop))[..., None]
+    detail = crop - cv2.GaussianBlur(crop, (0, 0), _DETAIL)
+    total = 3 * weights.sum() * (weights * detail**2).sum()
+    return float((weights * residual * detail).sum() / np.sqrt(total)) if total > 0 else 0.0
 
 
 def _block_means(images):
@@ -125,7 +148,7 @@ def face_corrections(crop_at, face_sizes, restore):
             at_own = last[index]
             if at_own.size < own:
                 (at_own,) = corrections_of(crop_at(index, own)[None], restore)
-            if at_own.strength < SHARP:
+            if not at_own.blurred:
                 corrections[index] = at_own
     return corrections
 

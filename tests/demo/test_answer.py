@@ -12,6 +12,7 @@ from deblur_zoo.files import pictures
 from deblur_zoo.restoration import photo as photo_module
 from deblur_zoo.restoration.photo import PhotoOptions
 from deblur_zoo.restoration.restorer import Restorer
+from deblur_zoo.restoration.working_size import Correction
 
 # The astronaut's, as MTCNN finds it, to a pixel.
 FACE = Face(
@@ -83,7 +84,7 @@ def test_an_unchanged_photo_has_a_reason_and_no_download(
 ):
     faces[:] = [FACE] * count
     # Faces that a network does not change are sharp.
-    monkeypatch.setattr(photo_module, "SHARP", 10.0)
+    monkeypatch.setattr(Correction, "blurred", False)
     folder = tmp_path / "results"
     folder.mkdir()
     found = answer.restore(upload, tiny_preset, strength, folder)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 from skimage import data
 
 import deblur_zoo
@@ -9,7 +10,14 @@ from deblur_zoo.faces.alignment import canonical_points
 from deblur_zoo.faces.detection import Face
 from deblur_zoo.restoration.face_mask import face_mask, weight_at
 from deblur_zoo.restoration.photo import DEFAULT_PRESET, PhotoOptions, restore_photo
-from deblur_zoo.restoration.working_size import NEGLIGIBLE, best_corrections, candidates, face_corrections
+from deblur_zoo.restoration.working_size import (
+    NEGLIGIBLE,
+    best_corrections,
+    candidates,
+    corrections_of,
+    face_corrections,
+)
+from examples import make_example
 
 
 @pytest.mark.parametrize(
@@ -86,6 +94,34 @@ def test_a_face_is_seen_at_its_own_size_once(strengths, calls, size):
     restore = network(dict(zip((96, 128, 192, 256), strengths, strict=True)))
     (found,) = face_corrections(grey, [256], restore)
     assert found.size == size and [shape[1] for shape in restore.calls] == calls
+
+
+def correction_to(target, crop):
+    (found,) = corrections_of(crop[None], lambda images: target[None])
+    return found
+
+
+def test_sharpening_by_hand():
+    crop = np.float32(make_example.make()[0]) / 255
+    detail = crop - gaussian_filter(crop, (1, 1, 0), mode="mirror")
+    weights = face_mask(128)[..., None] / (3 * face_mask(128).sum())
+    size = np.sqrt(np.sum(weights * detail**2))
+    for factor in (0.5, -0.3):
+        assert correction_to(crop + factor * detail, crop).sharpening == pytest.approx(factor * size, rel=1e-3)
+    # Detail that is not there cannot be amplified.
+    assert correction_to(grey(0, 64) + 0.1, grey(0, 64)).sharpening == 0
+
+
+def test_slight_blur_is_told_from_noise():
+    """Networks that restore the face exactly: both change it by three grey levels."""
+    sharp = np.float32(make_example.make()[0]) / 255
+    noisy = sharp + np.random.default_rng(0).normal(0, 3 / 255, sharp.shape).astype(np.float32)
+    slight = gaussian_filter(sharp, (0.5, 0.5, 0))
+    assert not correction_to(sharp, noisy).blurred and correction_to(sharp, noisy).sharpening < 0
+    assert correction_to(sharp, slight).blurred and correction_to(sharp, slight).strength < 1 / 255
+    # Strong blur leaves no detail to amplify.
+    strong = gaussian_filter(sharp, (8, 8, 0))
+    assert correction_to(sharp, strong).blurred
 
 
 def test_faces_of_one_size_are_restored_together():
