@@ -210,7 +210,7 @@ def in_passes(network, passes):
     """A function that applies a network several times in succession.
 
     A picture that a pass changes by a root mean square of more than 0.25 is returned as it was: blur of up to 41 pixels
-    changes a face by up to 0.16, so the network has failed, as it may on stripes or noise.
+    changes a face by up to 0.16, so the network has failed, as it may on stripes, noise or a tiny, very sharp face.
 
     Args:
         network: function of float32 (N, H, W, 3) in [0, 1] to the same.
