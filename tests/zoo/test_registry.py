@@ -60,23 +60,34 @@ def test_load_by_name_and_by_directory_gives_the_saved_network(hub, tiny_model):
         np.testing.assert_array_equal(model(images), tiny_model(images))
 
 
-def test_every_preset_of_the_hub_is_as_its_index_says():
+@pytest.mark.parametrize(
+    "name",
+    [
+        # Large networks take seconds to build; test_every_preset.py compares all parameters with the index.
+        pytest.param(name, marks=[] if name.endswith("_lite") or name == "face_parser" else pytest.mark.slow)
+        for name in zoo.list_models()
+    ],
+)
+def test_a_preset_of_the_hub_is_as_its_index_says(name):
     """test_shipped_weights.py loads the trained deblurrers."""
-    for name in zoo.list_models():
-        description = zoo.describe(name)
-        entry = registry._index()[name]
-        assert description.name == name and description.config["class"] == entry["class"]
-        assert description.config["kind"] == entry["kind"] and f"{name} ({entry['kind']})" in str(description)
-        assert description.parameters == entry["parameters"]
-        if entry["gmac_128"] is not None:
-            assert description.multiply_adds / 1e9 == pytest.approx(entry["gmac_128"], abs=0.01)
-        if entry["weights_sha256"]:
-            assert entry["kind"] == "deblurrer" or zoo.load(name).name == name
-        else:
-            with pytest.raises(ValueError, match="no trained weights") as refused:
-                zoo.load(name)
-            named = set(re.findall(r"\w+", description.config["without_weights"])) & set(zoo.list_models())
-            assert named and all(registry._index()[other]["weights_sha256"] for other in named), refused.value
+    description = zoo.describe(name)
+    entry = registry._index()[name]
+    assert description.name == name and description.config["class"] == entry["class"]
+    assert description.config["kind"] == entry["kind"] and f"{name} ({entry['kind']})" in str(description)
+    assert description.parameters == entry["parameters"]
+    assert description.multiply_adds / 1e9 == pytest.approx(entry["gmac_128"], abs=0.01)
+    if entry["weights_sha256"]:
+        assert entry["kind"] == "deblurrer" or zoo.load(name).name == name
+
+
+@pytest.mark.parametrize("name", zoo.list_models(trained=False))
+def test_an_untrained_preset_of_the_hub_names_trained_ones(name):
+    with pytest.raises(ValueError, match="no trained weights") as refused:
+        zoo.load(name)
+    named = set(re.findall(r"\w+", presets.read_config(zoo.preset_folder(name))["without_weights"])) & set(
+        zoo.list_models()
+    )
+    assert named and all(registry._index()[other]["weights_sha256"] for other in named), refused.value
 
 
 def test_the_face_parser_is_a_preset_of_its_own_kind(tmp_path):
