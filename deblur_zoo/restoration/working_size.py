@@ -5,6 +5,7 @@ blur of 60 is restored best when it is shrunk, and one with a blur of 10 at its 
 which: it hardly touches blur that is too large or too small for it, so the size with the largest correction is taken.
 """
 
+import functools
 from dataclasses import dataclass
 
 import cv2
@@ -52,15 +53,23 @@ class Correction:
         residual: float32 (size, size, 3), restored minus blurred, in [-1, 1].
         strength: root mean square over the face, in [0, 1], of the residual's means over 4x4 pixels. In these, noise
             that the network removed hardly counts.
-        sharpening: how much of the residual amplifies the face's own detail: its projection on that, as a root mean
-            square over the face in [-1, 1]. Negative where the network smooths.
     """
 
     size: int
     crop: np.ndarray
     residual: np.ndarray
     strength: float
-    sharpening: float
+
+    @functools.cached_property
+    def sharpening(self):
+        """How much of the residual amplifies the face's own detail: its projection on that.
+
+        A root mean square over the face, in [-1, 1]; negative where the network smooths.
+        """
+        weights = face_mask(self.size)[..., None]
+        detail = self.crop - cv2.GaussianBlur(self.crop, (0, 0), _DETAIL)
+        total = 3 * weights.sum() * (weights * detail**2).sum()
+        return float((weights * self.residual * detail).sum() / np.sqrt(total)) if total > 0 else 0.0
 
     @property
     def blurred(self):
@@ -83,16 +92,8 @@ def corrections_of(crops, restore):
     blocks, mask = _block_means(residuals), _block_means(face_mask(size)[None, ..., None])
     strengths = np.sqrt((blocks**2 * mask).sum(axis=(1, 2, 3)) / (3 * mask.sum()))
     return [
-        Correction(size, crop, residual, float(strength), _sharpening(crop, residual))
-        for crop, residual, strength in zip(crops, residuals, strengths, strict=True)
+        Correction(size, *parts, float(strength)) for *parts, strength in zip(crops, residuals, strengths, strict=True)
     ]
-
-
-def _sharpening(crop, residual):
-    weights = face_mask(len(crop))[..., None]
-    detail = crop - cv2.GaussianBlur(crop, (0, 0), _DETAIL)
-    total = 3 * weights.sum() * (weights * detail**2).sum()
-    return float((weights * residual * detail).sum() / np.sqrt(total)) if total > 0 else 0.0
 
 
 def _block_means(images):

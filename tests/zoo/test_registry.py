@@ -84,9 +84,8 @@ def test_a_preset_of_the_hub_is_as_its_index_says(name):
 def test_an_untrained_preset_of_the_hub_names_trained_ones(name):
     with pytest.raises(ValueError, match="no trained weights") as refused:
         zoo.load(name)
-    named = set(re.findall(r"\w+", presets.read_config(zoo.preset_folder(name))["without_weights"])) & set(
-        zoo.list_models()
-    )
+    sentence = presets.read_config(zoo.preset_folder(name))["without_weights"]
+    named = set(re.findall(r"\w+", sentence)) & set(zoo.list_models())
     assert named and all(registry._index()[other]["weights_sha256"] for other in named), refused.value
 
 
