@@ -5,6 +5,7 @@ Python starts, such as what it imports or what TensorFlow prints, needs ``subpro
 """
 
 import functools
+import gc
 import json
 import os
 import runpy
@@ -53,14 +54,16 @@ def _server():
 
 def _serve():
     """Answer requests with exit codes, null after a timeout; returns in a forked process, with what it is to run."""
-    from deblur_zoo.files import tensorflow_messages
+    from deblur_zoo.files import tensorflow_import
 
-    tensorflow_messages.quieten()
+    tensorflow_import.prepare()
     import cv2  # noqa: F401
     import keras  # noqa: F401
     import PIL.Image  # noqa: F401
     import tensorflow  # noqa: F401
 
+    # Otherwise each child examines all these objects when it exits, for more than a second.
+    gc.freeze()
     for line in sys.stdin:
         request = json.loads(line)
         child = os.fork()

@@ -1,15 +1,18 @@
 """What every test shares."""
 
+import gc
 import os
 
 import numpy as np
 import pytest
 
+from deblur_zoo.files import tensorflow_import
 from tests import colour_profiles as module_of_profiles
 
 # Before any test imports TensorFlow, whose messages hide the report of a failure; and so that the commands that tests
 # start are as quiet as for a user who has not set it.
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+tensorflow_import.prepare()
 # Optimising the small networks of tests takes JAX longer than running them.
 os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
 
@@ -20,6 +23,11 @@ def pytest_terminal_summary(terminalreporter, config):
     """pytest-randomly says its seed above the tests, which -q leaves out."""
     if config.pluginmanager.hasplugin("randomly"):
         terminalreporter.write_line(f"The order again: pytest --randomly-seed={config.option.randomly_seed}")
+
+
+def pytest_collection_finish(session):
+    """Collecting garbage need not go through TensorFlow's modules each time."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -80,7 +80,7 @@ CONFINED = {
     "deblur_zoo.files.command_line_tools": {"absl", "rich"},
     "deblur_zoo.files.atomic_file": set(),
     "deblur_zoo.files.checksum": set(),
-    "deblur_zoo.files.tensorflow_messages": set(),
+    "deblur_zoo.files.tensorflow_import": set(),
 }
 # What takes more than half a second to import: not before flags are checked. OpenCV takes 0.04 s.
 HEAVY = {"keras", "tensorflow", "jax", "mtcnn", "dlib"}

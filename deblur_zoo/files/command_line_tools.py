@@ -1,6 +1,7 @@
 """Shared by all command lines: one clear sentence and exit code 2 for invalid input."""
 
 import contextlib
+import gc
 import glob
 import importlib
 import io
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from absl import flags
 
-from deblur_zoo.files import tensorflow_messages
+from deblur_zoo.files import tensorflow_import
 
 _LISTED = 20
 
@@ -34,7 +35,7 @@ def run(main, name):
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Names of files need not be valid UTF-8; standard error prints them so anyway.
         sys.stdout.reconfigure(errors="backslashreplace")
-    tensorflow_messages.quieten()
+    tensorflow_import.prepare()
     if "help" not in flags.FLAGS:
         flags.DEFINE_boolean("help", False, "show this text", short_name="h")
         flags.DEFINE_list("import_modules", [], "modules that register networks and methods of your own")
@@ -62,6 +63,9 @@ def run(main, name):
     except (UsageError, OSError) as error:
         _complain(name, error)
         sys.exit(2)
+    finally:
+        # The exiting interpreter would examine every object once more, which takes a second with TensorFlow's.
+        gc.freeze()
     sys.exit(code or 0)
 
 

@@ -13,14 +13,14 @@ INFORMATION = "I0000 00:00:1795945426.638236   17154 port.cc:153] oneDNN custom 
 ERROR = "E0000 00:00:1795945426.638815   17154 cuda_platform.cc:52] failed call to cuInit\n"
 FATAL = "F0000 00:00:1795945426.638815   17154 cpu.cc:52] compiled to use AVX instructions\n"
 OTHER = "libfoo.so: version mismatch\n"
-QUIETEN = "from deblur_zoo.files import tensorflow_messages; tensorflow_messages.quieten(); "
+PREPARE = "from deblur_zoo.files import tensorflow_import; tensorflow_import.prepare(); "
 
 
 @pytest.fixture
 def start(tmp_path):
     """A function of what the stand-in does on import and a level to what a process that imports it leaves."""
 
-    def run(on_import, level=None, code=QUIETEN + "import tensorflow; print(tensorflow.__spec__.name)"):
+    def run(on_import, level=None, code=PREPARE + "import tensorflow; print(tensorflow.__spec__.name)"):
         (tmp_path / "tensorflow.py").write_text("import os, sys\n" + on_import)
         environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
         environment |= {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
@@ -73,7 +73,7 @@ def test_what_python_writes_meanwhile_is_kept(start):
 
 
 def test_afterwards_standard_error_is_as_before(start):
-    code = QUIETEN + (
+    code = PREPARE + (
         "import os, sys, faulthandler; count = len(os.listdir('/proc/self/fd')); import tensorflow; "
         "os.write(2, b'I0000 00:00:17959.6 1 a.cc:1] later\\n'); print('Python', file=sys.stderr); "
         "print(len(os.listdir('/proc/self/fd')) - count, faulthandler.is_enabled())"
@@ -82,14 +82,23 @@ def test_afterwards_standard_error_is_as_before(start):
     assert done.stderr == "I0000 00:00:17959.6 1 a.cc:1] later\nPython\n" and done.stdout == "0 False\n"
 
 
-def test_quietening_imports_nothing_and_may_be_repeated(start):
-    code = QUIETEN * 2 + "import sys; print('tensorflow' in sys.modules); import tensorflow"
+@pytest.mark.parametrize("level", [None, "0"])
+def test_garbage_is_collected_after_the_import_only(start, level):
+    on_import = "import gc; print(gc.isenabled())\nsome = [[]]\n"
+    code = PREPARE + (
+        "import gc, tensorflow; print(gc.isenabled(), any(found is tensorflow.some for found in gc.get_objects()))"
+    )
+    assert start(on_import, level, code).stdout == "False\nTrue False\n"
+
+
+def test_preparing_imports_nothing_and_may_be_repeated(start):
+    code = PREPARE * 2 + "import sys; print('tensorflow' in sys.modules); import tensorflow"
     done = start(writes(INFORMATION), code=code)
     assert done.stdout == "False\n" and done.stderr == ""
 
 
 def test_without_standard_error_or_tensorflow(start):
-    done = start(writes(), code=QUIETEN + "import os; os.close(2); import tensorflow; print('imported')")
+    done = start(writes(), code=PREPARE + "import os; os.close(2); import tensorflow; print('imported')")
     assert (done.returncode, done.stdout) == (0, "imported\n")
-    done = start("", code=f"{QUIETEN}\nimport sys; sys.path[:] = []\nimport tensorflow")
+    done = start("", code=f"{PREPARE}\nimport sys; sys.path[:] = []\nimport tensorflow")
     assert "ModuleNotFoundError: No module named 'tensorflow'" in done.stderr
