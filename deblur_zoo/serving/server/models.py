@@ -6,6 +6,7 @@ loads SavedModels and prints a line for each, and the server runs it first.
 
 import contextlib
 import dataclasses
+import gc
 import logging
 import os
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from deblur_zoo.exported.saved_model_folder import MODEL_FILE, find_models, find_versions
+from deblur_zoo.files import tensorflow_import
 from deblur_zoo.serving import protocol
 from deblur_zoo.serving.server.errors import RequestError, from_tensorflow, invalid
 
@@ -149,22 +151,28 @@ def _crashing(folders):
     """Those of the folders over which TensorFlow ends the process."""
     crashing, left = set(), list(folders)
     while left:
-        finished = subprocess.run(
-            [sys.executable, "-m", __name__, *map(str, left)],
-            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
-        done = finished.stdout.count(b"done\n")
+        done = _load_in_another_process(left)
         crashing.update(left[done : done + 1])
         left = left[done + 1 :]
     return crashing
 
 
+def _load_in_another_process(folders):
+    """How many of them it loads before it ends."""
+    command = [sys.executable, "-m", __name__, *map(str, folders)]
+    options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}, **options) as process:
+        # It takes both processes seconds.
+        import tensorflow  # noqa: F401
+
+        return process.communicate()[0].count(b"done\n")
+
+
 if __name__ == "__main__":
+    tensorflow_import.prepare()
     for argument in sys.argv[1:]:
         # Whoever loads it next learns what is wrong.
         with contextlib.suppress(RequestError):
             SavedModel("", 0, Path(argument))
         print("done", flush=True)
+    gc.freeze()

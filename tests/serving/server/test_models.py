@@ -1,7 +1,6 @@
 """Which models a folder holds, and what becomes of damaged ones."""
 
 import shutil
-from types import SimpleNamespace
 
 import pytest
 
@@ -44,12 +43,10 @@ def test_versions_that_end_the_process(tmp_path, monkeypatch):
     """Each is found by the process that it ends: the next one goes on behind it."""
     folders = [tmp_path / name for name in "abcde"]
 
-    def run(command, **_):
-        names = [models.Path(path).name for path in command[3:]]
-        whole = next((place for place, name in enumerate(names) if name in "bce"), len(names))
-        return SimpleNamespace(stdout=b"done\n" * whole)
+    def load(folders):
+        return next((place for place, folder in enumerate(folders) if folder.name in "bce"), len(folders))
 
-    monkeypatch.setattr(models.subprocess, "run", run)
+    monkeypatch.setattr(models, "_load_in_another_process", load)
     assert models._crashing(folders) == {folders[1], folders[2], folders[4]}
 
 
