@@ -1,7 +1,7 @@
 """Commands in processes of their own, without the seconds that starting Python and importing TensorFlow takes.
 
-A server, one per process of tests, imports the libraries once and forks for each command. What a command does while
-Python starts, such as what it imports or what TensorFlow prints, needs ``subprocess`` instead.
+A server, one per process of tests and Keras backend, imports the libraries once and forks for each command. What a
+command does while Python starts, such as what it imports or what TensorFlow prints, needs ``subprocess`` instead.
 """
 
 import functools
@@ -15,38 +15,39 @@ import sys
 import tempfile
 import time
 import types
+import warnings
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 
 
 def run_python(*arguments, cwd=ROOT, env=None, timeout=300):
-    """As ``subprocess.run([sys.executable, *arguments], capture_output=True, text=True)``, with Keras on TensorFlow.
+    """As ``subprocess.run([sys.executable, *arguments], capture_output=True, text=True)``.
 
     Args:
         arguments: "-m" and a module, or "-c" and a program, or a file; then its own arguments.
         cwd: folder to run in.
-        env: the environment; default: that of the tests.
+        env: the environment; default: that of the tests. The libraries have read what is for them, such as
+            ``JAX_PLATFORMS``, from that of the tests.
         timeout: seconds after which the command is killed.
     """
     arguments = [str(argument) for argument in arguments]
     env = dict(os.environ if env is None else env)
-    if env.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
-        raise ValueError("the server has imported Keras on TensorFlow")
+    server = _server(env.get("KERAS_BACKEND", "tensorflow"))
     with tempfile.TemporaryDirectory() as folder:
         out, error = Path(folder, "out"), Path(folder, "error")
         files = {"out": str(out), "error": str(error)}
         request = {"arguments": arguments, "cwd": str(cwd), "env": env, "timeout": timeout, **files}
-        print(json.dumps(request), file=_server().stdin, flush=True)
-        code = json.loads(_server().stdout.readline())
+        print(json.dumps(request), file=server.stdin, flush=True)
+        code = json.loads(server.stdout.readline())
         if code is None:
             raise subprocess.TimeoutExpired(arguments, timeout, out.read_bytes(), error.read_bytes())
         return subprocess.CompletedProcess(arguments, code, out.read_text(), error.read_text())
 
 
 @functools.cache
-def _server():
-    environment = {**os.environ, "KERAS_BACKEND": "tensorflow"}
+def _server(backend):
+    environment = {**os.environ, "KERAS_BACKEND": backend}
     command = [sys.executable, "-m", "tests.commands"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     return subprocess.Popen(command, cwd=ROOT, env=environment, text=True, **pipes)
@@ -62,6 +63,8 @@ def _serve():
     import PIL.Image  # noqa: F401
     import tensorflow  # noqa: F401
 
+    # JAX warns of forks, which are safe as long as it has not computed anything.
+    warnings.filterwarnings("ignore", r"os\.fork\(\) was called")
     # Otherwise each child examines all these objects when it exits, for more than a second.
     gc.freeze()
     for line in sys.stdin:

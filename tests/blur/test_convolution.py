@@ -1,7 +1,5 @@
 import importlib.util
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import keras
@@ -11,6 +9,7 @@ from keras import ops
 from scipy import ndimage
 
 from deblur_zoo.blur import convolution
+from tests.commands import run_python
 
 BACKEND = keras.backend.backend()
 METHODS = ("auto", "grouped", "fft") if BACKEND != "jax" else ("fft",)
@@ -216,12 +215,8 @@ def test_under_jax():
     if importlib.util.find_spec("jax") is None:
         pytest.skip("jax is not installed")
     files = [str(Path(__file__).with_name(name)) for name in ("test_convolution.py", "test_noise.py")]
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *files],
-        env={**os.environ, "KERAS_BACKEND": "jax"},
-        capture_output=True,
-        text=True,
-    )
+    environment = {**os.environ, "KERAS_BACKEND": "jax"}
+    done = run_python("-m", "pytest", "-p", "no:cacheprovider", *files, env=environment)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
 
 

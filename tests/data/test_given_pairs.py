@@ -2,8 +2,6 @@
 
 import importlib.util
 import os
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,6 +11,7 @@ import pytest
 from deblur_zoo.blur.kernels import make_bank
 from deblur_zoo.data import batches, host_synthesis, pipeline
 from deblur_zoo.data.synthesis import PairMaker, Synthesis
+from tests.commands import run_python
 
 ROOT = Path(__file__).parents[2]
 FACES, PAIRS, SIDE, CROP = 5, 6, 28, 24
@@ -153,7 +152,7 @@ def test_batches_of_the_device_under_jax(tmp_path):
     code = "import sys, types\nsys.modules['deblur_zoo.data.pipeline'] = types.ModuleType('pipeline')\n"
     code += ON_JAX.format(root=str(ROOT), tests=str(Path(__file__).parent), out=out)
     environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=300)
+    done = run_python("-c", code, env=environment)
     assert done.returncode == 0, done.stderr
     with np.load(out) as file:
         found = [tuple(file[f"{step}_{i}"] for i in range(3)) for step in range(3)]

@@ -2,8 +2,6 @@
 
 import importlib.util
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +12,7 @@ from deblur_zoo.blur.kernels import make_bank
 from deblur_zoo.data import host_synthesis
 from deblur_zoo.data.augmentation import Augmentation
 from deblur_zoo.data.synthesis import PairMaker, Synthesis
+from tests.commands import run_python
 from tests.data import render_on_backend
 
 HERE = Path(__file__).parent
@@ -69,8 +68,7 @@ def on_jax(maker, plans, tmp_path_factory):
     folder = tmp_path_factory.mktemp("jax")
     np.savez(folder / "in.npz", **inputs(maker), **{f"plan_{name}": values for name, values in plans.items()})
     environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
-    command = [sys.executable, str(HERE / "render_on_backend.py"), str(folder / "in.npz"), str(folder / "out.npz")]
-    finished = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    finished = run_python(HERE / "render_on_backend.py", folder / "in.npz", folder / "out.npz", env=environment)
     assert finished.returncode == 0, finished.stderr
     with np.load(folder / "out.npz") as file:
         return dict(file)

@@ -5,8 +5,6 @@ import gc
 import importlib.util
 import os
 import pickle
-import subprocess
-import sys
 import weakref
 from pathlib import Path
 
@@ -16,6 +14,7 @@ import pytest
 
 from deblur_zoo import execution
 from deblur_zoo.models.one_step import OneStep
+from tests.commands import run_python
 from tests.execution import checks_on_backend as checks
 
 if keras.backend.backend() != "tensorflow":
@@ -46,12 +45,8 @@ def test_threads(model):
 def test_other_backends(backend):
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
-    result = subprocess.run(
-        [sys.executable, str(Path(__file__).with_name("checks_on_backend.py"))],
-        env={**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
+    environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT)}
+    result = run_python(Path(__file__).with_name("checks_on_backend.py"), env=environment)
     assert result.returncode == 0, result.stderr[-3000:]
     # JAX: (1, 8, 8) | (4, 8, 8) twice | (2, 4, 4) | (8, 16, 4) | (1, 12, 16). Torch runs all six each time.
     assert result.stdout.split()[-3:] == {"jax": ["jax", "5", "0"], "torch": ["torch", "6", "6"]}[backend]

@@ -102,6 +102,7 @@ def test_onnx(parser, batch, tmp_path):
     refused(path)
 
 
+@pytest.mark.slow
 def test_tf_hub(parser, tmp_path):
     try:
         tf_hub.check_backend()

@@ -3,8 +3,6 @@
 import copy
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -62,10 +60,7 @@ class Workplace(SimpleNamespace):
         """Run a command in a process of its own and give what it left."""
         environment = {**os.environ, "KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu"}
         environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-        if backend == "tensorflow":
-            return run_python(*script, *arguments, cwd=folder, env=environment, timeout=500)
-        command = [sys.executable, *script, *map(str, arguments)]
-        return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=500)
+        return run_python(*script, *arguments, cwd=folder, env=environment, timeout=500)
 
     def weights(self, out):
         """The last weights of a run."""

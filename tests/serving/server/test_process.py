@@ -75,6 +75,7 @@ def test_a_port_in_use(models_folder, taken):
     assert re.match(r"deblur-zoo-serve: .*(address already in use|port in use)", finished.stderr.splitlines()[-1])
 
 
+@pytest.mark.slow
 def test_memory_is_bounded(models_folder, predict_request):
     """Forty messages of 30 MiB at once by gRPC, of which two may be in memory.
 

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.commands import run_python
 from trainers.distribution.base import Distribution, ReplicaPairMaker
 from trainers.distribution.factory import make_distribution
 
@@ -53,9 +54,8 @@ def results(script, backend, *arguments):
     """The arrays that a script leaves on a backend."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "result.npz"
-        command = [sys.executable, str(HERE / script), str(path), *arguments]
         environment = {**ENVIRONMENT, "KERAS_BACKEND": backend}
-        finished = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=400)
+        finished = run_python(HERE / script, path, *arguments, env=environment, timeout=400)
         assert finished.returncode == 0, finished.stderr
         with np.load(path) as arrays:
             return dict(arrays)

@@ -2,12 +2,12 @@
 
 import importlib.util
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from tests.commands import run_python
 
 if importlib.util.find_spec("jax") is None:
     pytest.skip("JAX is not installed", allow_module_level=True)
@@ -38,8 +38,7 @@ def results(tmp_path_factory):
     np.savez(folder / "adversarial.npz", **batch)
     for backend in BACKENDS:
         environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3", "JAX_PLATFORMS": "cpu"}
-        command = [sys.executable, str(SCRIPT), str(folder)]
-        finished = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=500)
+        finished = run_python(SCRIPT, folder, env=environment, timeout=500)
         assert finished.returncode == 0, finished.stderr
     cases = ("plain", "wasserstein", "sigmoid")
     return {case: [dict(np.load(folder / f"{backend}_{case}.npz")) for backend in BACKENDS] for case in cases}

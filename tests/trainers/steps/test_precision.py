@@ -3,13 +3,13 @@
 import functools
 import importlib.util
 import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from tests.commands import run_python
 
 SCRIPT = Path(__file__).parents[1] / "precision_on_backend.py"
 BACKENDS = [
@@ -26,8 +26,7 @@ def results(backend):
     environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3", "JAX_PLATFORMS": "cpu"}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "result.npz"
-        command = [sys.executable, str(SCRIPT), str(path)]
-        finished = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+        finished = run_python(SCRIPT, path, env=environment)
         assert finished.returncode == 0, finished.stderr
         found = {}
         with np.load(path) as arrays:
