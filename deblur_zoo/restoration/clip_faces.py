@@ -7,7 +7,6 @@ import cv2
 import numpy as np
 
 from deblur_zoo.annotations import Array
-from deblur_zoo.restoration.blur_size import fit_blur
 from deblur_zoo.restoration.face_crop import crop_of, size_of
 from deblur_zoo.restoration.working_size import face_corrections
 
@@ -86,8 +85,7 @@ class Survey:
 def _sample(pixels, points, restore):
     size = size_of(points)
     (correction,) = face_corrections(lambda _, side: crop_of(pixels, points, side), [size], restore)
-    blur = fit_blur(correction.crop, correction.residual).length * size / correction.size
-    return _Sample(size, correction.size, correction.blurred, blur)
+    return _Sample(size, correction.size, correction.blurred, correction.blur.length * size / correction.size)
 
 
 class BlendedFace:

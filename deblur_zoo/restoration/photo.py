@@ -11,7 +11,7 @@ from deblur_zoo.faces.acceptance import main_face
 from deblur_zoo.faces.detection import Face
 from deblur_zoo.files import pictures
 from deblur_zoo.restoration.blending import add_correction
-from deblur_zoo.restoration.blur_size import fit_blur, mismatch
+from deblur_zoo.restoration.blur_size import mismatch
 from deblur_zoo.restoration.face_crop import crop_of, matrix_of, size_of
 from deblur_zoo.restoration.face_search import find_faces
 from deblur_zoo.restoration.tiles import add_background, photo_scale, restore_tiled, shrunk
@@ -218,14 +218,14 @@ def _describe(face: Face, size: float, correction: Correction, options: PhotoOpt
         matrix=matrix_of(face.points, correction.size),
         working_size=correction.size,
         sharpness=_decibels(correction.strength),
-        blur=fit_blur(correction.crop, correction.residual).length * size / correction.size if blurred else 0.0,
+        blur=correction.blur.length * size / correction.size if blurred else 0.0,
         restored=bool((blurred or options.sharp_faces) and options.strength > 0),
     )
 
 
 def _trust(rows, residual, face, correction, scale, faces):
     """How far, in [0, 1], the surroundings share the blur of a face."""
-    kernel = fit_blur(correction.crop, correction.residual).kernel(scale * face.size / face.working_size)
+    kernel = correction.blur.kernel(scale * face.size / face.working_size)
     boxes = np.array([other.box for other in faces]) * scale
     unexplained = mismatch(rows, residual, kernel, boxes)
     return float(np.clip((_UNEXPLAINED - unexplained) / (_UNEXPLAINED - _EXPLAINED), 0, 1))

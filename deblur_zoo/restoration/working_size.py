@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from deblur_zoo.restoration.blur_size import fit_blur
 from deblur_zoo.restoration.face_mask import face_mask
 
 # Above 256 pixels the network sharpens faces that are sharp: `python -m benchmarks.working_size` measures it.
@@ -23,9 +24,11 @@ _PREFERENCE = 0.12
 _DECLINE = 0.85
 # Below this root mean square, in [0, 1], a correction says nothing about the size: a grey level.
 NEGLIGIBLE = 1 / 255
-# A face is sharp, and left alone, below both: `python -m benchmarks.working_size` has the error rates. A correction of
-# this root mean square, in [0, 1], restores a blur that has left no detail.
+# `python -m benchmarks.working_size` has the error rates of these limits. A correction of this root mean square, in
+# [0, 1], restores a blur that has left no detail, if it undoes a blur of at least this length in pixels of the crop and
+# does not remove noise or fine texture.
 _STRONG = 2.0 / 255
+_LENGTH = 1.0
 # Slight blur has left detail, and a correction that amplifies it by this root mean square restores it. Removing noise
 # makes the same correction negative.
 _SHARPENING = 0.35 / 255
@@ -71,10 +74,15 @@ class Correction:
         total = 3 * weights.sum() * (weights * detail**2).sum()
         return float((weights * self.residual * detail).sum() / np.sqrt(total)) if total > 0 else 0.0
 
+    @functools.cached_property
+    def blur(self):
+        """The ``Blur``, in pixels of the crop, that it undoes."""
+        return fit_blur(self.crop, self.residual)
+
     @property
     def blurred(self):
-        """Whether the face needs it."""
-        return self.strength >= _STRONG or self.sharpening >= _SHARPENING
+        """Whether the face needs it. One that does not is sharp, and left alone."""
+        return (self.strength >= _STRONG and self.blur.length >= _LENGTH) or self.sharpening >= _SHARPENING
 
 
 def corrections_of(crops, restore):

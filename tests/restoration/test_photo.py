@@ -112,7 +112,7 @@ def test_a_photo_without_faces_stays(photo):
 def test_the_restorer_keeps_the_form_of_a_photo(photo, tiny_model, tmp_path, monkeypatch):
     """Grey stays grey, alpha is passed on, and a result is saved in the profile of its source."""
     monkeypatch.setattr("deblur_zoo.restoration.photo.find_faces", lambda *_: [ASTRONAUT])
-    restorer = Restorer(tiny_model)
+    restorer = Restorer(tiny_model, options=PhotoOptions(sharp_faces=True))
     grey = restorer.restore(photo[..., 0])
     assert grey.pixels.shape == photo.shape[:2] and grey.faces[0].restored
     alpha = np.random.default_rng(0).integers(0, 256, photo.shape[:2], dtype=np.uint8)
@@ -169,7 +169,7 @@ def test_a_file_of_16_bits_keeps_them(photo, tiny_model, tmp_path, monkeypatch, 
     pixels = np.minimum(photo.astype(np.uint16) * 257 + low, 65535)
     profile = colour_profiles.rgb_profile(colour_profiles.DISPLAY_P3, 2.2)
     (tmp_path / f"in{ending}").write_bytes(pictures.encode(pixels, ending, profile))
-    restorer = Restorer(tiny_model, options=PhotoOptions(background="keep"))
+    restorer = Restorer(tiny_model, options=PhotoOptions(background="keep", sharp_faces=True))
     restorer.restore_file(tmp_path / f"in{ending}", tmp_path / f"out{ending}")
     written = cv2.imread(str(tmp_path / f"out{ending}"), cv2.IMREAD_UNCHANGED)[..., ::-1]
     changed = (written != pixels).any(axis=-1)

@@ -124,6 +124,14 @@ def test_slight_blur_is_told_from_noise():
     assert correction_to(sharp, strong).blurred
 
 
+def test_removing_texture_is_not_undoing_blur():
+    """Spots of 4x4 pixels, which a network takes for noise: it changes the face by 5 grey levels."""
+    smooth = np.float32(make_example.make()[0]) / 255
+    spots = np.random.default_rng(0).normal(0, 5 / 255, (32, 32, 1)).repeat(4, axis=0).repeat(4, axis=1)
+    found = correction_to(smooth, smooth + np.float32(spots))
+    assert found.strength > 4 / 255 and not found.blurred
+
+
 def test_faces_of_one_size_are_restored_together():
     restore = network({64: NEGLIGIBLE / 2, 96: NEGLIGIBLE / 2, 128: NEGLIGIBLE / 2, 88: NEGLIGIBLE / 2})
     found = best_corrections(grey, [128, 50, 90], restore)
