@@ -5,7 +5,6 @@ command does while Python starts, such as what it imports or what TensorFlow pri
 """
 
 import functools
-import gc
 import json
 import os
 import runpy
@@ -65,8 +64,6 @@ def _serve():
 
     # JAX warns of forks, which are safe as long as it has not computed anything.
     warnings.filterwarnings("ignore", r"os\.fork\(\) was called")
-    # Otherwise each child examines all these objects when it exits, for more than a second.
-    gc.freeze()
     for line in sys.stdin:
         request = json.loads(line)
         child = os.fork()

@@ -1,7 +1,6 @@
 """Shared by all command lines: one clear sentence and exit code 2 for invalid input."""
 
 import contextlib
-import gc
 import glob
 import importlib
 import io
@@ -63,9 +62,6 @@ def run(main, name):
     except (UsageError, OSError) as error:
         _complain(name, error)
         sys.exit(2)
-    finally:
-        # The exiting interpreter would examine every object once more, which takes a second with TensorFlow's.
-        gc.freeze()
     sys.exit(code or 0)
 
 

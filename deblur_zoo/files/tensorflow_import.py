@@ -1,5 +1,6 @@
 """Import TensorFlow without its start-up messages, and faster."""
 
+import atexit
 import faulthandler
 import gc
 import importlib.util
@@ -21,7 +22,8 @@ def prepare():
     ``TF_CPP_MIN_LOG_LEVEL`` says which messages are left out: all but fatal ones, unless the user has set it.
     TensorFlow obeys that only once it is loaded; what it writes before is held back at the file descriptor. Other lines
     are written as soon as the import has ended, and all of them if it fails. Collecting garbage would take a quarter of
-    the import, so it waits until the end.
+    the import, so it waits until the end; and going through all objects a second of the interpreter's exit, so it is
+    left out there.
     """
     level = os.environ.setdefault(_VARIABLE, "3")
     levels = _LEVELS[: int(level)] if level.isdecimal() else ""
@@ -60,15 +62,16 @@ def _without_collections():
     finally:
         gc.freeze()
         gc.enable()
+        atexit.register(gc.freeze)
 
 
 @contextmanager
 def _held_back(levels):
     """What is written to descriptor 2, without the lines of TensorFlow's log at these levels, follows at the end."""
+    if not levels:
+        yield
+        return
     with ExitStack() as stack:
-        if not levels:
-            yield
-            return
         try:
             held = stack.enter_context(tempfile.TemporaryFile())
             stderr = stack.enter_context(os.fdopen(os.dup(2), "wb"))

@@ -91,6 +91,12 @@ def test_garbage_is_collected_after_the_import_only(start, level):
     assert start(on_import, level, code).stdout == "False\nTrue False\n"
 
 
+def test_nothing_is_collected_at_the_exit(start):
+    # Handlers run in reverse order: this one after those of the import.
+    code = "import atexit, gc; atexit.register(lambda: print(any(found is later for found in gc.get_objects()))); "
+    assert start("", code=code + PREPARE + "import tensorflow; later = [[]]").stdout == "False\n"
+
+
 def test_preparing_imports_nothing_and_may_be_repeated(start):
     code = PREPARE * 2 + "import sys; print('tensorflow' in sys.modules); import tensorflow"
     done = start(writes(INFORMATION), code=code)
