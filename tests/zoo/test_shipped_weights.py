@@ -31,7 +31,7 @@ GAINS = {
     "one_step_lite": (3.53, 5.16, 5.71),
     "semantic_face": (3.38, 4.94, 5.20),
     "semantic_face_lite": (2.42, 4.44, 4.90),
-    "two_step_gan": (3.37, 5.15, 5.00),
+    "two_step_gan": (4.01, 5.59, 5.58),
     "two_step_gan_lite": (3.09, 4.93, 4.93),
     "umsn": (4.38, 5.72, 5.98),
     "umsn_lite": (3.00, 5.00, 5.28),
