@@ -29,7 +29,7 @@ GAINS = {
     "enhancement_gan_lite": (2.93, 4.44, 5.37),
     "one_step": (3.98, 5.67, 6.09),
     "one_step_lite": (3.53, 5.16, 5.71),
-    "semantic_face": (3.38, 4.94, 5.20),
+    "semantic_face": (3.79, 5.42, 5.70),
     "semantic_face_lite": (2.42, 4.44, 4.90),
     "two_step_gan": (4.01, 5.59, 5.58),
     "two_step_gan_lite": (3.09, 4.93, 4.93),
