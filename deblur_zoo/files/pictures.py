@@ -38,6 +38,7 @@ __all__ = (
     "read_bytes",
     "restored",
     "to_uint8",
+    "unless_failed",
     "write",
 )
 
@@ -49,7 +50,7 @@ _HOLD_PROFILE = {"RGB": ("PNG", "JPEG", "WEBP", "TIFF"), "L": ("PNG", "JPEG", "T
 MAXIMUM_RESTORED_PIXELS = 2048 * 2048
 # Rec. 601, the weights of Pillow's and OpenCV's conversions to grey.
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-# Of one pass, as a root mean square.
+# By one pass, as a root mean square.
 _LARGEST_CHANGE = 0.25
 _ACCEPTED_ARRAYS = "arrays of shape (H, W), (H, W, C) or (N, H, W, C) with C = 1, 3 or 4"
 
@@ -207,10 +208,7 @@ def load_to_restore(source, maximum_pixels=MAXIMUM_RESTORED_PIXELS):
 
 
 def in_passes(network, passes):
-    """A function that applies a network several times in succession.
-
-    A picture that a pass changes by a root mean square of more than 0.25 is returned as it was: blur of up to 41 pixels
-    changes a face by up to 0.16, so the network has failed, as it may on stripes, noise or a tiny, very sharp face.
+    """A function that applies a network several times in succession, each pass ``unless_failed``.
 
     Args:
         network: function of float32 (N, H, W, 3) in [0, 1] to the same.
@@ -224,12 +222,24 @@ def in_passes(network, passes):
 
     def apply(images):
         for _ in range(passes):
-            result = network(images)
-            change = np.mean(np.square(result - images), axis=(1, 2, 3), keepdims=True)
-            images = np.where(change > _LARGEST_CHANGE**2, images, result)
+            images = unless_failed(images, network(images))
         return images
 
     return apply
+
+
+def unless_failed(images, restored):
+    """The restored pictures, and the given ones where the network failed.
+
+    It failed if it changed a picture by a root mean square of more than 0.25, as it may on stripes, noise or a tiny,
+    very sharp face; blur of up to 41 pixels changes a face by up to 0.16.
+
+    Args:
+        images: float32 (N, H, W, 3) in [0, 1].
+        restored: what the network made of them, of the same shape.
+    """
+    change = np.mean(np.square(restored - images), axis=(1, 2, 3), keepdims=True)
+    return np.where(change > _LARGEST_CHANGE**2, images, restored)
 
 
 def restored(source, function, batch_size):

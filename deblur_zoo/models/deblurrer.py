@@ -139,7 +139,7 @@ class Deblurrer(FromPreset, ForkCheckedModel):
 
         Returns:
             uint8 array of the input's shape. Grey stays grey; an alpha channel is passed through. A picture on which
-            the network fails, such as stripes or noise, is returned unchanged; see ``pictures.in_passes``.
+            the network fails, such as stripes or noise, is returned unchanged; see ``pictures.unless_failed``.
 
         Raises:
             FileNotFoundError: the file does not exist.

@@ -147,7 +147,8 @@ class Client:
 
         Returns:
             uint8 array of the input's shape, as ``Deblurrer.deblur``; a grey picture that went as PNG may differ from
-            that by 1, since the server rounds before its colours are made grey.
+            that by 1, since the server rounds before its colours are made grey. A picture on which the network fails
+            is returned unchanged.
 
         Raises:
             FileNotFoundError, ValueError, TypeError: as ``deblur_zoo.files.pictures.load``.
@@ -311,9 +312,8 @@ class Client:
     def _restored(self, prepared, batch_size):
         deadline = self._deadline()
         rgb = prepared.picture.rgb
-        if prepared.signature == FLOAT_SIGNATURE:
-            return self._restore_floats(rgb, batch_size, deadline)
-        return self._restore_pngs(rgb, batch_size, deadline)
+        restore = self._restore_floats if prepared.signature == FLOAT_SIGNATURE else self._restore_pngs
+        return picture_files.unless_failed(rgb, restore(rgb, batch_size, deadline))
 
     def _restore_floats(self, rgb, batch_size, deadline):
         restored = []
