@@ -271,8 +271,9 @@ def test_any_size_and_range(name, height, width):
 def test_batch_independence(name):
     model, batch = small_model(name), images(3, 32, 48)
     alone = np.concatenate([infer(model, batch[i : i + 1]) for i in range(3)])
-    # Float32 has 7 digits; sums in another order differ in the last.
-    np.testing.assert_allclose(infer(model, batch), alone, atol=1e-5)
+    # Float32 has 7 digits; sums in another order differ in the last, which random weights amplify: 2.2e-5 measured on a
+    # processor with AVX2 only.
+    np.testing.assert_allclose(infer(model, batch), alone, atol=1e-4)
 
 
 @every_preset

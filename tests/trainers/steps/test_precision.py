@@ -45,9 +45,10 @@ def test_a_gradient_that_would_underflow_arrives(backend):
         largest = max(np.abs(value).max() for other, value in found["float32"].items() if other.startswith(player))
         # Units in the last of 11 and of 8 significant bits: up to 11 were measured, since some ten values are rounded
         # one after the other. Of the player's largest gradient, since a bias' is a sum that cancels for the most part.
-        for precision, unit in (("mixed_float16", 2**-11), ("mixed_bfloat16", 2**-8)):
+        # TensorFlow also rounds sums to bfloat16 on processors without instructions for it: up to 32.
+        for precision, limit in (("mixed_float16", 24 * 2**-11), ("mixed_bfloat16", 64 * 2**-8)):
             error = np.abs(found[precision][name] - exact).max() / largest
-            assert error < 24 * unit, (precision, name, error)
+            assert error < limit, (precision, name, error)
         # The control: without scaling nothing arrives.
         assert np.all(found["mixed_float16_unscaled"][name] == 0), name
 
