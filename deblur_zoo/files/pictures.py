@@ -208,7 +208,7 @@ def load_to_restore(source, maximum_pixels=MAXIMUM_RESTORED_PIXELS):
 
 
 def in_passes(network, passes):
-    """A function that applies a network several times in succession, each pass ``unless_failed``.
+    """A function that applies a network several times in succession, checking each pass with ``unless_failed``.
 
     Args:
         network: function of float32 (N, H, W, 3) in [0, 1] to the same.
@@ -229,7 +229,7 @@ def in_passes(network, passes):
 
 
 def unless_failed(images, restored):
-    """The restored pictures, and the given ones where the network failed.
+    """The restored pictures, except where the network failed: there, the original ones.
 
     It failed if it changed a picture by a root mean square of more than 0.25, as it may on stripes, noise or a tiny,
     very sharp face; blur of up to 41 pixels changes a face by up to 0.16.

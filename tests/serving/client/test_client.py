@@ -23,7 +23,7 @@ PROTOCOLS = ("rest", "grpc")
 
 
 def pixels(*shape, seed=0, dtype=np.uint8):
-    """So near to grey that the negative is no failure of the network."""
+    """Random pixels close to mid-grey, so that the server's negatives do not count as a failed network."""
     if dtype == np.uint8:
         return np.random.default_rng(seed).integers(96, 160, shape, dtype=np.uint8)
     return np.random.default_rng(seed).uniform(0.4, 0.6, shape).astype(dtype)

@@ -18,6 +18,7 @@ from deblur_zoo.serving.client import retries as retries_module
 from deblur_zoo.serving.client.errors import one_line
 
 PROTOCOLS = ("rest", "grpc")
+# Close to mid-grey, so that the server's negative does not count as a failed network.
 SENT = np.random.default_rng(0).integers(96, 160, (5, 7, 3), dtype=np.uint8)
 RESTORED = 255 - SENT[:, ::-1]
 BUSY = ("refuse", 503, "UNAVAILABLE", None, "The batch scheduling queue to which this task was submitted is full")
